@@ -1,0 +1,375 @@
+/*
+ * rt.h: the contract between the engine and a runtime.
+ *
+ * A runtime gives the engine tasks, time and waiting. There are two: rt/live
+ * (POSIX threads, the monotonic clock, futexes) and rt/sim (fibers, a virtual
+ * clock per CPU, a seeded scheduler). The engine cannot tell which one it runs on.
+ *
+ * TASK FIRST. Every engine function that allocates, counts, locks or may wait
+ * takes `struct task *t` as its first parameter: the task that executes it.
+ * There is no hidden "current". Only the public API looks the task up.
+ *
+ * CPUS AND PINNING. A neap CPU is a slot (struct cpu_slot). Each task has a
+ * home slot, t->slot. Per-CPU data of a slot (page lists, counters, LRU batches,
+ * the trace ring) is touched only by the task that holds the slot's word, that
+ * is between cpu_pin(t) and cpu_unpin(t), or by a remote drain that took the
+ * word with slot_take_remote(). Pins nest. While pinned:
+ *   - the task does not sleep and does not meet a preempt point;
+ *   - plain (non-atomic) loads and stores of the slot's data are enough.
+ * Pinning comes BEFORE spin locks: a task that holds a spin lock may pin only if
+ * it was pinned when it took the lock (counters are updated under locks, so
+ * lock holders that count pin first). That makes "word, then locks" the one order.
+ *
+ * SPIN LOCKS are taken with spin_lock(t, lock, class). A task holds at most one
+ * lock of a class, and takes classes in the order of enum lock_class only
+ * (docs/locking.md). Both rules are checked in debug builds from t->held.
+ * Contention calls the runtime: live spins, then yields; in the simulator it can
+ * only happen in exploration, and is an error otherwise.
+ *
+ * MAY SLEEP: the functions of struct rt_ops that say so. They CHECK that the
+ * caller holds no spin lock and no pin: a lock held across a wait is a bug that
+ * stops the program with the lock's class.
+ *
+ * WAITING is futex-like: rt_wait(t, word, expect, timeout) sleeps only if *word
+ * still equals `expect`, atomically against rt_wake(). Spurious returns are
+ * allowed, so callers loop on their condition. rt_wake() never sleeps and may be
+ * called from a completion.
+ *
+ * TIME is nanoseconds since the machine was built, from rt_now(t). Live: the
+ * monotonic clock. Simulated: the clock of the task's CPU, which is the sum over
+ * the CPU's meter of (increments x cost). A meter is one array of counts that
+ * only grow, owned by the engine (its event counters and hidden items); the
+ * runtime reads it at preempt points, so hot paths pay nothing for time.
+ *
+ * PREEMPT POINTS. rt_preempt(t) is where the simulator may run another CPU or
+ * task, fire timers and deliver completions. Every loop that can run long calls
+ * it with nothing held. Live it costs one predictable branch.
+ *
+ * COMPLETIONS AND CALLBACKS. rt_call_at() exists in virtual time only: a model
+ * device uses it to have `fn` run on a given CPU at a given time. The callback
+ * runs in interrupt context: on that CPU's irq task (PF_IRQ), at the running
+ * task's next preempt point or at once when the CPU is idle, its cost charged to
+ * that CPU. It must not sleep.
+ */
+#ifndef NEAP_PORT_RT_H
+#define NEAP_PORT_RT_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "base/check.h"
+#include "base/cpumask.h"
+
+struct neap_machine;
+struct reclaim_tally;
+struct rt;
+struct task;
+
+#define RT_FOREVER UINT64_MAX
+#define TASK_NAME_BYTES 16
+
+/* Lock classes in the order in which they may be taken: lower values first. */
+enum lock_class {
+	LOCK_SPACE,	 /* list of regions of an address space, pools of small objects */
+	LOCK_MAPPING,	 /* page-cache index of one file */
+	LOCK_SWAP,	 /* slot map and cache entries of one swap area */
+	LOCK_SWAP_LIST,	 /* priority lists of swap areas */
+	LOCK_LRU,	 /* page lists of one lruvec */
+	LOCK_ZONE,	 /* free lists of one zone */
+	LOCK_IO,	 /* a store's request table */
+	LOCK_RT,	 /* innermost: the runtime's own */
+	NR_LOCK_CLASSES,
+};
+
+/* Bits of task.flags. Values of the first two are Linux's, so that texts agree. */
+#define PF_MEMALLOC 0x00000800u	   /* may use all reserves; never enters reclaim */
+#define PF_KSWAPD 0x00020000u	   /* is a kswapd */
+#define PF_KTHREAD 0x00200000u	   /* engine thread, not a program's */
+#define PF_IRQ 0x00000001u	   /* completion context: must not sleep */
+#define PF_OOM_VICTIM 0x00000002u  /* may use half of min */
+#define PF_EXITING 0x00000004u	   /* asked to stop (fatal signal pending) */
+#define PF_MEMALLOC_NOFS 0x00040000u /* scope: no FS in reclaim */
+#define PF_MEMALLOC_NOIO 0x00080000u /* scope: no IO in reclaim */
+
+/* Legend: I immutable after creation, o owner task only, a atomic. */
+struct cpu_slot {
+	_Atomic uint32_t word; /* a: 0 free, 1 taken; CPU-private data belongs to the taker */
+	uint32_t cpu;	       /* I */
+	uint64_t *meter;       /* I after machine build: never-folded counts, see TIME; may be NULL */
+} CACHE_ALIGNED;
+
+struct task {
+	struct neap_machine *machine; /* I: set by the engine when the task first enters it */
+	struct rt *rt;		      /* I */
+	struct cpu_slot *slot;	      /* o: home slot; in the simulator the CPU it runs on */
+	uint32_t id;		      /* I: 1.. in order of creation; printed as pid */
+	uint32_t flags;		      /* o: PF_* */
+	uint32_t held;		      /* o: mask of lock classes held */
+	uint32_t pin_depth;	      /* o */
+	uint32_t sleep_locks;	      /* o: number of sleeping locks (page locks) held; diagnostics */
+	uint32_t psi_depth;	      /* o: nesting of memory-stall sections */
+	uint32_t access_run;	      /* o: resident accesses since the last preempt point */
+	uint32_t policy_node;	      /* o: strict node of the task's memory policy + 1; 0 = none */
+	uint64_t random_state;	      /* o */
+	struct reclaim_tally *tally;  /* o: where freed slab is counted; NULL outside reclaim */
+	void *group;		      /* o: memory cgroup, NULL = root */
+	void *plug;		      /* o: write-out being gathered (core/io.c), NULL = none */
+	char name[TASK_NAME_BYTES];   /* I: as Linux's comm, terminated */
+};
+
+/* What rt_spawn() needs. The structure is copied. */
+struct task_spec {
+	const char *name;	    /* at most TASK_NAME_BYTES-1 characters are kept */
+	int (*fn)(struct task *t, void *arg);
+	void *arg;
+	const struct cpumask *cpus; /* allowed CPUs; NULL = all */
+	uint32_t flags;		    /* PF_* of the new task */
+};
+
+struct spinlock {
+	_Atomic uint32_t word; /* a: 0 free, else 1 */
+};
+
+typedef void (*rt_call_fn)(struct task *irq, void *arg, uint64_t a, uint64_t b);
+
+struct rt_ops {
+	/*
+	 * Creates a task running spec->fn. Does not sleep for the task to start.
+	 * => 0 and *out, or -EAGAIN/-ENOMEM (also injectable: rt_fail_spawn)
+	 * => the caller must rt_join() it exactly once
+	 */
+	int (*spawn)(struct task *t, const struct task_spec *spec, struct task **out);
+	/* May sleep. Waits for the task's function to return, frees the task, returns its result. */
+	int (*join)(struct task *t, struct task *child);
+	/* May sleep. => 0 woken or spurious, -EAGAIN if *word != expect, -ETIMEDOUT */
+	int (*wait)(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
+	/* Never sleeps. Wakes at most nr waiters of the word. */
+	void (*wake)(struct task *t, _Atomic uint32_t *word, uint32_t nr);
+	/* May sleep. */
+	void (*sleep)(struct task *t, uint64_t ns);
+	/* May sleep. Lets other tasks of the CPU run. */
+	void (*yield)(struct task *t);
+	uint64_t (*now)(struct task *t);
+	/* Deterministic from the machine's seed in the simulator. */
+	uint64_t (*random)(struct task *t);
+	/* The slow half of rt_preempt(); see PREEMPT POINTS. Nothing held. */
+	void (*preempt)(struct task *t);
+	/* Contention. Return when it is worth trying again. */
+	void (*lock_contended)(struct task *t, struct spinlock *lock, enum lock_class class);
+	void (*slot_contended)(struct task *t, struct cpu_slot *slot);
+	/* Moves the task to one of the CPUs; takes effect at once for the caller itself. => 0 or -EINVAL */
+	int (*set_cpus)(struct task *t, const struct cpumask *cpus);
+	/*
+	 * Virtual time only (else -ENOSYS): fn(irq task of cpu, arg, a, b) at time at_ns
+	 * (or now, if that is past), after everything scheduled earlier for the same time.
+	 */
+	int (*call_at)(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn fn, void *arg,
+		       uint64_t a, uint64_t b);
+};
+
+struct rt {
+	const struct rt_ops *ops; /* I */
+	struct cpu_slot *slots;	  /* I: nr_slots of them */
+	uint32_t nr_slots;	  /* I */
+	bool virtual_time;	  /* I: rt/sim */
+	bool explore;		  /* I: rt/sim: preempt points under locks */
+};
+
+static inline struct rt *task_rt(struct task *t)
+{
+	return t->rt;
+}
+
+static inline uint32_t task_cpu(const struct task *t)
+{
+	return t->slot->cpu;
+}
+
+/* ---- pinning ---- */
+
+/*
+ * Takes the word of the task's slot (or nests). Never sleeps.
+ * => not under a spin lock, unless already pinned
+ */
+static ALWAYS_INLINE void cpu_pin(struct task *t)
+{
+	if (t->pin_depth++ != 0)
+		return;
+	DCHECK(t->held == 0);
+	while (unlikely(atomic_exchange_explicit(&t->slot->word, 1, memory_order_acquire) != 0))
+		t->rt->ops->slot_contended(t, t->slot);
+}
+
+static ALWAYS_INLINE void cpu_unpin(struct task *t)
+{
+	DCHECK(t->pin_depth > 0);
+	if (--t->pin_depth == 0) {
+		DCHECK(t->held == 0);
+		atomic_store_explicit(&t->slot->word, 0, memory_order_release);
+	}
+}
+
+/* Asserts the state per-CPU code relies on. */
+static ALWAYS_INLINE void cpu_assert_pinned(const struct task *t)
+{
+	(void)t;
+	DCHECK(t->pin_depth > 0);
+}
+
+/*
+ * Takes the word of any slot, for a remote drain. Never sleeps; spins while the
+ * owner is pinned.
+ * => caller is not pinned and holds no spin lock
+ * => pair with slot_put_remote()
+ */
+static inline void slot_take_remote(struct task *t, struct cpu_slot *slot)
+{
+	DCHECK(t->held == 0 && t->pin_depth == 0);
+	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0))
+		t->rt->ops->slot_contended(t, slot);
+}
+
+static inline void slot_put_remote(struct task *t, struct cpu_slot *slot)
+{
+	(void)t;
+	atomic_store_explicit(&slot->word, 0, memory_order_release);
+}
+
+/* ---- spin locks ---- */
+
+/* Bits of the classes that must not be held when `class` is taken: itself and all later ones. */
+static ALWAYS_INLINE uint32_t lock_forbidden_mask(enum lock_class class)
+{
+	return ~((1u << (uint32_t)class) - 1u);
+}
+
+static ALWAYS_INLINE bool spin_trylock(struct task *t, struct spinlock *lock, enum lock_class class)
+{
+	DCHECK((t->held & lock_forbidden_mask(class)) == 0);
+	if (atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) != 0)
+		return false;
+	t->held |= 1u << (uint32_t)class;
+	return true;
+}
+
+static ALWAYS_INLINE void spin_lock(struct task *t, struct spinlock *lock, enum lock_class class)
+{
+	DCHECK((t->held & lock_forbidden_mask(class)) == 0);
+	if (unlikely(t->rt->explore))
+		t->rt->ops->preempt(t);
+	while (unlikely(atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) != 0))
+		t->rt->ops->lock_contended(t, lock, class);
+	t->held |= 1u << (uint32_t)class;
+}
+
+static ALWAYS_INLINE void spin_unlock(struct task *t, struct spinlock *lock, enum lock_class class)
+{
+	DCHECK(t->held & (1u << (uint32_t)class));
+	t->held &= ~(1u << (uint32_t)class);
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+}
+
+static ALWAYS_INLINE void spin_assert_held(const struct task *t, enum lock_class class)
+{
+	(void)t;
+	(void)class;
+	DCHECK(t->held & (1u << (uint32_t)class));
+}
+
+/* ---- the sleeping table, as functions ---- */
+
+/* => stops the program if a spin lock or a pin is held, or in completion context */
+void rt_assert_may_sleep(const struct task *t);
+
+static inline int MUST_CHECK rt_spawn(struct task *t, const struct task_spec *spec, struct task **out)
+{
+	return t->rt->ops->spawn(t, spec, out);
+}
+
+static inline int rt_join(struct task *t, struct task *child)
+{
+	rt_assert_may_sleep(t);
+	return t->rt->ops->join(t, child);
+}
+
+static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+{
+	rt_assert_may_sleep(t);
+	return t->rt->ops->wait(t, word, expect, timeout_ns);
+}
+
+static inline void rt_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
+{
+	t->rt->ops->wake(t, word, nr);
+}
+
+static inline void rt_sleep(struct task *t, uint64_t ns)
+{
+	rt_assert_may_sleep(t);
+	t->rt->ops->sleep(t, ns);
+}
+
+static inline void rt_yield(struct task *t)
+{
+	rt_assert_may_sleep(t);
+	t->rt->ops->yield(t);
+}
+
+static inline uint64_t rt_now(struct task *t)
+{
+	return t->rt->ops->now(t);
+}
+
+static inline uint64_t rt_random(struct task *t)
+{
+	return t->rt->ops->random(t);
+}
+
+static ALWAYS_INLINE void rt_preempt(struct task *t)
+{
+	DCHECK(t->held == 0 && t->pin_depth == 0);
+	if (t->rt->virtual_time)
+		t->rt->ops->preempt(t);
+}
+
+/* ---- wait queues: a futex word and a count of waiters ---- */
+
+struct waitq {
+	_Atomic uint32_t seq;	  /* a: grows at each wake */
+	_Atomic uint32_t waiters; /* a */
+};
+
+/*
+ * The pattern: seq = waitq_begin(wq); if (!condition) waitq_wait(t, wq, seq, timeout); waitq_end(wq).
+ * A wake between begin and wait makes the wait return at once.
+ */
+static inline uint32_t waitq_begin(struct waitq *wq)
+{
+	atomic_fetch_add(&wq->waiters, 1);
+	return atomic_load(&wq->seq);
+}
+
+static inline void waitq_end(struct waitq *wq)
+{
+	atomic_fetch_sub(&wq->waiters, 1);
+}
+
+/* May sleep. => 0, -EAGAIN or -ETIMEDOUT, as rt_wait() */
+static inline int waitq_wait(struct task *t, struct waitq *wq, uint32_t seq, uint64_t timeout_ns)
+{
+	return rt_wait(t, &wq->seq, seq, timeout_ns);
+}
+
+static inline bool waitq_active(struct waitq *wq)
+{
+	return atomic_load(&wq->waiters) != 0;
+}
+
+static inline void waitq_wake(struct task *t, struct waitq *wq, uint32_t nr)
+{
+	atomic_fetch_add(&wq->seq, 1);
+	if (waitq_active(wq))
+		rt_wake(t, &wq->seq, nr);
+}
+
+#endif
