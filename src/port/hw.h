@@ -78,15 +78,18 @@ struct hw_entry {
 
 /* What an access sees between access_begin() and access_end(). */
 struct hw_access {
-	void *data;	      /* the page's 4096 bytes; NULL in tag mode */
-	uint64_t *tag;	      /* the frame's tag; NULL with real contents */
+	void *data;    /* the page's 4096 bytes; NULL in tag mode */
+	uint64_t *tag; /* the frame's tag; NULL with real contents */
 	uint32_t pfn;
 	_Atomic uint64_t *entry; /* private to the hardware */
-	uint64_t value;	      /* private to the hardware */
+	uint64_t value;		 /* private to the hardware */
 };
 
 struct hw_ops {
-	/* Zeroed memory that costs nothing until touched and lives as long as the hardware. NULL if none. */
+	/*
+	 * Zeroed memory that costs nothing until touched and lives as long as the hardware.
+	 * => NULL if there is none
+	 */
 	void *(*reserve)(struct hw *hw, size_t bytes);
 	/* Announces frames first..first+nr-1 (one node's direct map). => 0 or -ENOMEM */
 	int (*add_frames)(struct hw *hw, uint32_t first, uint32_t nr);
@@ -94,15 +97,21 @@ struct hw_ops {
 	/* root is a frame for the top table, owned by the space from now on. => 0 or -ENOMEM */
 	int (*space_create)(struct hw *hw, uint32_t root, struct hw_space **out);
 	/*
-	 * All regions are unmapped. Gives every table frame back through free_table(), the root last.
+	 * All regions are unmapped. Gives every table frame back through free_table(), the root
+	 * last.
 	 */
 	void (*space_destroy)(struct hw_space *space, void (*free_table)(void *arg, uint32_t pfn),
 			      void *arg);
 
-	/* Per entry: 0; -EAGAIN the word was not the expected one (word: now found, or present); -ENOMEM a table
-	 * is missing (level). Entries after a failing one are still tried. */
+	/*
+	 * Per entry: 0; -EAGAIN the word was not the expected one (word: now found, or present);
+	 * -ENOMEM a table is missing (level). Entries after a failing one are still tried.
+	 */
 	void (*map)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
-	/* Per entry: 0 and pfn, flags found (young, dirty exact); -ENOENT not present (word: found). */
+	/*
+	 * Per entry: 0 and pfn, flags found (young, dirty exact); -ENOENT not present (word:
+	 * found).
+	 */
 	void (*unmap)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Clears HW_WRITE and HW_DIRTY; flags: before. -ENOENT as above. */
 	void (*protect)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
@@ -110,31 +119,39 @@ struct hw_ops {
 	void (*allow_write)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Tests and clears HW_YOUNG; flags: before. -ENOENT as above. */
 	void (*harvest)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
-	/* Replaces word `expect` by `word` at vpn. => 0, -EAGAIN (other word or present), -ENOMEM (no table) */
+	/*
+	 * Replaces word `expect` by `word` at vpn.
+	 * => 0, -EAGAIN (other word or present), -ENOMEM (no table)
+	 */
 	int (*set_word)(struct hw_space *space, uint64_t vpn, uint64_t expect, uint64_t word);
 	/* Reads one entry. */
 	void (*get)(struct hw_space *space, struct hw_entry *entry);
 	/*
-	 * Finds non-empty entries in first..last (inclusive), ascending, at most max; empty tables are
-	 * stepped over. => number found; fewer than max means the range is exhausted
+	 * Finds non-empty entries in first..last (inclusive), ascending, at most max; empty tables
+	 * are stepped over.
+	 * => number found; fewer than max means the range is exhausted
 	 */
-	uint32_t (*scan)(struct hw_space *space, uint64_t first, uint64_t last, struct hw_entry *entries,
-			 uint32_t max);
+	uint32_t (*scan)(struct hw_space *space, uint64_t first, uint64_t last,
+			 struct hw_entry *entries, uint32_t max);
 	void (*flush)(struct hw_space *space);
 
-	/* Installs frame pfn as the table of `level` at vpn. => 0; -EEXIST somebody else did: free yours */
+	/*
+	 * Installs frame pfn as the table of `level` at vpn.
+	 * => 0; -EEXIST somebody else did: free yours
+	 */
 	int (*add_table)(struct hw_space *space, uint64_t vpn, uint32_t level, uint32_t pfn);
-	/* Gives back empty leaf tables that lie wholly in first..last; nobody accesses the range. */
+	/* Gives back empty leaf tables wholly in first..last; nobody accesses the range. */
 	void (*release_tables)(struct hw_space *space, uint64_t first, uint64_t last,
 			       void (*free_table)(void *arg, uint32_t pfn), void *arg);
 
 	/*
-	 * Begins one access by a program: on success the entry stays as it is, and the page's contents
-	 * belong to the caller, until access_end(). Sets young, and dirty when `write`.
+	 * Begins one access by a program: on success the entry stays as it is, and the page's
+	 * contents belong to the caller, until access_end(). Sets young, and dirty when `write`.
 	 * => 0; -EFAULT not present or not writable: fault and try again
 	 * => between begin and end: no sleeping, no engine call
 	 */
-	int (*access_begin)(struct hw_space *space, uint64_t vpn, bool write, struct hw_access *access);
+	int (*access_begin)(struct hw_space *space, uint64_t vpn, bool write,
+			    struct hw_access *access);
 	void (*access_end)(struct hw_space *space, struct hw_access *access);
 
 	void *(*window)(struct hw *hw, uint32_t pfn);

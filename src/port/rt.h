@@ -70,24 +70,24 @@ struct task;
 
 /* Lock classes in the order in which they may be taken: lower values first. */
 enum lock_class {
-	LOCK_SPACE,	 /* list of regions of an address space, pools of small objects */
-	LOCK_MAPPING,	 /* page-cache index of one file */
-	LOCK_SWAP,	 /* slot map and cache entries of one swap area */
-	LOCK_SWAP_LIST,	 /* priority lists of swap areas */
-	LOCK_LRU,	 /* page lists of one lruvec */
-	LOCK_ZONE,	 /* free lists of one zone */
-	LOCK_IO,	 /* a store's request table */
-	LOCK_RT,	 /* innermost: the runtime's own */
+	LOCK_SPACE,	/* list of regions of an address space, pools of small objects */
+	LOCK_MAPPING,	/* page-cache index of one file */
+	LOCK_SWAP,	/* slot map and cache entries of one swap area */
+	LOCK_SWAP_LIST, /* priority lists of swap areas */
+	LOCK_LRU,	/* page lists of one lruvec */
+	LOCK_ZONE,	/* free lists of one zone */
+	LOCK_IO,	/* a store's request table */
+	LOCK_RT,	/* innermost: the runtime's own */
 	NR_LOCK_CLASSES,
 };
 
 /* Bits of task.flags. Values of the first two are Linux's, so that texts agree. */
-#define PF_MEMALLOC 0x00000800u	   /* may use all reserves; never enters reclaim */
-#define PF_KSWAPD 0x00020000u	   /* is a kswapd */
-#define PF_KTHREAD 0x00200000u	   /* engine thread, not a program's */
-#define PF_IRQ 0x00000001u	   /* completion context: must not sleep */
-#define PF_OOM_VICTIM 0x00000002u  /* may use half of min */
-#define PF_EXITING 0x00000004u	   /* asked to stop (fatal signal pending) */
+#define PF_MEMALLOC 0x00000800u	     /* may use all reserves; never enters reclaim */
+#define PF_KSWAPD 0x00020000u	     /* is a kswapd */
+#define PF_KTHREAD 0x00200000u	     /* engine thread, not a program's */
+#define PF_IRQ 0x00000001u	     /* completion context: must not sleep */
+#define PF_OOM_VICTIM 0x00000002u    /* may use half of min */
+#define PF_EXITING 0x00000004u	     /* asked to stop (fatal signal pending) */
 #define PF_MEMALLOC_NOFS 0x00040000u /* scope: no FS in reclaim */
 #define PF_MEMALLOC_NOIO 0x00080000u /* scope: no IO in reclaim */
 
@@ -95,7 +95,7 @@ enum lock_class {
 struct cpu_slot {
 	_Atomic uint32_t word; /* a: 0 free, 1 taken; CPU-private data belongs to the taker */
 	uint32_t cpu;	       /* I */
-	uint64_t *meter;       /* I after machine build: never-folded counts, see TIME; may be NULL */
+	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
 } CACHE_ALIGNED;
 
 struct task {
@@ -106,20 +106,20 @@ struct task {
 	uint32_t flags;		      /* o: PF_* */
 	uint32_t held;		      /* o: mask of lock classes held */
 	uint32_t pin_depth;	      /* o */
-	uint32_t sleep_locks;	      /* o: number of sleeping locks (page locks) held; diagnostics */
-	uint32_t psi_depth;	      /* o: nesting of memory-stall sections */
-	uint32_t access_run;	      /* o: resident accesses since the last preempt point */
-	uint32_t policy_node;	      /* o: strict node of the task's memory policy + 1; 0 = none */
-	uint64_t random_state;	      /* o */
-	struct reclaim_tally *tally;  /* o: where freed slab is counted; NULL outside reclaim */
-	void *group;		      /* o: memory cgroup, NULL = root */
-	void *plug;		      /* o: write-out being gathered (core/io.c), NULL = none */
-	char name[TASK_NAME_BYTES];   /* I: as Linux's comm, terminated */
+	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
+	uint32_t psi_depth;    /* o: nesting of memory-stall sections */
+	uint32_t access_run;   /* o: resident accesses since the last preempt point */
+	uint32_t policy_node;  /* o: strict node of the task's memory policy + 1; 0 = none */
+	uint64_t random_state; /* o */
+	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside reclaim */
+	void *group;		     /* o: memory cgroup, NULL = root */
+	void *plug;		     /* o: write-out being gathered (core/io.c), NULL = none */
+	char name[TASK_NAME_BYTES];  /* I: as Linux's comm, terminated */
 };
 
 /* What rt_spawn() needs. The structure is copied. */
 struct task_spec {
-	const char *name;	    /* at most TASK_NAME_BYTES-1 characters are kept */
+	const char *name; /* at most TASK_NAME_BYTES-1 characters are kept */
 	int (*fn)(struct task *t, void *arg);
 	void *arg;
 	const struct cpumask *cpus; /* allowed CPUs; NULL = all */
@@ -139,7 +139,7 @@ struct rt_ops {
 	 * => the caller must rt_join() it exactly once
 	 */
 	int (*spawn)(struct task *t, const struct task_spec *spec, struct task **out);
-	/* May sleep. Waits for the task's function to return, frees the task, returns its result. */
+	/* May sleep. Waits until the task's function returns, frees the task, returns its result. */
 	int (*join)(struct task *t, struct task *child);
 	/* May sleep. => 0 woken or spurious, -EAGAIN if *word != expect, -ETIMEDOUT */
 	int (*wait)(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);
@@ -157,7 +157,10 @@ struct rt_ops {
 	/* Contention. Return when it is worth trying again. */
 	void (*lock_contended)(struct task *t, struct spinlock *lock, enum lock_class class);
 	void (*slot_contended)(struct task *t, struct cpu_slot *slot);
-	/* Moves the task to one of the CPUs; takes effect at once for the caller itself. => 0 or -EINVAL */
+	/*
+	 * Moves the task to one of the CPUs; takes effect at once for the caller itself.
+	 * => 0 or -EINVAL
+	 */
 	int (*set_cpus)(struct task *t, const struct cpumask *cpus);
 	/*
 	 * Virtual time only (else -ENOSYS): fn(irq task of cpu, arg, a, b) at time at_ns
@@ -240,7 +243,7 @@ static inline void slot_put_remote(struct task *t, struct cpu_slot *slot)
 /* Bits of the classes that must not be held when `class` is taken: itself and all later ones. */
 static ALWAYS_INLINE uint32_t lock_forbidden_mask(enum lock_class class)
 {
-	return ~((1u << (uint32_t)class) - 1u);
+	return ~((1u << (uint32_t) class) - 1u);
 }
 
 static ALWAYS_INLINE bool spin_trylock(struct task *t, struct spinlock *lock, enum lock_class class)
@@ -248,7 +251,7 @@ static ALWAYS_INLINE bool spin_trylock(struct task *t, struct spinlock *lock, en
 	DCHECK((t->held & lock_forbidden_mask(class)) == 0);
 	if (atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) != 0)
 		return false;
-	t->held |= 1u << (uint32_t)class;
+	t->held |= 1u << (uint32_t) class;
 	return true;
 }
 
@@ -259,13 +262,13 @@ static ALWAYS_INLINE void spin_lock(struct task *t, struct spinlock *lock, enum 
 		t->rt->ops->preempt(t);
 	while (unlikely(atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) != 0))
 		t->rt->ops->lock_contended(t, lock, class);
-	t->held |= 1u << (uint32_t)class;
+	t->held |= 1u << (uint32_t) class;
 }
 
 static ALWAYS_INLINE void spin_unlock(struct task *t, struct spinlock *lock, enum lock_class class)
 {
-	DCHECK(t->held & (1u << (uint32_t)class));
-	t->held &= ~(1u << (uint32_t)class);
+	DCHECK(t->held & (1u << (uint32_t) class));
+	t->held &= ~(1u << (uint32_t) class);
 	atomic_store_explicit(&lock->word, 0, memory_order_release);
 }
 
@@ -273,7 +276,7 @@ static ALWAYS_INLINE void spin_assert_held(const struct task *t, enum lock_class
 {
 	(void)t;
 	(void)class;
-	DCHECK(t->held & (1u << (uint32_t)class));
+	DCHECK(t->held & (1u << (uint32_t) class));
 }
 
 /* ---- the sleeping table, as functions ---- */
@@ -281,7 +284,8 @@ static ALWAYS_INLINE void spin_assert_held(const struct task *t, enum lock_class
 /* => stops the program if a spin lock or a pin is held, or in completion context */
 void rt_assert_may_sleep(const struct task *t);
 
-static inline int MUST_CHECK rt_spawn(struct task *t, const struct task_spec *spec, struct task **out)
+static inline int MUST_CHECK rt_spawn(struct task *t, const struct task_spec *spec,
+				      struct task **out)
 {
 	return t->rt->ops->spawn(t, spec, out);
 }
@@ -292,7 +296,8 @@ static inline int rt_join(struct task *t, struct task *child)
 	return t->rt->ops->join(t, child);
 }
 
-static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
+static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expect,
+			  uint64_t timeout_ns)
 {
 	rt_assert_may_sleep(t);
 	return t->rt->ops->wait(t, word, expect, timeout_ns);
@@ -340,7 +345,8 @@ struct waitq {
 };
 
 /*
- * The pattern: seq = waitq_begin(wq); if (!condition) waitq_wait(t, wq, seq, timeout); waitq_end(wq).
+ * The pattern:
+ *   seq = waitq_begin(wq); if (!condition) waitq_wait(t, wq, seq, timeout); waitq_end(wq);
  * A wake between begin and wait makes the wait return at once.
  */
 static inline uint32_t waitq_begin(struct waitq *wq)

@@ -51,12 +51,12 @@ struct store_page {
 };
 
 struct store_geometry {
-	uint64_t pages;	      /* current size; reads beyond it give zeroes for files */
-	bool rotational;      /* seeks cost: read-ahead by slot, not by address */
-	bool synchronous;     /* completes inside submit(), cheap enough to skip the swap cache */
-	bool stable_writes;   /* contents must not change while a write is in flight */
-	bool grows;	      /* a write beyond `pages` extends it */
-	uint32_t best_batch;  /* pages per submit that the store likes */
+	uint64_t pages;	     /* current size; reads beyond it give zeroes for files */
+	bool rotational;     /* seeks cost: read-ahead by slot, not by address */
+	bool synchronous;    /* completes inside submit(), cheap enough to skip the swap cache */
+	bool stable_writes;  /* contents must not change while a write is in flight */
+	bool grows;	     /* a write beyond `pages` extends it */
+	uint32_t best_batch; /* pages per submit that the store likes */
 };
 
 /* err: 0 or negative errno (-EIO, -ENOSPC). t: the task that reaps. */
@@ -70,7 +70,7 @@ struct store_ops {
 	void (*submit)(struct store *store, struct task *t, enum store_op op,
 		       const struct store_page *pages, uint32_t nr, uint32_t flags);
 	void (*geometry)(struct store *store, struct store_geometry *out);
-	/* The contents of pages first..first+nr-1 are not needed any more. Best effort, may sleep. */
+	/* Pages first..first+nr-1 are not needed any more. Best effort, may sleep. */
 	void (*discard)(struct store *store, struct task *t, uint64_t first, uint64_t nr);
 	/* May sleep. Makes completed writes durable. => 0 or negative errno */
 	int (*sync)(struct store *store, struct task *t);
@@ -83,8 +83,8 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops; /* I */
 	struct store_host *host;     /* I */
-	store_done_fn done;	     /* I once the first page is submitted: set by the user of the store */
-	void *done_ctx;		     /* I likewise */
+	store_done_fn done; /* I once the first page is submitted: set by the user of the store */
+	void *done_ctx;	    /* I likewise */
 };
 
 struct store_host_ops {
@@ -92,10 +92,11 @@ struct store_host_ops {
 	 * May sleep. Reaps what t submitted with STORE_OWN until *word != expect.
 	 * The word is changed by done(), which also rt_wake()s it.
 	 */
-	void (*wait)(struct store_host *host, struct task *t, _Atomic uint32_t *word, uint32_t expect);
+	void (*wait)(struct store_host *host, struct task *t, _Atomic uint32_t *word,
+		     uint32_t expect);
 	/*
-	 * May sleep. Waits for asynchronous completions and delivers them; returns after at least one,
-	 * or after kick(). => number delivered
+	 * May sleep. Waits for asynchronous completions and delivers them; returns after at least
+	 * one, or after kick(). => number delivered
 	 */
 	uint32_t (*reap)(struct store_host *host, struct task *t);
 	/* Makes a sleeping or the next reap() return. Never sleeps. */
