@@ -4,7 +4,7 @@
  * One number, at most one letter. A letter multiplies by a power of 1024 and
  * is accepted in either case; nothing else is ("MB" leaves the B to the caller,
  * who then reports it). Printing chooses the largest unit that leaves at least
- * one whole, and one decimal when it is not exact.
+ * one whole, and one decimal, rounded down, when it is not exact.
  *
  * What must never happen: a size that silently wraps. Both the digits and the
  * multiplication are checked.
@@ -84,7 +84,7 @@ char *size_format(uint64_t bytes, char *buf)
 		at = put_number(at, bytes / unit);
 		if (bytes % unit != 0) {
 			*at++ = '.';
-			*at++ = (char)('0' + (bytes % unit) / (unit / 10 + 1));
+			*at++ = (char)('0' + (bytes % unit) * 10 / unit);
 		}
 		*at++ = units[i];
 		*at = '\0';

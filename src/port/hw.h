@@ -70,7 +70,7 @@ struct hw_space;
 struct hw_entry {
 	uint64_t vpn;
 	uint64_t word;	/* map: word expected; unmap: word to leave; get, scan: word found */
-	uint32_t pfn;	/* map: in; others: out, PFN_NONE if not present */
+	uint32_t pfn;	/* map: in; unmap: in and out; others: out, PFN_NONE if not present */
 	uint16_t flags; /* HW_*: map: in; others: what was found */
 	uint8_t level;	/* map with -ENOMEM: the missing level, 1..3 */
 	int32_t err;	/* out */
@@ -109,8 +109,9 @@ struct hw_ops {
 	 */
 	void (*map)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/*
-	 * Per entry: 0 and pfn, flags found (young, dirty exact); -ENOENT not present (word:
-	 * found).
+	 * pfn: the frame to take out, or PFN_NONE for whatever is there.
+	 * Per entry: 0 and pfn, flags found (young, dirty exact); -EAGAIN another frame is there
+	 * (pfn: found); -ENOENT not present (word: found). Nothing changes with an error.
 	 */
 	void (*unmap)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Clears HW_WRITE and HW_DIRTY; flags: before. -ENOENT as above. */

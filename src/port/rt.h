@@ -139,7 +139,7 @@ struct rt_ops {
 	 * => the caller must rt_join() it exactly once
 	 */
 	int (*spawn)(struct task *t, const struct task_spec *spec, struct task **out);
-	/* May sleep. Waits until the task's function returns, frees the task, returns its result. */
+	/* May sleep. Waits until the task's function returns; frees the task. => its result */
 	int (*join)(struct task *t, struct task *child);
 	/* May sleep. => 0 woken or spurious, -EAGAIN if *word != expect, -ETIMEDOUT */
 	int (*wait)(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns);

@@ -1,0 +1,48 @@
+# The front door. `make help` lists what there is; the build itself is meson.build.
+
+PREFIX ?= /usr/local
+SOAK_SECONDS ?= 3600
+export PREFIX
+
+.DEFAULT_GOAL := build
+.PHONY: build check check-all demo soak bench fmt install uninstall clean help deps
+
+build: deps ## build/neap and the library (gcc -O2)
+	@tools/build release
+
+check: deps ## format, layers, shape, unit tests, examples, jobs; under 90 s
+	@tools/run-tests check
+
+check-all: deps ## what check leaves out: clang, sanitizers, analyser, seeds, fuzzing
+	@tools/run-tests check-all
+
+demo: build ## a real program's trace in a quarter of its memory, live and simulated
+	@tools/demo
+
+bench: build ## what the speed aims are measured with
+	@build/neap bench
+
+soak: build ## seeds, then the stress program, for SOAK_SECONDS (3600)
+	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 2)) --from $$(date +%s)
+	@if [ -x tools/stress ]; then \
+		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 2)); \
+	fi
+
+fmt: deps ## format every C file
+	@tools/check-format --fix
+
+install: build ## into PREFIX (/usr/local), below DESTDIR if set
+	@meson install -C build --no-rebuild
+
+uninstall: ## remove what install put there
+	@ninja -C build uninstall
+
+clean: ## remove every build directory
+	rm -rf build build-*
+
+deps: ## install what is missing (tools/install-deps)
+	@tools/install-deps --check 2>/dev/null || tools/install-deps
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "one build directory: tools/build KIND; one suite: tools/run-tests check SUITE"

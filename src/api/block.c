@@ -1,0 +1,112 @@
+/*
+ * Kernel-like blocks: frames taken as a driver or a network stack would take them,
+ * without any page table or LRU list.
+ *
+ *   struct neap_block ── pfn, order      frames are PG_KERNEL while they are held
+ *
+ * They weigh on the machine: nothing can reclaim them. The request goes through the
+ * same entry as everybody's (alloc_pages), with the caller's flags, so that jobs can
+ * ask for atomic, order-3 or node-bound memory and see the allocator's real answer.
+ *
+ * What must never happen: a block freed twice, or with another order. The handle is
+ * the only way to it.
+ *
+ * Linux: __get_free_pages() and free_pages() as modules call them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/api.h"
+#include "core/alloc.h"
+
+#define GFP_KNOWN_BITS 0xffffffu
+
+struct neap_block {
+	uint32_t pfn;
+	uint32_t order;
+	struct api_link link; /* g */
+};
+
+int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp, int node,
+		     struct neap_block **out)
+{
+	struct api_machine *a = api_of(machine);
+	struct task *t = api_task(a);
+	struct neap_block *block;
+
+	if (t == NULL)
+		return api_no_task(a);
+	if (order > NEAP_MAX_ORDER || (gfp & ~GFP_KNOWN_BITS) != 0)
+		return api_fail(a, -EINVAL,
+				"A block of order %u with flags 0x%x is not possible;"
+				" orders are 0 to %u, flags those of Linux 6.1.",
+				order, gfp, NEAP_MAX_ORDER);
+	if (node < NEAP_ANY_NODE || node >= (int)machine->nr_nodes)
+		return api_fail(a, -EINVAL, "Node %d does not exist; the machine has %u.", node,
+				machine->nr_nodes);
+	block = calloc(1, sizeof(*block));
+	if (block == NULL)
+		return -ENOMEM;
+	api_access_flush(t);
+	struct alloc_request request = {
+		.gfp = gfp,
+		.order = order,
+		.node = node >= 0 ? (uint32_t)node : machine->cpus[task_cpu(t)].node,
+	};
+
+	block->order = order;
+	block->pfn = alloc_pages(t, &request);
+	if (block->pfn == PFN_NONE) {
+		free(block);
+		return -ENOMEM;
+	}
+	page_set(machine_page(machine, block->pfn), PG_KERNEL);
+	(void)pthread_mutex_lock(&a->guard);
+	api_list_add(a, &a->blocks, &block->link);
+	(void)pthread_mutex_unlock(&a->guard);
+	rt_preempt(t);
+	*out = block;
+	return 0;
+}
+
+/* => the block is in no list any more */
+static void block_release(struct task *t, struct neap_block *block)
+{
+	struct page *page = machine_page(t->machine, block->pfn);
+
+	bool last = page_freeze(page, 1);
+
+	CHECK(last);
+	page_clear(page, PG_KERNEL);
+	free_pages(t, block->pfn, block->order);
+	free(block);
+}
+
+void neap_block_free(struct neap_machine *machine, struct neap_block *block)
+{
+	struct api_machine *a = api_of(machine);
+
+	if (block == NULL)
+		return;
+	struct task *t = api_task(a);
+
+	if (t == NULL) {
+		(void)api_no_task(a);
+		return;
+	}
+	(void)pthread_mutex_lock(&a->guard);
+	api_list_remove(a, &block->link);
+	(void)pthread_mutex_unlock(&a->guard);
+	block_release(t, block);
+	rt_preempt(t);
+}
+
+void api_blocks_free(struct task *t, struct api_machine *a)
+{
+	while (a->blocks.next != &a->blocks) {
+		struct neap_block *block = container_of(a->blocks.next, struct neap_block, link);
+
+		api_list_remove(a, &block->link);
+		block_release(t, block);
+	}
+}

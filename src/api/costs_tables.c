@@ -1,0 +1,110 @@
+/*
+ * The compiled-in cost tables, as text (costs.c describes the form).
+ *
+ *   server          a current two-socket server at about 3 GHz with a fast NVMe disk
+ *   emulated-guest  the machines on which the recordings of real kernels were made:
+ *                   QEMU's instruction emulation, roughly a tenth of native speed,
+ *                   with disks that are page cache of the host
+ *
+ * The files costs/server.txt and costs/emulated-guest.txt say the same, with the
+ * origin of each number; a test compares them entry by entry. Change both.
+ *
+ * What must never happen: a table that differs from its file, since a user who
+ * copies the file and changes one number expects all others to stay.
+ */
+#include <string.h>
+
+#include "api/costs.h"
+
+static const char table_server[] = "accesses 5\n"
+				   "ticks_256 80\n"
+				   "pgfault 350\n"
+				   "pgmajfault 1500\n"
+				   "ptes_walked 20\n"
+				   "pages_zeroed 130\n"
+				   "pages_copied 260\n"
+				   "pgalloc_dma 40\n"
+				   "pgalloc_dma32 40\n"
+				   "pgalloc_normal 40\n"
+				   "pgalloc_movable 40\n"
+				   "pgfree 40\n"
+				   "slow_allocations 600\n"
+				   "pgscan_kswapd 90\n"
+				   "pgscan_direct 90\n"
+				   "pgsteal_kswapd 120\n"
+				   "pgsteal_direct 120\n"
+				   "pgrefill 60\n"
+				   "pgactivate 25\n"
+				   "pgdeactivate 25\n"
+				   "pgrotated 40\n"
+				   "list_rejects 15\n"
+				   "pswpout 250\n"
+				   "pswpin 300\n"
+				   "syscall_pages 350\n"
+				   "io_submits 900\n"
+				   "io_completions 250\n"
+				   "context_switches 1500\n"
+				   "quantum_ns 20000\n"
+				   "slice_ns 4000000\n"
+				   "wake_latency_ns 5000\n"
+				   "swap.latency_ns 85000\n"
+				   "swap.depth 64\n"
+				   "swap.jitter_permille 100\n"
+				   "swap.bytes_per_s 2500000000\n"
+				   "swap.rotational 0\n"
+				   "disk.latency_ns 85000\n"
+				   "disk.depth 64\n"
+				   "disk.jitter_permille 100\n"
+				   "disk.bytes_per_s 2500000000\n"
+				   "disk.rotational 0\n";
+
+static const char table_emulated_guest[] = "accesses 40\n"
+					   "ticks_256 1200\n"
+					   "pgfault 6000\n"
+					   "pgmajfault 15000\n"
+					   "ptes_walked 250\n"
+					   "pages_zeroed 1500\n"
+					   "pages_copied 3000\n"
+					   "pgalloc_dma 500\n"
+					   "pgalloc_dma32 500\n"
+					   "pgalloc_normal 500\n"
+					   "pgalloc_movable 500\n"
+					   "pgfree 500\n"
+					   "slow_allocations 7000\n"
+					   "pgscan_kswapd 1200\n"
+					   "pgscan_direct 1200\n"
+					   "pgsteal_kswapd 1500\n"
+					   "pgsteal_direct 1500\n"
+					   "pgrefill 800\n"
+					   "pgactivate 300\n"
+					   "pgdeactivate 300\n"
+					   "pgrotated 500\n"
+					   "list_rejects 200\n"
+					   "pswpout 4000\n"
+					   "pswpin 4000\n"
+					   "syscall_pages 5000\n"
+					   "io_submits 20000\n"
+					   "io_completions 4000\n"
+					   "context_switches 20000\n"
+					   "quantum_ns 20000\n"
+					   "slice_ns 4000000\n"
+					   "wake_latency_ns 30000\n"
+					   "swap.latency_ns 150000\n"
+					   "swap.depth 4\n"
+					   "swap.jitter_permille 200\n"
+					   "swap.bytes_per_s 600000000\n"
+					   "swap.rotational 1\n"
+					   "disk.latency_ns 150000\n"
+					   "disk.depth 4\n"
+					   "disk.jitter_permille 200\n"
+					   "disk.bytes_per_s 600000000\n"
+					   "disk.rotational 1\n";
+
+const char *costs_builtin(const char *name)
+{
+	if (strcmp(name, "server") == 0)
+		return table_server;
+	if (strcmp(name, "emulated-guest") == 0)
+		return table_emulated_guest;
+	return NULL;
+}

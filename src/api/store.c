@@ -1,0 +1,346 @@
+/*
+ * Where pages go: the stores behind swap areas and files, for either runtime.
+ *
+ *                live                              simulated
+ *   host         store/file (io_uring or plain)    store/model (virtual time)
+ *   swap SIZE    unnamed temporary file            modelled disk, contents in memory
+ *   swap FILE    that file or block device         modelled disk of its size
+ *   file         real file                         modelled disk; with a path its
+ *                                                  contents are that file's
+ *
+ * A simulated machine has two disks, one under all swap areas and one under all
+ * files, so that what shares a disk competes for it; their costs come from the cost
+ * table, their throttles (swapiops, fsiops) from the machine's description.
+ *
+ * With error injection every store is wrapped in store/fault, which is the one the
+ * engine sees; the inner one is kept beside it for what only it can answer (its
+ * descriptor, its swap header, loading past the cache).
+ *
+ * A simulated swap area never touches a file or device of that name: what a
+ * simulation swaps is of no use to anybody afterwards.
+ *
+ * What must never happen: a store that is closed while the engine may still submit.
+ * Swap stores are closed after the engine's threads are gone.
+ *
+ * Linux: mm/swapfile.c (swapon) for what is checked; here src/store does it.
+ */
+#include "api/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/swap.h"
+#include "store/fault.h"
+#include "store/file.h"
+#include "store/model.h"
+
+#define SENTENCE_BYTES 512u
+#define DISK_SEED_SWAP 1u
+#define DISK_SEED_FILES 2u
+
+/* ---- the host ---- */
+
+static int sim_disks_create(struct api_machine *a, const struct neap_config *config,
+			    const struct costs *costs)
+{
+	struct store_device_cost swap = costs->swap;
+	struct store_device_cost disk = costs->disk;
+	int err;
+
+	if (config->has_pc && config->pc.swap_iops != 0)
+		swap.iops = config->pc.swap_iops;
+	if (config->has_pc && config->pc.fs_iops != 0)
+		disk.iops = config->pc.fs_iops;
+	err = store_model_device_create(&swap, costs->swap_rotational,
+					config->seed + DISK_SEED_SWAP, &a->swap_disk);
+	if (err == 0)
+		err = store_model_device_create(&disk, costs->disk_rotational,
+						config->seed + DISK_SEED_FILES, &a->disk);
+	return err;
+}
+
+int api_host_create(struct api_machine *a, const struct neap_config *config,
+		    const struct costs *costs)
+{
+	struct store_file_host_options options = {
+		.no_uring = !config->uring,
+		.nr_slots = a->rt->nr_slots,
+	};
+
+	if (!a->sim)
+		return store_file_host_create(a->hw, &options, &a->host);
+	int err = store_model_host_create(a->hw, a->rt, &a->host);
+
+	return err != 0 ? err : sim_disks_create(a, config, costs);
+}
+
+void api_host_destroy(struct api_machine *a)
+{
+	if (a->host != NULL)
+		a->host->ops->destroy(a->host);
+	if (a->swap_disk != NULL)
+		store_model_device_destroy(a->swap_disk);
+	if (a->disk != NULL)
+		store_model_device_destroy(a->disk);
+}
+
+/* ---- error injection ---- */
+
+int api_store_wrap(struct api_machine *a, struct store **store, bool swap)
+{
+	struct store_fault_spec rules = { .seed = 1, .error = a->fault_error };
+
+	if (!a->faults)
+		return 0;
+	rules.nth_read = a->fault_nth[swap ? CONFIG_FAULT_SWAP_READ : CONFIG_FAULT_FILE_READ];
+	rules.nth_write = a->fault_nth[swap ? CONFIG_FAULT_SWAP_WRITE : CONFIG_FAULT_FILE_WRITE];
+	return store_fault_wrap(*store, &rules, store);
+}
+
+int api_store_inject(struct api_machine *a, struct task *t, enum config_fault kind,
+		     struct api_fault fault)
+{
+	bool swap = kind == CONFIG_FAULT_SWAP_READ || kind == CONFIG_FAULT_SWAP_WRITE;
+	bool read = kind == CONFIG_FAULT_SWAP_READ || kind == CONFIG_FAULT_FILE_READ;
+	enum store_op op = read ? STORE_READ : STORE_WRITE;
+	int error = fault.error > 0 ? -fault.error : fault.error;
+
+	if (swap) {
+		for (uint32_t i = 0; i < a->nr_swaps; i++)
+			store_fault_arm(a->swap[i].store, t, op, fault.nth, error);
+		return 0;
+	}
+	/* The list is walked without the guard: arming takes a lock of the engine's kind. */
+	for (struct api_link *link = a->files.next; link != &a->files; link = link->next)
+		store_fault_arm(container_of(link, struct neap_file, link)->store, t, op, fault.nth,
+				error);
+	return 0;
+}
+
+/* ---- swap areas ---- */
+
+/* => 0 and *out, or a negative errno and a sentence */
+static int swap_open_live(struct api_machine *a, const struct config_swap *swap, struct store **out)
+{
+	char why[SENTENCE_BYTES];
+	bool named = swap->path[0] != '\0';
+	struct store_file_spec spec = {
+		.path = named ? swap->path : NULL,
+		.dir = a->tmp,
+		.pages = swap->bytes >> NEAP_PAGE_SHIFT,
+		.create = named && swap->bytes != 0,
+		.swap = true,
+		.keep = true,
+	};
+	int err = store_file_open(a->host, &spec, why, sizeof(why), out);
+
+	if (err != 0)
+		return api_fail(a, err, "Swap: %s.", why);
+	return 0;
+}
+
+static int swap_open_sim(struct api_machine *a, const struct config_swap *swap, struct store **out)
+{
+	struct store_model_spec spec = {
+		.pages = swap->bytes >> NEAP_PAGE_SHIFT,
+		.swap = true,
+		.device = a->swap_disk,
+	};
+	struct stat status;
+	int err;
+
+	if (spec.pages == 0) {
+		if (stat(swap->path, &status) != 0)
+			return api_fail(a, -errno,
+					"Swap: %s: %s; write FILE:SIZE to simulate an"
+					" area of that size.",
+					swap->path, strerror(errno));
+		spec.pages = (uint64_t)status.st_size >> NEAP_PAGE_SHIFT;
+	}
+	if (spec.pages < 2)
+		return api_fail(a, -EINVAL, "Swap: %s is smaller than two pages.", swap->path);
+	err = store_model_open(a->host, &spec, out);
+	if (err != 0)
+		return api_fail(a, err,
+				"Swap: a modelled disk of %llu pages could not be made: %s.",
+				(unsigned long long)spec.pages, strerror(-err));
+	return 0;
+}
+
+/* The name of an area in /proc/swaps. */
+static void swap_name(const struct api_machine *a, const struct config_swap *swap, char *out,
+		      size_t bytes)
+{
+	if (swap->path[0] != '\0')
+		(void)snprintf(out, bytes, "%s", swap->path);
+	else if (a->sim)
+		(void)snprintf(out, bytes, "/dev/vd%c", 'b' + (int)a->nr_swaps % 25);
+	else
+		(void)snprintf(out, bytes, "%s/neap-swap%u", a->tmp, a->nr_swaps);
+}
+
+/* Tells the engine about an open area. */
+static int swap_announce(struct task *t, struct api_machine *a, const struct config_swap *swap,
+			 const struct api_swap *opened)
+{
+	char name[CONFIG_PATH_BYTES + 32];
+	struct swap_header_info header = { 0 };
+	struct stat status;
+	struct swap_spec spec = {
+		.store = opened->store,
+		.path = name,
+		.priority = swap->priority,
+	};
+	int err;
+
+	swap_name(a, swap, name, sizeof(name));
+	if (!a->sim) {
+		err = store_file_swap_info(opened->inner, &header);
+		if (err != 0)
+			return err;
+		spec.bad = header.bad;
+		spec.nr_bad = header.nr_bad;
+		spec.is_file = fstat(store_file_fd(opened->inner), &status) != 0 ||
+			       S_ISREG(status.st_mode);
+	}
+	return swap_on(t, &a->m, &spec);
+}
+
+int api_swap_open(struct task *t, struct api_machine *a, const struct config_swap *swap)
+{
+	struct api_swap opened = { 0 };
+	int err = a->sim ? swap_open_sim(a, swap, &opened.inner)
+			 : swap_open_live(a, swap, &opened.inner);
+
+	if (err != 0)
+		return err;
+	opened.store = opened.inner;
+	err = api_store_wrap(a, &opened.store, true);
+	if (err == 0)
+		err = swap_announce(t, a, swap, &opened);
+	if (err != 0) {
+		opened.store->ops->close(opened.store);
+		return api_fail(a, err, "Swap: the area could not be switched on: %s.",
+				strerror(-err));
+	}
+	a->swap[a->nr_swaps++] = opened;
+	return 0;
+}
+
+void api_swaps_close(struct api_machine *a)
+{
+	for (uint32_t i = 0; i < a->nr_swaps; i++)
+		a->swap[i].store->ops->close(a->swap[i].store);
+	a->nr_swaps = 0;
+}
+
+/* ---- files ---- */
+
+static int file_open_live(struct api_machine *a, struct api_file_spec *spec)
+{
+	char why[SENTENCE_BYTES];
+	struct store_file_spec file = {
+		.path = spec->path,
+		.dir = a->tmp,
+		.pages = (spec->bytes + NEAP_PAGE_BYTES - 1) >> NEAP_PAGE_SHIFT,
+		.create = spec->create,
+		.read_only = spec->read_only,
+		.keep = true,
+	};
+	struct stat status;
+	int err = store_file_open(a->host, &file, why, sizeof(why), &spec->inner);
+
+	if (err != 0)
+		return api_fail(a, err, "%s.", why);
+	if (spec->path == NULL)
+		return 0;
+	spec->fd = store_file_fd(spec->inner);
+	if (spec->create)
+		err = ftruncate(spec->fd, (off_t)spec->bytes) != 0 ? -errno : 0;
+	else if (fstat(spec->fd, &status) != 0)
+		err = -errno;
+	else if (S_ISREG(status.st_mode))
+		spec->bytes = (uint64_t)status.st_size;
+	else
+		spec->bytes = (uint64_t)lseek(spec->fd, 0, SEEK_END);
+	if (err != 0) {
+		spec->inner->ops->close(spec->inner);
+		return api_fail(a, err, "%s: %s.", spec->path, strerror(-err));
+	}
+	return 0;
+}
+
+/* Opens or makes the file whose bytes a modelled disk shows. => 0 or negative errno */
+static int sim_open_path(struct api_file_spec *spec)
+{
+	int flags = spec->create ? O_RDWR | O_CREAT | O_EXCL : spec->read_only ? O_RDONLY : O_RDWR;
+	struct stat status;
+	int err = 0;
+
+	spec->fd = open(spec->path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (spec->fd < 0)
+		return -errno;
+	if (spec->create && ftruncate(spec->fd, (off_t)spec->bytes) != 0)
+		err = -errno;
+	if (err == 0 && fstat(spec->fd, &status) != 0)
+		err = -errno;
+	if (err == 0 && !S_ISREG(status.st_mode))
+		err = -EINVAL;
+	if (err != 0) {
+		(void)close(spec->fd); /* the error is the earlier one */
+		return err;
+	}
+	spec->owns_fd = true;
+	spec->bytes = (uint64_t)status.st_size;
+	return 0;
+}
+
+static int file_open_sim(struct api_machine *a, struct api_file_spec *spec)
+{
+	struct store_model_spec model = { .device = a->disk, .backing_path = spec->path };
+	int err = 0;
+
+	if (spec->path != NULL && a->tags)
+		return api_fail(a, -ENOTSUP,
+				"%s: a machine of tags cannot hold a file's bytes; simulate it with"
+				" real contents.",
+				spec->path);
+	if (spec->path != NULL)
+		err = sim_open_path(spec);
+	if (err == 0) {
+		model.pages = (spec->bytes + NEAP_PAGE_BYTES - 1) >> NEAP_PAGE_SHIFT;
+		err = store_model_open(a->host, &model, &spec->inner);
+		if (err != 0 && spec->owns_fd)
+			(void)close(spec->fd); /* the error is the earlier one */
+	}
+	if (err != 0)
+		return api_fail(a, err, "%s: %s.", spec->path != NULL ? spec->path : "The file",
+				strerror(-err));
+	return 0;
+}
+
+int api_store_open_file(struct api_machine *a, struct api_file_spec *spec)
+{
+	int err;
+
+	spec->fd = -1;
+	spec->owns_fd = false;
+	if (spec->create && spec->path == NULL)
+		spec->create = false;
+	err = a->sim ? file_open_sim(a, spec) : file_open_live(a, spec);
+	if (err != 0)
+		return err;
+	spec->store = spec->inner;
+	err = api_store_wrap(a, &spec->store, false);
+	if (err != 0) {
+		spec->inner->ops->close(spec->inner);
+		if (spec->owns_fd)
+			(void)close(spec->fd); /* nothing was written through it */
+		return api_fail(a, err, "There is no memory to open the file.");
+	}
+	return 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * The commands of neap, and what they share. Each takes its own words (argv[0] is the command's name)
+ * and returns the exit status.
+ */
+#ifndef NEAP_CMD_CMD_H
+#define NEAP_CMD_CMD_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/base.h"
+
+/* Exit statuses. */
+#define CMD_FINE 0
+#define CMD_FINDING 1 /* a finding, a verification failure, a failed job command */
+#define CMD_USAGE 2   /* usage or input */
+#define CMD_WORLD 3   /* no memory, disk full, no permission */
+#define CMD_INTERRUPTED 130
+
+int cmd_run(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+/* Prints "neap: sentence" to standard error. */
+void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same for lines that are complete sentences already ("FILE:LINE: ..."); each gets the prefix. */
+void cmd_error_lines(const char *lines);
+/* A whole number, decimal or 0x...; => false after an error naming `what` */
+bool cmd_number(const char *text, const char *what, uint64_t *value);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * neap: one command, many verbs.
+ *
+ *     neap VERB [OPTIONS] [FILES]
+ *
+ * The table below knows every verb of the design. Those that are there have a
+ * function; those that are to come are refused by name, so that a script learns why
+ * and not "unknown command". A misspelt verb gets the nearest one suggested.
+ *
+ * Exit status, the same for all: 0 fine, 1 a finding or a failed check, 2 usage or
+ * input, 3 the world failed. Output into a pipe that somebody closed ends the
+ * process quietly by SIGPIPE, as with every filter; output that cannot be written
+ * (a full disk) is noticed here, at the end, and is status 3.
+ *
+ * What must never happen: success reported for output that nobody received.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <neap/neap.h>
+
+#include "cmd/cmd.h"
+
+struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv); /* NULL: not possible yet */
+	const char *what;
+};
+
+static const struct verb verbs[] = {
+	{ "run", cmd_run, "jobs and traces on a live machine" },
+	{ "sim", cmd_sim, "jobs and traces on a simulated machine" },
+	{ "show", cmd_show, "one /proc file of a machine, or parsed and printed back" },
+	{ "bench", cmd_bench, "the speed of the engine, one line each" },
+	{ "sysctl", NULL, NULL },
+	{ "marks", NULL, NULL },
+	{ "graph", NULL, NULL },
+	{ "map", NULL, NULL },
+	{ "conform", NULL, NULL },
+	{ "probe", NULL, NULL },
+	{ "explain", NULL, NULL },
+	{ "ledger", NULL, NULL },
+	{ "request", NULL, NULL },
+	{ "forecast", NULL, NULL },
+	{ "decode", NULL, NULL },
+	{ "calibrate", NULL, NULL },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: neap COMMAND [OPTIONS] [FILES]\n\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (verbs[i].run != NULL)
+			fprintf(out, "  %-7s %s\n", verbs[i].name, verbs[i].what);
+	fputs("\n  neap COMMAND --help   options of a command\n"
+	      "  neap --version        the version\n"
+	      "\nnot possible yet:",
+	      out);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (verbs[i].run == NULL)
+			fprintf(out, " %s", verbs[i].name);
+	fputc('\n', out);
+}
+
+/* Number of single-letter changes from a to b, for words of up to 15 letters. */
+static uint32_t edit_distance(const char *a, const char *b)
+{
+	uint32_t row[16];
+	size_t n = strlen(b);
+
+	if (strlen(a) > 15 || n > 15)
+		return UINT32_MAX;
+	for (uint32_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (uint32_t i = 1; a[i - 1] != '\0'; i++) {
+		uint32_t diagonal = row[0];
+
+		row[0] = i;
+		for (uint32_t j = 1; j <= n; j++) {
+			uint32_t changed = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = min_u32(changed, min_u32(row[j - 1], row[j]) + 1);
+		}
+	}
+	return row[n];
+}
+
+static int unknown_verb(const char *name)
+{
+	const char *nearest = NULL;
+	uint32_t least = 3;
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		uint32_t distance = edit_distance(name, verbs[i].name);
+
+		if (distance < least) {
+			least = distance;
+			nearest = verbs[i].name;
+		}
+	}
+	if (nearest != NULL)
+		cmd_error("unknown command '%s'; did you mean %s?", name, nearest);
+	else
+		cmd_error("unknown command '%s'; neap help lists the commands", name);
+	return CMD_USAGE;
+}
+
+static int run_verb(const char *name, int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i].name, name) != 0)
+			continue;
+		if (verbs[i].run != NULL)
+			return verbs[i].run(argc, argv);
+		cmd_error("%s is not possible yet", name);
+		return CMD_USAGE;
+	}
+	return unknown_verb(name);
+}
+
+/* neap help [COMMAND] */
+static int help(int argc, char **argv)
+{
+	static char option[] = "--help";
+	char *words[] = { argv[0], option, NULL };
+
+	if (argc < 2) {
+		print_help(stdout);
+		return CMD_FINE;
+	}
+	words[0] = argv[1];
+	return run_verb(argv[1], 2, words);
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (name == NULL) {
+		print_help(stderr);
+		return CMD_USAGE;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		printf("neap %s\n", NEAP_VERSION);
+		return CMD_FINE;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return help(1, argv);
+	if (strcmp(name, "help") == 0)
+		return help(argc - 1, argv + 1);
+	return run_verb(name, argc - 1, argv + 1);
+}
+
+/* Runs at every exit, argp's own included: was everything written? */
+static void check_output(void)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return;
+	fprintf(stderr, "neap: standard output: %s\n", strerror(errno));
+	_Exit(CMD_WORLD);
+}
+
+int main(int argc, char **argv)
+{
+	atexit(check_output);
+	return dispatch(argc, argv);
+}

@@ -1,0 +1,246 @@
+/*
+ * Command lines of run and sim, read by argp.
+ *
+ * Options that belong to later versions are known by name and refused with a
+ * sentence, so that a script gets a reason and not "unrecognized option". Values
+ * are checked as far as that needs no machine; sizes, nodes and cost tables are
+ * judged by the library, whose sentences name the property.
+ *
+ * What must never happen: an option that is accepted and has no effect. Those that
+ * only make sense in the simulator are unknown to run.
+ */
+#include "cmd/options.h"
+
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "job/support.h"
+
+enum option_key {
+	KEY_MEMORY = 'm',
+	KEY_NODES = 256,
+	KEY_CPUS,
+	KEY_SWAP,
+	KEY_SET,
+	KEY_OUT,
+	KEY_TRACE,
+	KEY_TMP,
+	KEY_COSTS,
+	KEY_CONTENTS,
+	KEY_QUIET,
+	KEY_JSON,
+	KEY_SEED,
+	KEY_EXPLORE,
+	KEY_LATER,	  /* an option of a later version */
+	KEY_LATER_ARG = 400, /* the same, with a value */
+};
+
+#define COMMON_OPTIONS                                                                             \
+	{ "memory", KEY_MEMORY, "SIZE", 0, "memory of the machine", 0 },                           \
+	{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },                   \
+	{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },                                     \
+	{ "swap", KEY_SWAP, "SIZE|FILE:SIZE", 0, "a swap area; may be repeated", 0 },              \
+	{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },                      \
+	{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },                 \
+	{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },                \
+	{ "tmp", KEY_TMP, "DIR", 0, "temporary files ($TMPDIR or /tmp)", 0 },                      \
+	{ "costs", KEY_COSTS, "NAME|FILE", 0, "emulated-guest, server, or a table", 0 },           \
+	{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                        \
+	{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },                      \
+	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },                                     \
+	{ "like", KEY_LATER_ARG, "DIR", OPTION_HIDDEN, NULL, 0 }
+
+static const struct argp_option run_options[] = { COMMON_OPTIONS, { 0 } };
+
+static const struct argp_option sim_options[] = {
+	COMMON_OPTIONS,
+	{ "seed", KEY_SEED, "N", 0, "seed of the scheduler (1)", 0 },
+	{ "explore", KEY_EXPLORE, "N", 0, "N seeds, preempting under locks, too", 0 },
+	{ "step", KEY_LATER, NULL, OPTION_HIDDEN, NULL, 0 },
+	{ "break", KEY_LATER_ARG + 1, "EVENT", OPTION_HIDDEN, NULL, 0 },
+	{ "until", KEY_LATER_ARG + 2, "TIME", OPTION_HIDDEN, NULL, 0 },
+	{ "print", KEY_LATER_ARG + 3, "FILE", OPTION_HIDDEN, NULL, 0 },
+	{ 0 },
+};
+
+static bool add_to_list(const char **list, uint32_t *nr, const char *value, const char *what)
+{
+	if (*nr == OPTIONS_LIST_MAX) {
+		cmd_error("%s is given more than %u times", what, OPTIONS_LIST_MAX);
+		return false;
+	}
+	list[(*nr)++] = value;
+	return true;
+}
+
+static bool take_setting(struct options *options, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	char name[64] = "";
+
+	if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof(name)) {
+		cmd_error("--set %s: write NAME=VALUE", text);
+		return false;
+	}
+	memcpy(name, text, (size_t)(equals - text));
+	switch (support_sysctl(name)) {
+	case SUPPORT_SYSCTL_YES:
+		break;
+	case SUPPORT_SYSCTL_LATER:
+		cmd_error("--set %s: %s cannot be set yet", text, name);
+		return false;
+	case SUPPORT_SYSCTL_UNKNOWN:
+		cmd_error("--set %s: there is no '%s' below /proc/sys/vm", text, name);
+		return false;
+	}
+	return add_to_list(options->settings, &options->nr_settings, text, "--set");
+}
+
+static bool take_contents(struct options *options, const char *text)
+{
+	if (strcmp(text, "real") == 0) {
+		options->tags = false;
+		return true;
+	}
+	if (strcmp(text, "tags") != 0) {
+		cmd_error("--contents %s: real or tags", text);
+		return false;
+	}
+	if (options->live)
+		cmd_error("--contents tags: run keeps real contents always; sim can keep tags");
+	options->tags = true;
+	return !options->live;
+}
+
+/* Options with one value that is kept as it is. => where, or NULL */
+static const char **text_option(struct options *options, int key)
+{
+	switch (key) {
+	case KEY_MEMORY:
+		return &options->memory;
+	case KEY_NODES:
+		return &options->nodes;
+	case KEY_CPUS:
+		return &options->cpus;
+	case KEY_OUT:
+		return &options->out_dir;
+	case KEY_TRACE:
+		return &options->trace_path;
+	case KEY_TMP:
+		return &options->tmp_dir;
+	case KEY_COSTS:
+		return &options->costs;
+	default:
+		return NULL;
+	}
+}
+
+static bool refuse_later(int key)
+{
+	static const char *const with_value[] = { "--like", "--break", "--until", "--print" };
+
+	cmd_error("%s is not possible yet",
+		  key == KEY_LATER ? "--step" : with_value[key - KEY_LATER_ARG]);
+	return false;
+}
+
+static bool take_option(struct options *options, int key, char *value)
+{
+	const char **text = text_option(options, key);
+
+	if (text != NULL) {
+		*text = value;
+		return true;
+	}
+	switch (key) {
+	case KEY_SWAP:
+		return add_to_list(options->swaps, &options->nr_swaps, value, "--swap");
+	case KEY_SET:
+		return take_setting(options, value);
+	case KEY_CONTENTS:
+		return take_contents(options, value);
+	case KEY_QUIET:
+		options->quiet = true;
+		return true;
+	case KEY_JSON:
+		options->json = true;
+		return true;
+	case KEY_SEED:
+		return cmd_number(value, "--seed", &options->seed);
+	case KEY_EXPLORE:
+		return cmd_number(value, "--explore", &options->explore);
+	default:
+		return refuse_later(key);
+	}
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+	struct options *options = state->input;
+	static char run_name[] = "neap run";
+	static char sim_name[] = "neap sim";
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->name = options->live ? run_name : sim_name;
+		return 0;
+	case ARGP_KEY_ARGS:
+		options->files = state->argv + state->next;
+		options->nr_files = state->argc - state->next;
+		return 0;
+	case ARGP_KEY_ARG:
+	case ARGP_KEY_NO_ARGS:
+	case ARGP_KEY_END:
+	case ARGP_KEY_SUCCESS:
+	case ARGP_KEY_ERROR:
+	case ARGP_KEY_FINI:
+		return ARGP_ERR_UNKNOWN;
+	default:
+		return take_option(options, key, value) ? 0 : EINVAL;
+	}
+}
+
+static int check_together(const struct options *options)
+{
+	if (options->nr_files == 0) {
+		cmd_error("%s needs a JOB or a TRACE; neap %s --help lists the options",
+			  options->live ? "run" : "sim", options->live ? "run" : "sim");
+		return CMD_USAGE;
+	}
+	if ((options->nr_files > 1 || options->explore > 0) &&
+	    (options->out_dir != NULL || options->trace_path != NULL)) {
+		cmd_error("--out and --trace are for one run; there would be several");
+		return CMD_USAGE;
+	}
+	if (options->explore > 1000000) {
+		cmd_error("--explore: at most 1000000 seeds");
+		return CMD_USAGE;
+	}
+	return CMD_FINE;
+}
+
+int options_parse(bool live, int argc, char **argv, struct options *options)
+{
+	static char name[] = "neap";
+	const struct argp argp = {
+		.options = live ? run_options : sim_options,
+		.parser = parse_option,
+		.args_doc = "JOB|TRACE...",
+		.doc = live ? "Runs jobs, or replays traces, on a live machine: threads, real memory,"
+			      " real files." :
+			      "Runs jobs, or replays traces, on a simulated machine: virtual time,"
+			      " deterministic from a seed.",
+	};
+	const char *tmp = getenv("TMPDIR");
+
+	*options = (struct options){ .live = live, .tags = !live, .seed = 1 };
+	argv[0] = name;
+	argp_err_exit_status = CMD_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, options) != 0)
+		return CMD_USAGE;
+	if (options->tmp_dir == NULL)
+		options->tmp_dir = tmp != NULL && *tmp != '\0' ? tmp : "/tmp";
+	return check_together(options);
+}

@@ -1,0 +1,237 @@
+/*
+ * neap show: one /proc file.
+ *
+ *     neap show vmstat --file PATH     parses PATH as that file, prints it back
+ *     neap show zoneinfo -m 64M        the file of a machine that was just built
+ *
+ * The first form is the test of the parsers that anybody can make with a file of
+ * their own: what comes out must be what went in, byte for byte. Lines that Linux 6.1
+ * does not have are kept and named on standard error.
+ *
+ * The second form builds a simulated machine of tags, which costs no memory to speak
+ * of, and prints what it says. Building it like a saved one (--like) is for a later
+ * version.
+ *
+ * What must never happen: half a file on standard output. The text is complete
+ * before the first byte is written.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <neap/neap.h>
+
+#include "cmd/cmd.h"
+#include "text/files.h"
+
+#define FILE_BYTES_MAX (64 * MIB)
+
+enum show_key {
+	KEY_FILE = 256,
+	KEY_NODES,
+	KEY_CPUS,
+	KEY_SET,
+	KEY_LIKE,
+};
+
+struct show {
+	struct neap_config *config;
+	const char *name; /* of the /proc file */
+	const char *path; /* --file */
+};
+
+static const struct argp_option show_options[] = {
+	{ "file", KEY_FILE, "PATH", 0, "parse PATH as that file and print it back", 0 },
+	{ "memory", 'm', "SIZE", 0, "memory of the machine", 0 },
+	{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },
+	{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },
+	{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },
+	{ "like", KEY_LIKE, "DIR", OPTION_HIDDEN, NULL, 0 },
+	{ 0 },
+};
+
+static error_t take_property(struct show *show, const char *name, const char *value)
+{
+	if (neap_config_set(show->config, name, value) == 0)
+		return 0;
+	cmd_error("%s", neap_config_error(show->config));
+	return EINVAL;
+}
+
+static error_t take_setting(struct show *show, char *text)
+{
+	char *equals = strchr(text, '=');
+	char name[96];
+
+	if (equals == NULL) {
+		cmd_error("--set %s: write NAME=VALUE", text);
+		return EINVAL;
+	}
+	snprintf(name, sizeof(name), "sysctl.%.*s", (int)(equals - text), text);
+	return take_property(show, name, equals + 1);
+}
+
+static error_t take_name(struct show *show, const char *name)
+{
+	if (show->name != NULL) {
+		cmd_error("show takes one FILE, not '%s' as well", name);
+		return EINVAL;
+	}
+	show->name = name;
+	return 0;
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+	struct show *show = state->input;
+	static char name[] = "neap show";
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->name = name;
+		return 0;
+	case ARGP_KEY_ARG:
+		return take_name(show, value);
+	case KEY_FILE:
+		show->path = value;
+		return 0;
+	case 'm':
+		return take_property(show, "memory", value);
+	case KEY_NODES:
+		return take_property(show, "nodes", value);
+	case KEY_CPUS:
+		return take_property(show, "cpus", value);
+	case KEY_SET:
+		return take_setting(show, value);
+	case KEY_LIKE:
+		cmd_error("--like is not possible yet");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* ---- a file printed back ---- */
+
+static int reprint(const struct text_file *file, const char *path)
+{
+	struct text_buf in, out;
+	struct text_report report = { 0 };
+	struct text_error err = { 0 };
+	int status = CMD_FINE;
+	int error;
+
+	text_buf_init(&in);
+	text_buf_init(&out);
+	error = text_buf_read_file(&in, strcmp(path, "-") == 0 ? "/dev/stdin" : path,
+				   FILE_BYTES_MAX);
+	if (error != 0) {
+		cmd_error("%s: cannot be read: %s", path, strerror(-error));
+		status = CMD_USAGE;
+	} else {
+		struct text_input input = { text_buf_text(&in), in.bytes, path };
+
+		error = file->reprint(&input, &out, &report, &err);
+		if (error != 0 && err.line != 0)
+			cmd_error("%s:%u: %s", path, err.line, err.message);
+		else if (error != 0)
+			cmd_error("%s: %s", path, err.message);
+		if (error != 0)
+			status = error == -ENOMEM ? CMD_WORLD : CMD_USAGE;
+	}
+	if (status == CMD_FINE) {
+		if (report.nr_unknown > 0)
+			cmd_error("%s: %u lines that Linux 6.1 does not have: %s", path,
+				  report.nr_unknown, text_buf_text(&report.unknown_names));
+		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
+		text_report_free(&report);
+	}
+	text_buf_free(&in);
+	text_buf_free(&out);
+	return status;
+}
+
+/* ---- a file of a machine ---- */
+
+struct question {
+	struct neap_machine *machine;
+	const char *name;
+	char *text;
+};
+
+static int ask(void *arg)
+{
+	struct question *question = arg;
+
+	return (int)neap_proc_text(question->machine, question->name, &question->text);
+}
+
+static int show_machine(struct show *show)
+{
+	struct question question = { .name = show->name };
+	int error;
+
+	if (take_property(show, "runtime", "sim") != 0 ||
+	    take_property(show, "contents", "tags") != 0)
+		return CMD_USAGE;
+	error = neap_machine_create(show->config, &question.machine);
+	if (error != 0) {
+		cmd_error("the machine cannot be built: %s", neap_config_error(show->config));
+		return error == -EINVAL || error == -ENOTSUP ? CMD_USAGE : CMD_WORLD;
+	}
+	error = neap_run(question.machine, ask, &question);
+	neap_machine_destroy(question.machine);
+	if (error < 0) {
+		cmd_error("%s: %s", show->name, strerror(-error));
+		return CMD_WORLD;
+	}
+	fputs(question.text, stdout);
+	free(question.text);
+	return CMD_FINE;
+}
+
+/* "vmstat", or a saved path's last word. */
+static const struct text_file *find_file(const char *name)
+{
+	const struct text_file *file = name != NULL ? text_file_find(name) : NULL;
+
+	if (file != NULL)
+		return file;
+	if (name == NULL) {
+		cmd_error("show needs the name of a file:");
+	} else {
+		cmd_error("show %s: not possible yet; these are:", name);
+	}
+	for (const struct text_file *known = text_files; known->name != NULL; known++)
+		cmd_error("  %s", known->name);
+	return NULL;
+}
+
+int cmd_show(int argc, char **argv)
+{
+	static char name[] = "neap";
+	static const struct argp argp = {
+		.options = show_options,
+		.parser = parse_option,
+		.args_doc = "FILE",
+		.doc = "Prints one /proc file of a machine, or parses PATH as that file and prints"
+		       " it back.",
+	};
+	struct show show = { .config = neap_config_new() };
+	const struct text_file *file = NULL;
+	int status = CMD_USAGE;
+
+	if (show.config == NULL) {
+		cmd_error("memory is out");
+		return CMD_WORLD;
+	}
+	argv[0] = name;
+	argp_err_exit_status = CMD_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &show) == 0)
+		file = find_file(show.name);
+	if (file != NULL)
+		status = show.path != NULL ? reprint(file, show.path) : show_machine(&show);
+	neap_config_free(show.config);
+	return status;
+}

@@ -1,0 +1,557 @@
+/*
+ * alloc.c: from a request to a block of frames and back; the test of the marks.
+ *
+ *   alloc_pages ── alloc_quick: preferred zone above its low mark, page on this CPU's list
+ *        │           (order 0; one pin, no lock, no line that other CPUs write often)
+ *        ├──────── alloc_walk: every zone in fallback order, low mark
+ *        │             per-CPU list, refill, buddy lists, other types
+ *        └──────── alloc_slow (alloc_slow.c): wake kswapd, min mark, reclaim, retry
+ *
+ * The marks decide where memory comes from. A zone serves a request if, without the
+ * pages the request could not use anyway, more is free than the mark plus what the
+ * zone keeps for requests that have no other zone:
+ *
+ *   free - unusable > mark (discounted by the request's rights) + reserve[limit]
+ *
+ * The count of free pages lags (core/vmstat.h), so a zone may end a little below or
+ * above its mark; Linux has the same slack and its size is visible in which request
+ * fails first.
+ *
+ * A first walk by a request that prefers zone Normal spares other types' blocks
+ * (NOFRAGMENT) and rather uses zone DMA32; on several nodes it gives that up before
+ * it would leave the node.
+ *
+ * What must never happen: a page handed out twice (every free block has one owner:
+ * a buddy list, a per-CPU list or a caller), or freed while anybody refers to it.
+ *
+ * Linux: get_page_from_freelist(), rmqueue(), __zone_watermark_ok(), zone_statistics()
+ * of mm/page_alloc.c, late 6.1.y. Node reclaim, cpusets and CMA are not there.
+ */
+#include "core/alloc.h"
+
+#include "core/alloc_path.h"
+#include "core/buddy.h"
+#include "core/event.h"
+#include "core/kswapd.h"
+#include "core/pageblock.h"
+#include "core/pcp.h"
+#include "core/sysctl.h"
+#include "core/vmstat.h"
+#include "core/zonelist.h"
+
+/* ---- marks ---- */
+
+/* Free pages that are of no use to a request. */
+static ALWAYS_INLINE int64_t watermark_unusable(struct zone *zone, uint32_t order,
+						uint32_t alloc_flags)
+{
+	int64_t unusable = ((int64_t)1 << order) - 1;
+
+	/* The whole reserve counts, used or not: how much of it is free is not known cheaply. */
+	if ((alloc_flags & ALLOC_RESERVES) == 0)
+		unusable += (int64_t)atomic_load_explicit(&zone->nr_reserved_highatomic,
+							  memory_order_relaxed);
+	return unusable;
+}
+
+/* The mark after what the request's rights take off. The order of the divisions is Linux's. */
+static int64_t watermark_discount(uint64_t mark, uint32_t alloc_flags)
+{
+	int64_t min = (int64_t)mark;
+
+	if (alloc_flags & ALLOC_MIN_RESERVE) {
+		min -= min / 2;
+		if (alloc_flags & ALLOC_NON_BLOCK)
+			min -= min / 4;
+	}
+	if (alloc_flags & ALLOC_OOM)
+		min -= min / 2;
+	return min;
+}
+
+/* Is there a block the request may take? Asked without the zone lock: an answer of the moment. */
+static bool watermark_has_block(const struct zone *zone, uint32_t order, uint32_t alloc_flags)
+{
+	for (uint32_t type = 0; type < NR_PCP_TYPES; type++)
+		if (buddy_has(zone, order, type))
+			return true;
+	return (alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM)) != 0 &&
+	       buddy_has(zone, order, MT_HIGHATOMIC);
+}
+
+bool zone_watermark_test(const struct zone *zone, const struct watermark_query *query,
+			 struct watermark_terms *terms)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+	int64_t unusable = watermark_unusable(z, query->order, query->alloc_flags);
+	int64_t mark = watermark_discount(query->mark, query->alloc_flags);
+	int64_t reserve = (int64_t)atomic_load_explicit(&z->reserve[query->limit],
+							memory_order_relaxed);
+	bool enough = query->free - unusable > mark + reserve;
+	bool ok = enough && (query->order == 0 ||
+			     watermark_has_block(zone, query->order, query->alloc_flags));
+
+	if (terms != NULL)
+		*terms = (struct watermark_terms){
+			.free = query->free,
+			.unusable = unusable,
+			.mark = mark,
+			.reserve = reserve,
+			.order_failed = enough && !ok,
+			.ok = ok,
+		};
+	return ok;
+}
+
+bool zone_watermark_ok(const struct zone *zone, uint32_t order, uint64_t mark, uint32_t limit,
+		       uint32_t alloc_flags)
+{
+	const struct watermark_query query = {
+		.order = order,
+		.limit = limit,
+		.alloc_flags = alloc_flags,
+		.mark = mark,
+		.free = (int64_t)zone_stat(zone, NR_FREE_PAGES),
+	};
+
+	return zone_watermark_test(zone, &query, NULL);
+}
+
+bool zone_watermark_ok_safe(const struct zone *zone, uint32_t order, uint64_t mark, uint32_t limit,
+			    uint32_t alloc_flags)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+	uint64_t drift_mark = atomic_load_explicit(&z->drift_mark, memory_order_relaxed);
+	struct watermark_query query = {
+		.order = order,
+		.limit = limit,
+		.alloc_flags = alloc_flags,
+		.mark = mark,
+		.free = (int64_t)zone_stat(zone, NR_FREE_PAGES),
+	};
+
+	if (drift_mark != 0 && (uint64_t)query.free < drift_mark)
+		query.free = (int64_t)zone_stat_exact(zone, NR_FREE_PAGES);
+	return zone_watermark_test(zone, &query, NULL);
+}
+
+uint64_t zone_reclaimable_pages(const struct zone *zone)
+{
+	uint64_t pages = zone_stat_exact(zone, NR_ZONE_INACTIVE_FILE) +
+			 zone_stat_exact(zone, NR_ZONE_ACTIVE_FILE);
+
+	if (atomic_load_explicit(&zone->machine->nr_swap_free, memory_order_relaxed) > 0)
+		pages += zone_stat_exact(zone, NR_ZONE_INACTIVE_ANON) +
+			 zone_stat_exact(zone, NR_ZONE_ACTIVE_ANON);
+	/* A zone without anything to reclaim is not hopeless while it has free pages. */
+	return pages != 0 ? pages : zone_stat_exact(zone, NR_FREE_PAGES);
+}
+
+/* The common case of the test: order 0, without any discount. */
+static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint32_t limit,
+					  uint32_t alloc_flags)
+{
+	int64_t free = atomic_load_explicit(&zone->stat[NR_FREE_PAGES], memory_order_relaxed);
+	int64_t usable = free - watermark_unusable(zone, 0, alloc_flags);
+
+	/* Marks are never negative, so a negative amount fails without being cut at zero. */
+	return usable > (int64_t)(mark + atomic_load_explicit(&zone->reserve[limit],
+							      memory_order_relaxed));
+}
+
+/* The test of the walk. */
+static bool watermark_walk(struct zone *zone, const struct alloc_context *ac)
+{
+	uint32_t index = ac->flags & ALLOC_WMARK_MASK;
+	uint64_t mark = zone_mark(zone, (enum wmark)index);
+
+	if (ac->order == 0 && watermark_quick(zone, mark, ac->highest, ac->flags))
+		return true;
+	if (zone_watermark_ok(zone, ac->order, mark, ac->highest, ac->flags))
+		return true;
+	/* The boost is for kswapd; an atomic request has nobody else to turn to. */
+	if (ac->order != 0 || !(ac->gfp & GFP_BIT_ATOMIC) || index != WMARK_MIN ||
+	    atomic_load_explicit(&zone->boost, memory_order_relaxed) == 0)
+		return false;
+	mark = atomic_load_explicit(&zone->mark[WMARK_MIN], memory_order_relaxed);
+	return zone_watermark_ok(zone, 0, mark, ac->highest, ac->flags);
+}
+
+/* ---- taking ---- */
+
+void alloc_note_free(struct neap_machine *m)
+{
+	uint64_t free_pages = machine_zone_stat(m, NR_FREE_PAGES);
+	uint64_t seen = atomic_load_explicit(&m->min_free_pages_seen, memory_order_relaxed);
+
+	while (free_pages < seen)
+		if (atomic_compare_exchange_weak_explicit(&m->min_free_pages_seen, &seen,
+							  free_pages, memory_order_relaxed,
+							  memory_order_relaxed))
+			break;
+}
+
+/* A fresh descriptor with one reference. The release makes the rest visible to whoever finds the reference. */
+static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags)
+{
+	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
+	page->next = PFN_NONE;
+	page->prev = PFN_NONE;
+	page->owner = 0;
+	page->index = 0;
+	atomic_store_explicit(&page->maps, 0, memory_order_relaxed);
+	atomic_store_explicit(&page->refs, 1, memory_order_release);
+}
+
+/* Heads and tails of a block of order > 0. */
+static void block_init_used(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct page *page = &zone->machine->pages[pfn];
+	uint64_t place = page_place(zone->node, zone->type);
+
+	for (uint32_t i = 1; i < 1u << order; i++) {
+		atomic_store_explicit(&page[i].flags, place | PG_TAIL, memory_order_relaxed);
+		page[i].owner = 0;
+		page[i].index = 0;
+	}
+	page_init_used(page, place | PG_HEAD | ((uint64_t)order << PAGE_ORDER_SHIFT));
+}
+
+/* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
+static ALWAYS_INLINE void alloc_count(struct task *t, struct zone *zone, struct zone *preferred,
+				      uint32_t order)
+{
+	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
+	struct pcp *pcp = pcp_of(t, zone);
+
+	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
+	if (likely(zone->node == preferred->node)) {
+		racy_add(pcp->numa[NUMA_HIT], 1);
+	} else {
+		racy_add(pcp->numa[NUMA_MISS], 1);
+		racy_add(pcp_of(t, preferred)->numa[NUMA_FOREIGN], 1);
+	}
+	racy_add(pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER], 1);
+}
+
+static NOINLINE void alloc_wake_boosted(struct task *t, struct zone *zone)
+{
+	atomic_fetch_and_explicit(&zone->flags, ~ZONE_BOOSTED, memory_order_relaxed);
+	kswapd_wake(t, zone, 0, 0, zone->type);
+}
+
+static ALWAYS_INLINE bool zone_wants_kswapd(struct zone *zone)
+{
+	return unlikely(atomic_load_explicit(&zone->flags, memory_order_relaxed) & ZONE_BOOSTED);
+}
+
+/* Straight from the free lists, with the reserve as far as the request has a right to it. => pinned */
+static uint32_t alloc_take_buddy(struct task *t, struct zone *zone, const struct alloc_context *ac)
+{
+	uint32_t pfn = PFN_NONE;
+
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	if (ac->flags & ALLOC_HIGHATOMIC)
+		pfn = buddy_take_smallest(t, zone, ac->order, MT_HIGHATOMIC);
+	if (pfn == PFN_NONE)
+		pfn = buddy_take(t, zone, ac->order, ac->type, ac->flags);
+	if (pfn == PFN_NONE && (ac->flags & (ALLOC_OOM | ALLOC_NON_BLOCK)))
+		pfn = buddy_take_smallest(t, zone, ac->order, MT_HIGHATOMIC);
+	if (pfn != PFN_NONE)
+		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << ac->order));
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	return pfn;
+}
+
+/* Takes a block from one zone, whatever its marks say. => PFN_NONE or a block ready for use */
+static uint32_t alloc_take(struct task *t, struct zone *zone, const struct alloc_context *ac)
+{
+	uint32_t pfn = PFN_NONE;
+
+	cpu_pin(t);
+	if (pcp_order_allowed(ac->order))
+		pfn = pcp_take(t, zone, ac->order, ac->type, ac->flags);
+	if (pfn == PFN_NONE)
+		pfn = alloc_take_buddy(t, zone, ac);
+	if (pfn != PFN_NONE) {
+		alloc_count(t, zone, ac->preferred->zone, ac->order);
+		if (ac->order == 0)
+			page_init_used(&t->machine->pages[pfn], page_place(zone->node, zone->type));
+		else
+			block_init_used(zone, pfn, ac->order);
+		if (unlikely(ac->flags & ALLOC_HIGHATOMIC))
+			pageblock_reserve_highatomic(t, zone, pfn);
+	}
+	cpu_unpin(t);
+	if (zone_wants_kswapd(zone))
+		alloc_wake_boosted(t, zone);
+	return pfn;
+}
+
+/* ---- the walk ---- */
+
+/* Pages of the node that may be dirty before requests for more should go elsewhere. */
+static uint64_t node_dirty_limit(struct node *node)
+{
+	uint64_t ratio = (uint64_t)sysctl_get(&node->machine->sysctl.dirty_ratio);
+	uint64_t free_pages = 0;
+
+	for (uint32_t i = 0; i < NR_ZONES; i++)
+		free_pages += zone_stat(&node->zone[i], NR_FREE_PAGES);
+	uint64_t reserve = atomic_load_explicit(&node->reserve_pages, memory_order_relaxed);
+	uint64_t pages = free_pages - min_u64(free_pages, reserve);
+
+	pages += node_stat(node, NR_INACTIVE_FILE) + node_stat(node, NR_ACTIVE_FILE);
+	return pages * ratio / 100;
+}
+
+static bool node_has_dirty_room(struct node *node)
+{
+	return node_stat(node, NR_DIRTY) + node_stat(node, NR_WRITEBACK) <= node_dirty_limit(node);
+}
+
+/* One pass. *leaving: the pass stopped because NOFRAGMENT would have made it leave the preferred node. */
+static uint32_t alloc_walk_once(struct task *t, const struct alloc_context *ac, bool *leaving)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t home = ac->preferred->zone->node;
+	bool stay = (ac->flags & ALLOC_NOFRAGMENT) && m->nr_nodes > 1;
+	uint32_t dirty_node = NEAP_MAX_NODES; /* the node that dirty_room is about */
+	bool dirty_room = true;
+
+	*leaving = false;
+	for (const struct zoneref *ref = ac->preferred; ref->zone != NULL;
+	     ref = zonelist_seek(ref + 1, ac->highest, ac->nodemask)) {
+		struct zone *zone = ref->zone;
+
+		if (ac->spread_dirty && dirty_node != zone->node) {
+			dirty_node = zone->node;
+			dirty_room = node_has_dirty_room(&m->nodes[dirty_node]);
+		}
+		if (!dirty_room)
+			continue;
+		if (stay && zone->node != home) {
+			*leaving = true;
+			return PFN_NONE;
+		}
+		if (!watermark_walk(zone, ac) && !(ac->flags & ALLOC_NO_WATERMARKS))
+			continue;
+		uint32_t pfn = alloc_take(t, zone, ac);
+
+		if (pfn != PFN_NONE)
+			return pfn;
+	}
+	return PFN_NONE;
+}
+
+uint32_t alloc_walk(struct task *t, struct alloc_context *ac)
+{
+	const uint32_t flags = ac->flags;
+	bool leaving;
+
+	if (ac->preferred->zone == NULL)
+		return PFN_NONE;
+	uint32_t pfn = alloc_walk_once(t, ac, &leaving);
+
+	/* Better a foreign block than a foreign node, and either than nothing. */
+	if (pfn == PFN_NONE && (flags & ALLOC_NOFRAGMENT)) {
+		ac->flags &= ~ALLOC_NOFRAGMENT;
+		pfn = alloc_walk_once(t, ac, &leaving);
+		ac->flags = flags;
+	}
+	return pfn;
+}
+
+/* ---- requests ---- */
+
+/* Error injection: a request in tests fails when the countdown reaches one. */
+static NOINLINE bool alloc_injected(struct neap_machine *m, uint32_t gfp)
+{
+	uint64_t left = racy_read(m->inject[0]);
+
+	if (gfp & GFP_BIT_NOFAIL)
+		return false;
+	racy_write(m->inject[0], left - 1);
+	return left == 1;
+}
+
+static NOINLINE void block_zero(struct task *t, uint32_t pfn, uint32_t order)
+{
+	struct hw *hw = t->machine->hw;
+
+	for (uint32_t i = 0; i < 1u << order; i++)
+		hw->ops->zero(hw, pfn + i);
+	event_add(t, EV_SIM_PAGE_ZERO, (uint64_t)1 << order);
+}
+
+/* Everything that alloc_quick() does not do. */
+static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *request,
+				    uint32_t gfp, const struct zonelist *zonelist,
+				    const struct zoneref *preferred)
+{
+	struct alloc_context ac = {
+		.gfp = gfp,
+		.order = request->order,
+		.highest = gfp_highest_zone(gfp),
+		.type = gfp_migrate_type(t->machine, gfp),
+		.flags = ALLOC_WMARK_LOW | (gfp & ALLOC_KSWAPD),
+		.spread_dirty = (gfp & GFP_BIT_WRITE) != 0,
+		.nodemask = request->nodemask,
+		.zonelist = zonelist,
+		.preferred = preferred,
+	};
+
+	if (preferred->zone != NULL && preferred->zone->nofragment)
+		ac.flags |= ALLOC_NOFRAGMENT;
+	uint32_t pfn = alloc_walk(t, &ac);
+
+	return pfn != PFN_NONE ? pfn : alloc_slow(t, &ac);
+}
+
+/*
+ * An order-0 page from the list of this CPU, if the zone is above its low mark and the list has one.
+ * Must do what alloc_walk() would do then. => PFN_NONE otherwise, nothing changed
+ */
+static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
+					  uint32_t type)
+{
+	struct page *pages = t->machine->pages;
+
+	cpu_pin(t);
+	struct pcp *pcp = pcp_of(t, zone);
+
+	if (unlikely(list_empty(&pcp->list[type]) ||
+		     !watermark_quick(zone, zone_mark(zone, WMARK_LOW), highest, 0))) {
+		cpu_unpin(t);
+		return PFN_NONE;
+	}
+	pcp->free_factor >>= 1;
+	uint32_t pfn = pcp_pop(pages, pcp, type, 0);
+
+	alloc_count(t, zone, zone, 0);
+	page_init_used(&pages[pfn], page_place(zone->node, zone->type));
+	cpu_unpin(t);
+	if (zone_wants_kswapd(zone))
+		alloc_wake_boosted(t, zone);
+	return pfn;
+}
+
+static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t,
+						  const struct alloc_request *request)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t gfp = gfp_in_context(t, request->gfp);
+	const struct node *node = &m->nodes[request->node];
+	const struct zonelist *zonelist =
+		(gfp & GFP_BIT_THISNODE) ? &node->nofallback : &node->fallback;
+	uint32_t highest = gfp_highest_zone(gfp);
+	const struct zoneref *ref = zonelist_seek(zonelist->ref, highest, request->nodemask);
+	uint32_t type = gfp_migrate_type(m, gfp);
+	uint32_t pfn = PFN_NONE;
+
+	if (unlikely(racy_read(m->inject[0]) != 0) && alloc_injected(m, gfp))
+		return PFN_NONE;
+	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE)))
+		pfn = alloc_quick(t, ref->zone, highest, type);
+	if (unlikely(pfn == PFN_NONE))
+		pfn = alloc_full(t, request, gfp, zonelist, ref);
+	if ((gfp & GFP_BIT_ZERO) && pfn != PFN_NONE)
+		block_zero(t, pfn, request->order);
+	event_emit(t, MM_PAGE_ALLOC, pfn, request->order, type, gfp);
+	return pfn;
+}
+
+uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
+{
+	CHECK(request->order <= NEAP_MAX_ORDER && request->node < t->machine->nr_nodes);
+	return alloc_request_pages(t, request);
+}
+
+uint32_t alloc_page(struct task *t, uint32_t gfp)
+{
+	struct alloc_request request = {
+		.gfp = gfp,
+		.order = 0,
+		.node = t->machine->cpus[task_cpu(t)].node,
+		.nodemask = NULL,
+	};
+
+	/* A policy does not bind requests for low zones: other nodes may be the only ones to have them. */
+	if (unlikely(t->policy_node != 0) && gfp_highest_zone(gfp) >= t->machine->policy_zone) {
+		const uint64_t mask = (uint64_t)1 << (t->policy_node - 1);
+
+		request.nodemask = &mask;
+		return alloc_pages(t, &request);
+	}
+	return alloc_request_pages(t, &request);
+}
+
+/* ---- freeing ---- */
+
+/* What every freed block must satisfy; tails lose their marks. */
+static ALWAYS_INLINE void free_check(struct page *page, uint32_t order)
+{
+	uint64_t flags = page_flags(page);
+
+	CHECK((flags & PG_BAD_AT_FREE) == 0);
+	CHECK(page_refs(page) == 0);
+	CHECK(page_maps(page) == 0);
+	if (likely(order == 0)) {
+		CHECK((flags & PG_HEAD) == 0);
+		return;
+	}
+	CHECK((flags & PG_HEAD) != 0 && page_order(page) == order);
+	for (uint32_t i = 1; i < 1u << order; i++) {
+		DCHECK(page_test(&page[i], PG_TAIL));
+		atomic_store_explicit(&page[i].flags, 0, memory_order_relaxed);
+	}
+}
+
+static NOINLINE void free_to_buddy(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	cpu_pin(t);
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	atomic_store_explicit(&zone->machine->pages[pfn].flags, 0, memory_order_relaxed);
+	buddy_free(t, zone, pfn, order, pageblock_type(zone->machine, pfn));
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	event_add_pinned(t, EV_PGFREE, (uint64_t)1 << order);
+	cpu_unpin(t);
+}
+
+void free_pages(struct task *t, uint32_t pfn, uint32_t order)
+{
+	struct neap_machine *m = t->machine;
+	struct page *page = machine_page(m, pfn);
+	struct zone *zone = page_zone(m, page);
+
+	event_emit(t, MM_PAGE_FREE, pfn, order);
+	free_check(page, order);
+	uint32_t type = pageblock_type(m, pfn);
+
+	if (unlikely(!pcp_order_allowed(order) || type == MT_ISOLATE)) {
+		free_to_buddy(t, zone, pfn, order);
+		return;
+	}
+	cpu_pin(t);
+	pcp_put(t, zone, pfn, order, type);
+	cpu_unpin(t);
+}
+
+void free_page_list(struct task *t, struct list *list)
+{
+	struct page *pages = t->machine->pages;
+	uint32_t in_run = 0;
+
+	for (uint32_t pfn = list_pop(pages, list); pfn != PFN_NONE; pfn = list_pop(pages, list)) {
+		/* One pin for a run, but not for so long that a remote drain starves. */
+		if (in_run == 0)
+			cpu_pin(t);
+		free_pages(t, pfn, 0);
+		if (++in_run == SWAP_CLUSTER_MAX) {
+			cpu_unpin(t);
+			in_run = 0;
+		}
+	}
+	if (in_run != 0)
+		cpu_unpin(t);
+}

@@ -1,0 +1,104 @@
+/*
+ * The allocator's entry points: request a block, give it back, test a mark.
+ */
+#ifndef NEAP_CORE_ALLOC_H
+#define NEAP_CORE_ALLOC_H
+
+#include "core/gfp.h"
+#include "core/machine.h"
+
+/* Rights that let a request into the HighAtomic reserve. */
+#define ALLOC_RESERVES                                                                             \
+	(ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK | ALLOC_HIGHATOMIC | ALLOC_OOM)
+
+struct alloc_request {
+	uint32_t gfp;
+	uint32_t order;
+	uint32_t node;		  /* preferred node */
+	const uint64_t *nodemask; /* allowed nodes as bits; NULL = all */
+};
+
+/*
+ * A block of 2^order frames. May sleep if gfp has DIRECT_RECLAIM (then no lock or pin may be held). Without it the
+ * caller may be pinned, and hold locks of lower classes than LOCK_ZONE.
+ * => PFN_NONE if none could be had by the rules of spec 02, section 8
+ * => else refs = 1, maps = 0, flags = place only (HEAD, TAIL and order set for order > 0), contents undefined
+ *    unless ZERO was asked
+ */
+uint32_t alloc_pages(struct task *t, const struct alloc_request *request);
+
+/* One frame from the task's own node (or its policy node). */
+uint32_t alloc_page(struct task *t, uint32_t gfp);
+
+/* Gives back a block whose last reference is gone (refs = 0), through the per-CPU lists. Never sleeps. */
+void free_pages(struct task *t, uint32_t pfn, uint32_t order);
+
+/* The same for a list of single frames, each with refs = 0; the list is empty afterwards. */
+void free_page_list(struct task *t, struct list *list);
+
+/*
+ * The zone index a request may use at most (spec 01, section 5), for each value of the four zone bits; 15 marks
+ * combinations that mean nothing.
+ */
+static ALWAYS_INLINE uint32_t gfp_highest_zone(uint32_t gfp)
+{
+	uint32_t bits = gfp & (GFP_BIT_DMA | GFP_BIT_HIGHMEM | GFP_BIT_DMA32 | GFP_BIT_MOVABLE);
+	uint32_t highest = (uint32_t)(0xfff1f302fff1f202u >> (bits * 4)) & 0xf;
+
+	CHECK(highest != 0xf);
+	return highest;
+}
+
+/* Migrate type asked for (spec 02, section 1). */
+static ALWAYS_INLINE uint32_t gfp_migrate_type(const struct neap_machine *m, uint32_t gfp)
+{
+	uint32_t type = (gfp & (GFP_BIT_MOVABLE | GFP_BIT_RECLAIMABLE)) / GFP_BIT_MOVABLE;
+
+	CHECK(type < NR_PCP_TYPES); /* both bits at once are a caller's bug */
+	return unlikely(m->mobility_disabled) ? MT_UNMOVABLE : type;
+}
+
+/* gfp after the task's NOIO, NOFS scopes. */
+static ALWAYS_INLINE uint32_t gfp_in_context(const struct task *t, uint32_t gfp)
+{
+	if (likely((t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)) == 0))
+		return gfp;
+	return gfp & ~((t->flags & PF_MEMALLOC_NOIO) ? GFP_BIT_IO | GFP_BIT_FS : GFP_BIT_FS);
+}
+
+/* What is asked of a zone's marks. */
+struct watermark_query {
+	uint32_t order;
+	uint32_t limit;	      /* highest zone index of the request */
+	uint32_t alloc_flags; /* ALLOC_*: rights */
+	uint64_t mark;	      /* pages, boost included */
+	int64_t free;	      /* pages to test, from zone_stat() or exact */
+};
+
+/* Why a mark test passed or failed: its terms, for explanations. Pages. */
+struct watermark_terms {
+	int64_t free;	  /* free pages the test looked at */
+	int64_t unusable; /* of them not usable by this request */
+	int64_t mark;	  /* after discounts */
+	int64_t reserve;  /* lowmem protection against this request */
+	bool order_failed; /* amount was enough, no block of the order */
+	bool ok;
+};
+
+/* The mark test (spec 02, section 7). terms: NULL, or filled in whatever the result. */
+bool zone_watermark_test(const struct zone *zone, const struct watermark_query *query,
+			 struct watermark_terms *terms);
+/* The same on the approximate count of free pages. */
+bool zone_watermark_ok(const struct zone *zone, uint32_t order, uint64_t mark, uint32_t limit,
+		       uint32_t alloc_flags);
+/* Uses the exact count when the approximate one is near the drift mark. */
+bool zone_watermark_ok_safe(const struct zone *zone, uint32_t order, uint64_t mark, uint32_t limit,
+			    uint32_t alloc_flags);
+
+/*
+ * Pages of a zone that reclaim could free: file lists, and anon lists while swap has room; the free pages if there
+ * are none of these. Exact.
+ */
+uint64_t zone_reclaimable_pages(const struct zone *zone);
+
+#endif

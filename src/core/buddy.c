@@ -1,0 +1,281 @@
+/*
+ * buddy.c: the free lists of a zone.
+ *
+ *   zone.area[order].list[type] -> head <-> head <-> head      one list per order and type
+ *   zone.area[order].nr_free       blocks of the order, all types
+ *   zone.nonempty[type]            bit per order: which lists have blocks
+ *
+ *   order 1, at pfn 6:  [6: PG_BUDDY, owner 1, index type][7: no flag, anything]
+ *
+ * A block of order o starts at a multiple of 2^o; its buddy is the block at
+ * pfn XOR 2^o. Only the head frame of a free block says that it is free. A frame
+ * inside a block has no PG_BUDDY, whatever else its descriptor holds.
+ *
+ * Positions on the lists matter: they decide which frame the next request gets,
+ * and they are Linux's. Taking is from the head; the upper halves of a split go to
+ * the head; a freed block goes to the head, too, except that one whose merge
+ * partner is likely to become free soon goes to the tail, where it has time to wait.
+ *
+ * What must never happen (the numbers are quoted in buddy_verify):
+ *   1. a block outside its zone's span, not aligned, or with another place or order
+ *      than its list's
+ *   2. a link that does not lead back
+ *   3. nr_free or nonempty other than the lists say
+ *   4. two free buddies of one order below 9 (whole pageblocks may stay apart: their
+ *      types can forbid the merge, and change later)
+ *
+ * A block's list need not be its pageblock's type: single blocks are moved.
+ *
+ * Linux: __free_one_page(), expand(), __rmqueue() of mm/page_alloc.c, 6.1. Free
+ * page reporting and capture by compaction are not there.
+ */
+#include "core/buddy.h"
+
+#include "core/pageblock.h"
+#include "core/vmstat.h"
+
+#define HEAD_MASK (PG_BUDDY | PAGE_PLACE_MASK)
+
+static uint64_t zone_head_flags(const struct zone *zone)
+{
+	return PG_BUDDY | page_place(zone->node, zone->type);
+}
+
+static void nonempty_write(struct zone *zone, uint32_t type, uint32_t orders)
+{
+	atomic_store_explicit(&zone->nonempty[type], (uint16_t)orders, memory_order_relaxed);
+}
+
+static uint32_t nonempty_read(const struct zone *zone, uint32_t type)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	return atomic_load_explicit(&z->nonempty[type], memory_order_relaxed);
+}
+
+/* type: with BUDDY_TO_TAIL, else at the head. */
+static void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t list_type = type & ~BUDDY_TO_TAIL;
+	struct free_area *area = &zone->area[order];
+	struct list *list = &area->list[list_type];
+
+	pages[pfn].owner = order;
+	pages[pfn].index = list_type;
+	atomic_store_explicit(&pages[pfn].flags, zone_head_flags(zone), memory_order_relaxed);
+	if (list_empty(list))
+		nonempty_write(zone, list_type, nonempty_read(zone, list_type) | (1u << order));
+	if (type & BUDDY_TO_TAIL)
+		list_add_tail(pages, list, pfn);
+	else
+		list_add_head(pages, list, pfn);
+	area->nr_free++;
+}
+
+/* The frame is an ordinary inside frame afterwards. */
+static void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t type = pages[pfn].index;
+	struct free_area *area = &zone->area[order];
+	struct list *list = &area->list[type];
+
+	DCHECK(page_test(&pages[pfn], PG_BUDDY) && pages[pfn].owner == order);
+	DCHECK(area->nr_free > 0);
+	list_remove(pages, list, pfn);
+	if (list_empty(list))
+		nonempty_write(zone, type, nonempty_read(zone, type) & ~(1u << order));
+	area->nr_free--;
+	atomic_store_explicit(&pages[pfn].flags, 0, memory_order_relaxed);
+}
+
+/*
+ * Is there a free block of exactly this order at pfn, in this zone? The place is compared before the order is
+ * read: a frame of another zone is guarded by another lock.
+ */
+static bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	const struct page *page = &zone->machine->pages[pfn];
+
+	if (pfn - zone->start_pfn >= zone->spanned)
+		return false;
+	return (page_flags(page) & HEAD_MASK) == zone_head_flags(zone) && page->owner == order;
+}
+
+/* Blocks of reserved and isolated pageblocks stay within their pageblock. */
+static bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32_t order,
+			    uint32_t type)
+{
+	if (order < NEAP_PAGEBLOCK_ORDER)
+		return true;
+	uint32_t buddy_type = pageblock_type(m, buddy);
+
+	return type == buddy_type ||
+	       (pageblock_type_mergeable(type) && pageblock_type_mergeable(buddy_type));
+}
+
+/*
+ * Would the block complete a larger merge if only the buddy it just missed were free as well? Then it is worth
+ * keeping it out of use for a while.
+ */
+static bool buddy_merge_likely(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	if (order >= NEAP_MAX_ORDER - 1)
+		return false;
+	uint32_t parent = pfn & ~(1u << order);
+
+	return buddy_is_free(zone, parent ^ (2u << order), order + 1);
+}
+
+void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	uint32_t list_type = type & ~BUDDY_TO_TAIL;
+
+	spin_assert_held(t, LOCK_ZONE);
+	DCHECK(order <= NEAP_MAX_ORDER && list_type < NR_TYPES);
+	DCHECK((pfn & ((1u << order) - 1)) == 0);
+	DCHECK(pfn >= zone->start_pfn &&
+	       pfn + (1u << order) - zone->start_pfn <= zone->spanned);
+	if (list_type != MT_ISOLATE)
+		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
+	while (order < NEAP_MAX_ORDER) {
+		uint32_t buddy = pfn ^ (1u << order);
+
+		if (!buddy_is_free(zone, buddy, order) ||
+		    !buddy_may_merge(zone->machine, buddy, order, list_type))
+			break;
+		buddy_unlink(zone, buddy, order);
+		pfn &= buddy;
+		order++;
+	}
+	if (buddy_merge_likely(zone, pfn, order))
+		type |= BUDDY_TO_TAIL;
+	buddy_link(zone, pfn, order, type);
+}
+
+uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, uint32_t type)
+{
+	uint32_t orders = nonempty_read(zone, type) >> order;
+
+	spin_assert_held(t, LOCK_ZONE);
+	if (orders == 0)
+		return PFN_NONE;
+	uint32_t found = order + (uint32_t)__builtin_ctz(orders);
+	uint32_t pfn = zone->area[found].list[type].first;
+
+	buddy_unlink(zone, pfn, found);
+	while (found > order) {
+		found--;
+		buddy_link(zone, pfn + (1u << found), found, type);
+	}
+	return pfn;
+}
+
+uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
+		    uint32_t alloc_flags)
+{
+	uint32_t pfn = buddy_take_smallest(t, zone, order, type);
+
+	/* The fallback leaves a sufficient block on the type's own list. */
+	if (pfn == PFN_NONE && pageblock_fallback(t, zone, order, type, alloc_flags)) {
+		pfn = buddy_take_smallest(t, zone, order, type);
+		CHECK(pfn != PFN_NONE);
+	}
+	return pfn;
+}
+
+void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type)
+{
+	uint32_t order = zone->machine->pages[pfn].owner;
+
+	spin_assert_held(t, LOCK_ZONE);
+	buddy_unlink(zone, pfn, order);
+	buddy_link(zone, pfn, order, type | BUDDY_TO_TAIL);
+}
+
+/* Invariants 1 and 4 of one head. */
+static const char *buddy_verify_block(const struct zone *zone, uint32_t pfn, uint32_t order,
+				      uint32_t type)
+{
+	const struct page *page = &zone->machine->pages[pfn];
+
+	if (page_flags(page) != zone_head_flags(zone))
+		return "1: a free block's head has other flags than PG_BUDDY and its place";
+	if (page->owner != order || page->index != type)
+		return "1: a free block's head names another order or type than its list";
+	if (page_refs(page) != 0 || page_maps(page) != 0)
+		return "1: a free block is referenced or mapped";
+	if ((pfn & ((1u << order) - 1)) != 0)
+		return "1: a free block is not aligned to its order";
+	if (pfn + (1u << order) - zone->start_pfn > zone->spanned)
+		return "1: a free block reaches beyond its zone";
+	if (order < NEAP_PAGEBLOCK_ORDER && buddy_is_free(zone, pfn ^ (1u << order), order))
+		return "4: two free buddies were not merged";
+	return NULL;
+}
+
+/* Invariants 1, 2 and 4 of one list. => blocks on it through *nr */
+static const char *buddy_verify_list(const struct zone *zone, uint32_t order, uint32_t type,
+				     uint64_t *nr)
+{
+	const struct page *pages = zone->machine->pages;
+	const struct list *list = &zone->area[order].list[type];
+	uint32_t previous = PFN_NONE;
+
+	*nr = 0;
+	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next) {
+		if (pfn - zone->start_pfn >= zone->spanned)
+			return "1: a frame outside the zone is on its free list";
+		const char *wrong = buddy_verify_block(zone, pfn, order, type);
+
+		if (wrong != NULL)
+			return wrong;
+		if (pages[pfn].prev != previous)
+			return "2: a free list's link does not lead back";
+		if (++*nr > zone->spanned >> order)
+			return "2: a free list has a loop";
+		previous = pfn;
+	}
+	return list->last == previous ? NULL : "2: a free list's end is not its last block";
+}
+
+const char *buddy_verify(const struct zone *zone)
+{
+	uint32_t orders[NR_TYPES] = { 0 };
+
+	for (uint32_t order = 0; order < NR_ORDERS; order++) {
+		uint64_t nr_free = 0;
+
+		for (uint32_t type = 0; type < NR_TYPES; type++) {
+			uint64_t nr;
+			const char *wrong = buddy_verify_list(zone, order, type, &nr);
+
+			if (wrong != NULL)
+				return wrong;
+			nr_free += nr;
+			orders[type] |= nr != 0 ? 1u << order : 0;
+		}
+		if (nr_free != zone->area[order].nr_free)
+			return "3: nr_free is not the number of blocks on the lists";
+	}
+	for (uint32_t type = 0; type < NR_TYPES; type++)
+		if (orders[type] != nonempty_read(zone, type))
+			return "3: nonempty does not say which lists have blocks";
+	return NULL;
+}
+
+uint64_t buddy_count_free(const struct zone *zone)
+{
+	const struct page *pages = zone->machine->pages;
+	uint64_t free_pages = 0;
+
+	for (uint32_t order = 0; order < NR_ORDERS; order++) {
+		free_pages += zone->area[order].nr_free << order;
+		const struct list *isolated = &zone->area[order].list[MT_ISOLATE];
+
+		for (uint32_t pfn = isolated->first; pfn != PFN_NONE; pfn = pages[pfn].next)
+			free_pages -= (uint64_t)1 << order;
+	}
+	return free_pages;
+}

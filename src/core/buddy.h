@@ -1,0 +1,45 @@
+/* Free blocks of a zone: powers of two of frames, by order and migrate type (spec 02, section 2). */
+#ifndef NEAP_CORE_BUDDY_H
+#define NEAP_CORE_BUDDY_H
+
+#include "core/machine.h"
+
+/* Added to the type of buddy_free(): the block goes to the end of its list (memory that came online). */
+#define BUDDY_TO_TAIL 0x100u
+
+/*
+ * Frees a block onto the lists of `type` (an enum migrate_type, maybe with BUDDY_TO_TAIL), merging it with its free
+ * buddies. => pinned, zone lock held
+ */
+void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
+
+/*
+ * Takes the smallest sufficient block of exactly this type, and gives its upper part back. Does not count.
+ * => zone lock held; PFN_NONE if the type has none
+ */
+uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, uint32_t type);
+
+/* The same, taking from other types when the own has none. Does not count. => pinned, zone lock held */
+uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
+		    uint32_t alloc_flags);
+
+/* Moves a free block to the end of another type's list. => zone lock held */
+void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type);
+
+/* Some list of the type has a block of at least this order. May be asked without the lock. */
+static inline bool buddy_has(const struct zone *zone, uint32_t order, uint32_t type)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	return (atomic_load_explicit(&z->nonempty[type], memory_order_relaxed) >> order) != 0;
+}
+
+/*
+ * Checks lists, links, heads, alignment, counts and that nothing mergeable is left apart.
+ * => zone lock held, or nobody at work; NULL, or what is wrong
+ */
+const char *buddy_verify(const struct zone *zone);
+/* Free pages on the lists, without those of type Isolate. Same condition. */
+uint64_t buddy_count_free(const struct zone *zone);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * Trace events in per-CPU rings.
+ *
+ *   tail ─> [record][record]...[record] <─ head     (counts, taken modulo the size)
+ *
+ * A record is written by the task that holds the CPU's word, so one writer at a
+ * time; a single reader moves the tail. Head is published with release after the
+ * record is complete; the reader takes it with acquire. When the ring is full the
+ * newest event is dropped and counted: what is kept is the beginning of the
+ * story, and the gap is visible.
+ *
+ * The rings are reserved when tracing starts for the first time and then stay.
+ *
+ * What must never happen: an event that changes what the engine does. Recording
+ * takes no lock, allocates nothing and sleeps never.
+ *
+ * Linux: the trace events of include/trace/events/{vmscan,kmem,compaction}.h.
+ */
+#include "core/event.h"
+
+#include <errno.h>
+#include <string.h>
+
+int event_start(struct neap_machine *m)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct event_ring *ring = &m->cpus[cpu].ring;
+
+		if (ring->record == NULL)
+			ring->record = m->hw->ops->reserve(m->hw, sizeof(struct event_record) *
+									  EVENT_RING_RECORDS);
+		if (ring->record == NULL)
+			return -ENOMEM;
+	}
+	atomic_store(&m->tracing, 1);
+	return 0;
+}
+
+void event_stop(struct neap_machine *m)
+{
+	atomic_store(&m->tracing, 0);
+}
+
+void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32_t nr)
+{
+	DCHECK(nr <= EVENT_MAX_ARGS);
+	uint64_t now_ns = rt_now(t);
+
+	cpu_pin(t);
+	struct event_ring *ring = &task_cpu_data(t)->ring;
+	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+
+	if (ring->record == NULL || head - tail >= EVENT_RING_RECORDS) {
+		ring->lost++;
+		cpu_unpin(t);
+		return;
+	}
+	struct event_record *record = &ring->record[head % EVENT_RING_RECORDS];
+
+	record->time_ns = now_ns;
+	record->task = t->id;
+	record->cpu = (uint16_t)task_cpu(t);
+	record->id = (uint16_t)id;
+	memcpy(record->comm, t->name, sizeof(record->comm));
+	for (uint32_t i = 0; i < nr; i++)
+		record->arg[i] = args[i];
+	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+	cpu_unpin(t);
+}
+
+bool event_take(struct neap_machine *m, uint32_t cpu, struct event_record *out)
+{
+	struct event_ring *ring = &m->cpus[cpu].ring;
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	if (tail == atomic_load_explicit(&ring->head, memory_order_acquire))
+		return false;
+	*out = ring->record[tail % EVENT_RING_RECORDS];
+	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+	return true;
+}
+
+uint64_t event_lost(const struct neap_machine *m, uint32_t cpu)
+{
+	return m->cpus[cpu].ring.lost;
+}

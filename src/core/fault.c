@@ -1,0 +1,408 @@
+/*
+ * Page faults.
+ *
+ * A fault looks at the entry, does one of six things, and lets the program try
+ * again; if the page left in between, the program faults again.
+ *
+ *   entry                       read                     write
+ *   nothing, anonymous region   map the zero page        new zeroed page
+ *   nothing, file region        map the cached page      same, dirty and writable
+ *   swap word                   page from swap cache, or read in with neighbours
+ *   present, not writable       -                        make writable: zero page is
+ *                                                        replaced, swap slot freed
+ *   poison                      -EIO                     -EIO
+ *
+ * Races. The hardware replaces entries only if they still hold what we saw, so of
+ * two faults on one page one wins; the loser drops its page and returns "try
+ * again". Pages of the caches are mapped under the page lock: the lock is what
+ * keeps reclaim and zapping away (rmap.c).
+ *
+ * A page under write-out may be mapped for reading; for writing only once the
+ * write ended, if the store wants stable contents.
+ *
+ * What must never happen: contents that are not this page's. A page is mapped
+ * only if it is up to date; a failed read is reported as -EIO and leaves the
+ * entry as it was, so that the next access reads again.
+ *
+ * Linux: mm/memory.c (do_anonymous_page, do_swap_page, do_wp_page, do_fault).
+ * DIFF: no fault-around: one file page is mapped per fault.
+ */
+#include "core/fault.h"
+
+#include <errno.h>
+
+#include "core/alloc.h"
+#include "core/lru.h"
+#include "core/mapping.h"
+#include "core/pagelock.h"
+#include "core/rmap.h"
+#include "core/swap.h"
+#include "core/timer.h"
+#include "core/vmstat.h"
+#include "core/writeback.h"
+
+/* A fault in progress. */
+struct fault {
+	struct region *region;
+	uint64_t page;	/* in the region */
+	uint64_t vpn;
+	bool write;
+	bool major;	/* out: had to wait for I/O */
+};
+
+/* The answer "look again", beside 0 and errors. */
+#define FAULT_AGAIN 1
+
+static uint32_t fault_alloc(struct task *t, struct region *region, uint32_t gfp)
+{
+	if (region->node == 0)
+		return alloc_page(t, gfp);
+	uint64_t mask = (uint64_t)1 << (region->node - 1);
+	struct alloc_request request = { .gfp = gfp, .node = region->node - 1, .nodemask = &mask };
+
+	return alloc_pages(t, &request);
+}
+
+/* A new page of an anonymous region, not yet mapped. */
+static void make_anon(struct task *t, struct fault *f, struct page *page)
+{
+	page->owner = f->region->id;
+	page->index = (uint32_t)f->page;
+	page_set(page, PG_ANON | PG_SWAPBACKED | PG_UPTODATE);
+	if (f->region->flags & REGION_LOCKED) {
+		page_set(page, PG_MLOCKED);
+		cpu_pin(t);
+		zone_stat_add(t, page_zone(t->machine, page), NR_MLOCK, 1);
+		event_add_pinned(t, EV_UNEVICTABLE_PGS_MLOCKED, 1);
+		cpu_unpin(t);
+	}
+}
+
+/* Reads of what was never written see one shared page of zeroes. */
+static int fault_zero_page(struct task *t, struct fault *f)
+{
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = t->machine->zero_pfn, .flags = HW_YOUNG };
+	int err = space_map(t, f->region->space, &entry);
+
+	return err == -EAGAIN ? FAULT_AGAIN : err;
+}
+
+static int fault_new_anon(struct task *t, struct fault *f)
+{
+	uint32_t pfn = fault_alloc(t, f->region, GFP_HIGHUSER_MOVABLE | GFP_BIT_ZERO);
+
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	struct page *page = machine_page(t->machine, pfn);
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = pfn, .flags = HW_WRITE | HW_YOUNG | HW_DIRTY };
+
+	make_anon(t, f, page);
+	/* Locked until it is accounted: a zap must not see the entry before. */
+	page_lock(t, page);
+	int err = space_map(t, f->region->space, &entry);
+
+	if (err == 0) {
+		rmap_account_add(t, f->region->space, page);
+		lru_add(t, page);
+	}
+	page_unlock(t, page);
+	if (err != 0)
+		page_put(t, page);
+	return err == -EAGAIN ? FAULT_AGAIN : err;
+}
+
+/* ---- swap ---- */
+
+/* Should the slot be freed now that the page is in memory (spec 13, section 5, step 4)? */
+static bool swap_slot_unneeded(const struct fault *f, struct neap_machine *m, const struct page *page)
+{
+	if (swap_is_half_full(m) || page_test(page, PG_MLOCKED))
+		return true;
+	/* The cache's reference, the entry's, and ours. */
+	return f->write && page_refs(page) == 3;
+}
+
+/*
+ * Maps a locked, up to date page of the swap cache in place of its swap word.
+ */
+static int map_swapped(struct task *t, struct fault *f, struct page *page, uint32_t slot)
+{
+	struct neap_machine *m = t->machine;
+	struct space *space = f->region->space;
+	struct hw_entry entry = { .vpn = f->vpn,
+				  .word = word_from_swap(slot),
+				  .pfn = (uint32_t)(page - m->pages),
+				  .flags = HW_YOUNG };
+
+	if (f->write) {
+		if (swap_area_of(m, slot)->stable_writes)
+			page_wait_writeback(t, page);
+		entry.flags |= HW_WRITE | HW_DIRTY;
+	}
+	page->owner = f->region->id;
+	page->index = (uint32_t)f->page;
+	page_get(page);
+	int err = space_map(t, space, &entry);
+
+	if (err != 0) {
+		page_put(t, page);
+		return err == -EAGAIN ? FAULT_AGAIN : err;
+	}
+	rmap_account_add(t, space, page);
+	atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
+	swap_slot_free(t, slot);
+	if (swap_slot_unneeded(f, m, page))
+		swap_cache_try_free(t, page);
+	return 0;
+}
+
+static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t pfn = swap_cache_find(t, slot);
+
+	if (pfn == PFN_NONE) {
+		int err = swap_in(t, f->region, f->page, slot, &pfn);
+
+		if (err != 0)
+			return err == -ENOENT ? FAULT_AGAIN : err;
+		f->major = true;
+	} else {
+		swap_readahead_hit(t, f->region, machine_page(m, pfn));
+	}
+	struct page *page = machine_page(m, pfn);
+	int result = FAULT_AGAIN;
+
+	page_lock(t, page);
+	if (page_test(page, PG_SWAPCACHE) && m->slot_of[pfn] == slot) {
+		if (page_test(page, PG_UPTODATE)) {
+			/* A page still in our add batch has one more reference there. */
+			if (f->write && page_test(page, PG_BATCH))
+				lru_drain(t);
+			result = map_swapped(t, f, page, slot);
+		} else {
+			/* The read failed. Out of the cache, so that the next access reads again. */
+			if (!page_test(page, PG_WRITEBACK))
+				swap_cache_delete(t, page);
+			result = -EIO;
+		}
+	}
+	page_unlock(t, page);
+	page_put(t, page);
+	return result;
+}
+
+/* ---- files ---- */
+
+static int map_file_page(struct task *t, struct fault *f, struct page *page)
+{
+	struct mapping *mapping = f->region->mapping;
+	struct hw_entry entry = { .vpn = f->vpn,
+				  .pfn = (uint32_t)(page - t->machine->pages),
+				  .flags = HW_YOUNG };
+
+	if (f->write) {
+		mapping_wait_stable(t, mapping, page);
+		mapping_set_dirty(t, page);
+		entry.flags |= HW_WRITE | HW_DIRTY;
+	}
+	page_get(page);
+	int err = space_map(t, f->region->space, &entry);
+
+	if (err != 0) {
+		page_put(t, page);
+		return err == -EAGAIN ? FAULT_AGAIN : err;
+	}
+	rmap_account_add(t, f->region->space, page);
+	return 0;
+}
+
+static int fault_file(struct task *t, struct fault *f)
+{
+	struct mapping *mapping = f->region->mapping;
+	uint32_t pfn = mapping_find(t, mapping, f->page);
+
+	if (pfn == PFN_NONE || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
+		if (pfn != PFN_NONE)
+			page_put(t, machine_page(t->machine, pfn));
+		int err = mapping_get_page(t, mapping, f->page, 0, &pfn);
+
+		if (err != 0)
+			return err;
+		f->major = true;
+	}
+	struct page *page = machine_page(t->machine, pfn);
+	int result = FAULT_AGAIN;
+
+	page_lock(t, page);
+	if (page->owner == mapping->id && page->index == f->page && page_test(page, PG_UPTODATE))
+		result = map_file_page(t, f, page);
+	page_unlock(t, page);
+	page_put(t, page);
+	return result;
+}
+
+/* ---- write to a present, read-only entry ---- */
+
+static void allow_write(struct task *t, struct fault *f, struct page *page)
+{
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = (uint32_t)(page - t->machine->pages) };
+
+	t->machine->hw->ops->allow_write(f->region->space->hw, &entry, 1);
+	event_add(t, EV_PGREUSE, 1);
+}
+
+/* The zero page is replaced by a page of its own. */
+static int fault_replace_zero(struct task *t, struct fault *f)
+{
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = t->machine->zero_pfn };
+
+	t->machine->hw->ops->unmap(f->region->space->hw, &entry, 1);
+	/* Whoever comes first now maps a new page; the zeroes are the same. */
+	return FAULT_AGAIN;
+}
+
+static int fault_protected(struct task *t, struct fault *f, uint32_t pfn)
+{
+	struct neap_machine *m = t->machine;
+	struct page *page = machine_page(m, pfn);
+	struct hw_entry entry = { .vpn = f->vpn };
+
+	if (!page_get_unless_zero(page))
+		return FAULT_AGAIN;
+	page_lock(t, page);
+	m->hw->ops->get(f->region->space->hw, &entry);
+	if ((entry.flags & HW_PRESENT) && entry.pfn == pfn) {
+		if (!page_test(page, PG_ANON)) {
+			mapping_wait_stable(t, f->region->mapping, page);
+			mapping_set_dirty(t, page);
+		} else if (page_test(page, PG_SWAPCACHE)) {
+			if (swap_area_of(m, m->slot_of[pfn])->stable_writes)
+				page_wait_writeback(t, page);
+			swap_cache_try_free(t, page);
+		}
+		allow_write(t, f, page);
+	}
+	page_unlock(t, page);
+	page_put(t, page);
+	return 0;
+}
+
+static int fault_once(struct task *t, struct fault *f)
+{
+	struct neap_machine *m = t->machine;
+	struct hw_entry entry = { .vpn = f->vpn };
+
+	m->hw->ops->get(f->region->space->hw, &entry);
+	if (entry.flags & HW_PRESENT) {
+		if (!f->write || (entry.flags & HW_WRITE))
+			return 0;
+		if (entry.pfn == m->zero_pfn)
+			return fault_replace_zero(t, f);
+		return fault_protected(t, f, entry.pfn);
+	}
+	if (word_is_swap(entry.word))
+		return fault_swap(t, f, word_to_swap(entry.word));
+	if (entry.word == WORD_POISON)
+		return -EIO;
+	if (f->region->mapping != NULL)
+		return fault_file(t, f);
+	if (!f->write && !(f->region->flags & REGION_LOCKED))
+		return fault_zero_page(t, f);
+	return fault_new_anon(t, f);
+}
+
+int fault_handle(struct task *t, struct region *region, uint64_t page, uint32_t flags)
+{
+	struct fault f = { .region = region,
+			   .page = page,
+			   .vpn = region->start_vpn + page,
+			   .write = (flags & FAULT_WRITE) != 0 };
+	int result;
+
+	CHECK(page < region->nr_pages);
+	do {
+		result = fault_once(t, &f);
+		rt_preempt(t);
+	} while (result == FAULT_AGAIN); /* event loop: somebody else made progress each time */
+	cpu_pin(t);
+	event_add_pinned(t, EV_PGFAULT, 1);
+	event_add_pinned(t, f.major ? EV_PGMAJFAULT : EV_SIM_FAULT_MINOR, 1);
+	cpu_unpin(t);
+	timer_kick(t, t->machine);
+	if (f.write && region->mapping != NULL && result == 0)
+		writeback_balance_dirty(t, t->machine);
+	return result;
+}
+
+/* ---- pinning and populating ---- */
+
+int fault_pin(struct task *t, struct region *region, uint64_t page_index, bool write, uint32_t *pfn)
+{
+	struct neap_machine *m = t->machine;
+
+	/* event loop: the page may leave between the fault and our look */
+	for (;;) {
+		struct hw_entry entry = { .vpn = region->start_vpn + page_index };
+
+		m->hw->ops->get(region->space->hw, &entry);
+		bool good = (entry.flags & HW_PRESENT) && (!write || (entry.flags & HW_WRITE));
+
+		if (good && entry.pfn == m->zero_pfn) {
+			*pfn = entry.pfn;
+			return 0;
+		}
+		if (good && page_get_unless_zero(machine_page(m, entry.pfn))) {
+			struct page *page = machine_page(m, entry.pfn);
+			struct hw_entry again = { .vpn = entry.vpn };
+
+			atomic_fetch_add(&page->refs, PAGE_PIN_BIAS - 1);
+			m->hw->ops->get(region->space->hw, &again);
+			if ((again.flags & HW_PRESENT) && again.pfn == entry.pfn) {
+				cpu_pin(t);
+				node_stat_add(t, page_node(m, page), NR_FOLL_PIN_ACQUIRED, 1);
+				cpu_unpin(t);
+				*pfn = entry.pfn;
+				return 0;
+			}
+			atomic_fetch_sub(&page->refs, PAGE_PIN_BIAS - 1);
+			page_put(t, page);
+		}
+		int err = fault_handle(t, region, page_index, write ? FAULT_WRITE : 0);
+
+		if (err != 0)
+			return err;
+	}
+}
+
+void fault_unpin(struct task *t, struct page *page, bool written)
+{
+	struct neap_machine *m = t->machine;
+
+	if ((uint32_t)(page - m->pages) == m->zero_pfn)
+		return;
+	if (written) {
+		page_lock(t, page);
+		if (page_test(page, PG_ANON))
+			page_set(page, PG_DIRTY);
+		else
+			mapping_set_dirty(t, page);
+		page_unlock(t, page);
+	}
+	cpu_pin(t);
+	node_stat_add(t, page_node(m, page), NR_FOLL_PIN_RELEASED, 1);
+	cpu_unpin(t);
+	atomic_fetch_sub(&page->refs, PAGE_PIN_BIAS - 1);
+	page_put(t, page);
+}
+
+int fault_populate(struct task *t, struct region *region, uint64_t first, uint64_t nr, bool write)
+{
+	for (uint64_t page = first; page < first + nr; page++) {
+		int err = fault_handle(t, region, page, write ? FAULT_WRITE : 0);
+
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,234 @@
+/*
+ * Submission and completion of page transfers.
+ *
+ *   engine ── io_submit / io_write ──> store ── done ──> io_done
+ *               page lock (reads)                   ├─ read:  up to date or error, unlock
+ *               PG_WRITEBACK (writes)               └─ write: end of write-out, rotate, wake
+ *
+ * A transfer's cookie is (kind, frame): everything else is in the descriptor, so
+ * a completion looks nothing up. A page under I/O has a reference of the I/O.
+ *
+ * Write-out is gathered in a plug, if the task has one, so that a store sees
+ * neighbours in one batch. Nobody may wait for a page that sits in his own plug:
+ * the plug is sent before the task sleeps for a page.
+ *
+ * Errors. A failed read leaves the page not up to date: whoever waits for it
+ * reports -EIO, nobody sees the frame's old contents. A failed write leaves the
+ * page dirty and in memory, with its slot or file page, and counts; for files the
+ * error is kept for the next sync or close.
+ *
+ * DIFF from Linux: a file page whose write failed becomes dirty again (Linux
+ * leaves it clean, and loses the data when it is reclaimed).
+ *
+ * Linux: mm/page_io.c, the end_writeback half of mm/page-writeback.c.
+ */
+#include "core/io.h"
+
+#include "core/lru.h"
+#include "core/mapping.h"
+#include "core/pagelock.h"
+#include "core/swap.h"
+#include "core/vmstat.h"
+
+/* ---- completion ---- */
+
+static void end_read(struct task *t, struct page *page, enum io_kind kind, int err)
+{
+	struct neap_machine *m = t->machine;
+
+	if (err == 0) {
+		page_clear(page, PG_ERROR);
+		page_set(page, PG_UPTODATE);
+	} else {
+		page_set(page, PG_ERROR);
+		if (kind == IO_SWAP_READ)
+			atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->read_errors, 1);
+	}
+	page_unlock_from_io(t, page);
+	page_put(t, page);
+}
+
+static void note_write_error(struct task *t, struct page *page, enum io_kind kind, int err)
+{
+	struct neap_machine *m = t->machine;
+
+	page_set(page, PG_ERROR);
+	page_clear(page, PG_RECLAIM);
+	if (kind == IO_SWAP_WRITE) {
+		page_set(page, PG_DIRTY);
+		atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->write_errors, 1);
+		return;
+	}
+	struct mapping *mapping = pool_get(&m->mappings, page->owner);
+	int32_t none = 0;
+
+	atomic_compare_exchange_strong(&mapping->write_error, &none, err);
+	mapping_set_dirty(t, page);
+}
+
+/* Reclaimers that wait for write-out are let go once enough was written (spec 11, section 8). */
+static void wake_throttled(struct task *t, struct node *node)
+{
+	uint32_t waiters = atomic_load(&node->nr_writeback_throttled);
+
+	if (waiters == 0)
+		return;
+	cpu_pin(t);
+	node_stat_add(t, node, NR_THROTTLED_WRITTEN, 1);
+	cpu_unpin(t);
+	uint64_t written = node_stat_exact(node, NR_THROTTLED_WRITTEN) - atomic_load(&node->nr_reclaim_start);
+
+	if (written > (uint64_t)SWAP_CLUSTER_MAX * waiters)
+		waitq_wake(t, &node->reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
+}
+
+static void end_write(struct task *t, struct page *page, enum io_kind kind, int err)
+{
+	struct neap_machine *m = t->machine;
+	struct node *node = page_node(m, page);
+
+	if (err == 0)
+		page_clear(page, PG_ERROR);
+	else
+		note_write_error(t, page, kind, err);
+	if (page_test_clear(page, PG_RECLAIM))
+		lru_rotate(t, page);
+	cpu_pin(t);
+	node_stat_add(t, node, NR_WRITEBACK, -1);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, -1);
+	node_stat_add(t, node, NR_WRITTEN, 1);
+	cpu_unpin(t);
+	if (kind == IO_FILE_WRITE) {
+		struct mapping *mapping = pool_get(&m->mappings, page->owner);
+
+		if (atomic_fetch_sub(&mapping->nr_writeback, 1) == 1)
+			waitq_wake(t, &mapping->wait, UINT32_MAX);
+		if (waitq_active(&m->dirty_wait))
+			waitq_wake(t, &m->dirty_wait, UINT32_MAX);
+	}
+	uint64_t before = atomic_fetch_and(&page->flags, ~PG_WRITEBACK);
+
+	CHECK(before & PG_WRITEBACK);
+	page_wake(t, page);
+	wake_throttled(t, node);
+	page_put(t, page);
+}
+
+void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
+{
+	struct neap_machine *m = ctx;
+	struct page *page = machine_page(m, (uint32_t)cookie);
+	enum io_kind kind = (enum io_kind)(cookie >> 32);
+
+	DCHECK(t->held == 0 && t->pin_depth == 0);
+	event_add(t, EV_SIM_IO_DONE, 1);
+	switch (kind) {
+	case IO_SWAP_READ:
+	case IO_FILE_READ:
+		end_read(t, page, kind, err);
+		break;
+	case IO_SWAP_WRITE:
+	case IO_FILE_WRITE:
+		end_write(t, page, kind, err);
+		break;
+	}
+}
+
+/* ---- submission ---- */
+
+static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
+{
+	cpu_pin(t);
+	event_add_pinned(t, EV_SIM_IO_SUBMIT, 1);
+	switch (kind) {
+	case IO_SWAP_READ:
+		event_add_pinned(t, EV_PSWPIN, pages);
+		event_add_pinned(t, EV_PGPGIN, pages * 8);
+		break;
+	case IO_FILE_READ:
+		event_add_pinned(t, EV_PGPGIN, pages * 8);
+		break;
+	case IO_SWAP_WRITE:
+		event_add_pinned(t, EV_PSWPOUT, pages);
+		event_add_pinned(t, EV_PGPGOUT, pages * 8);
+		break;
+	case IO_FILE_WRITE:
+		event_add_pinned(t, EV_PGPGOUT, pages * 8);
+		break;
+	}
+	cpu_unpin(t);
+}
+
+void io_read_pages(struct task *t, struct store *store, enum io_kind kind, const struct store_page *pages,
+		   uint32_t nr)
+{
+	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
+	count_submit(t, kind, nr);
+	store->ops->submit(store, t, STORE_READ, pages, nr, STORE_OWN);
+}
+
+static void send(struct task *t, struct io_plug *plug)
+{
+	uint32_t nr = plug->nr;
+
+	if (nr == 0)
+		return;
+	plug->nr = 0;
+	count_submit(t, (enum io_kind)(plug->page[0].cookie >> 32), nr);
+	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
+}
+
+void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn)
+{
+	struct io_plug single = { .store = store, .nr = 0 };
+	struct io_plug *plug = t->plug != NULL ? t->plug : &single;
+
+	if (plug->nr == IO_PLUG_PAGES || (plug->nr != 0 && plug->store != store))
+		send(t, plug);
+	plug->store = store;
+	plug->page[plug->nr++] =
+		(struct store_page){ .offset = offset, .cookie = io_cookie(kind, pfn), .pfn = pfn };
+	if (plug == &single)
+		send(t, plug);
+}
+
+void io_plug(struct task *t, struct io_plug *plug)
+{
+	CHECK(t->plug == NULL);
+	plug->store = NULL;
+	plug->nr = 0;
+	t->plug = plug;
+}
+
+void io_unplug(struct task *t)
+{
+	struct io_plug *plug = t->plug;
+
+	CHECK(plug != NULL);
+	t->plug = NULL;
+	send(t, plug);
+}
+
+void io_wait_page(struct task *t, struct store *store, struct page *page)
+{
+	struct waitq *wq = page_wait_queue(t->machine, page);
+	uint32_t seq = waitq_begin(wq);
+
+	/* The host is asked at least once, so that every own request is reaped even if ours is done already. */
+	if (!page_test(page, PG_LOCKED))
+		seq--;
+	store->host->ops->wait(store->host, t, &wq->seq, seq);
+	waitq_end(wq);
+	page_wait_unlocked(t, page);
+}
+
+int io_thread(struct task *t, void *machine)
+{
+	struct neap_machine *m = machine;
+
+	t->machine = m;
+	/* event loop */
+	while (!atomic_load(&m->stopping))
+		m->host->ops->reap(m->host, t);
+	return 0;
+}

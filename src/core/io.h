@@ -1,0 +1,54 @@
+/*
+ * Between the engine and its stores: submission in batches and completion.
+ *
+ * The cookie of a transfer is the frame and what is done with it, so that a
+ * completion needs no table. Reads hold the page lock until done; writes hold
+ * PG_WRITEBACK; both hold a reference.
+ */
+#ifndef NEAP_CORE_IO_H
+#define NEAP_CORE_IO_H
+
+#include "core/machine.h"
+
+enum io_kind {
+	IO_SWAP_READ,
+	IO_SWAP_WRITE,
+	IO_FILE_READ,
+	IO_FILE_WRITE,
+};
+
+#define IO_PLUG_PAGES 64u
+
+/* Write-out gathered by one task, sent when full, for another store, or at io_unplug(). */
+struct io_plug {
+	struct store *store;
+	uint32_t nr;
+	struct store_page page[IO_PLUG_PAGES];
+};
+
+/* The stores' done function; ctx is the machine. Never sleeps. */
+void io_done(void *ctx, struct task *t, uint64_t cookie, int err);
+
+static inline uint64_t io_cookie(enum io_kind kind, uint32_t pfn)
+{
+	return (uint64_t)kind << 32 | pfn;
+}
+
+/*
+ * Submits reads of locked pages, each with a reference for the I/O, in one batch; the lock of each goes over to its
+ * completion. The caller then calls io_wait_page() for one of them. May sleep.
+ */
+void io_read_pages(struct task *t, struct store *store, enum io_kind kind, const struct store_page *pages,
+		   uint32_t nr);
+/* A write that may be gathered in the task's plug. May sleep. */
+void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn);
+void io_plug(struct task *t, struct io_plug *plug);
+/* Sends what is gathered. May sleep. */
+void io_unplug(struct task *t);
+/* After io_read_pages(): reaps the task's requests and waits until the page is unlocked. May sleep. */
+void io_wait_page(struct task *t, struct store *store, struct page *page);
+
+/* Body of thread neap_io. */
+int io_thread(struct task *t, void *machine);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Doubly linked lists of frames, linked by frame number through page.next and
+ * page.prev. 0 ends a list in both directions (frame 0 does not exist).
+ *
+ *   list.first -> pfn <-> pfn <-> pfn <- list.last
+ *
+ * The lock of a list is whatever its owner says; these functions take none. A
+ * frame is on at most one list.
+ */
+#ifndef NEAP_CORE_LIST_H
+#define NEAP_CORE_LIST_H
+
+#include "core/page.h"
+
+struct list {
+	uint32_t first;
+	uint32_t last;
+};
+
+static inline bool list_empty(const struct list *list)
+{
+	return list->first == PFN_NONE;
+}
+
+static inline void list_add_head(struct page *pages, struct list *list, uint32_t pfn)
+{
+	struct page *page = &pages[pfn];
+
+	page->prev = PFN_NONE;
+	page->next = list->first;
+	if (list->first != PFN_NONE)
+		pages[list->first].prev = pfn;
+	else
+		list->last = pfn;
+	list->first = pfn;
+}
+
+static inline void list_add_tail(struct page *pages, struct list *list, uint32_t pfn)
+{
+	struct page *page = &pages[pfn];
+
+	page->next = PFN_NONE;
+	page->prev = list->last;
+	if (list->last != PFN_NONE)
+		pages[list->last].next = pfn;
+	else
+		list->first = pfn;
+	list->last = pfn;
+}
+
+static inline void list_remove(struct page *pages, struct list *list, uint32_t pfn)
+{
+	struct page *page = &pages[pfn];
+
+	DCHECK(page->prev != PFN_NONE || list->first == pfn);
+	DCHECK(page->next != PFN_NONE || list->last == pfn);
+	if (page->prev != PFN_NONE)
+		pages[page->prev].next = page->next;
+	else
+		list->first = page->next;
+	if (page->next != PFN_NONE)
+		pages[page->next].prev = page->prev;
+	else
+		list->last = page->prev;
+	page->next = PFN_NONE;
+	page->prev = PFN_NONE;
+}
+
+/* Takes the first frame. => PFN_NONE if the list is empty */
+static inline uint32_t list_pop(struct page *pages, struct list *list)
+{
+	uint32_t pfn = list->first;
+
+	if (pfn != PFN_NONE)
+		list_remove(pages, list, pfn);
+	return pfn;
+}
+
+/* Moves everything from `from` to the head of `to`, keeping the order; `from` is empty afterwards. */
+static inline void list_splice_head(struct page *pages, struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	if (list_empty(to)) {
+		*to = *from;
+	} else {
+		pages[from->last].next = to->first;
+		pages[to->first].prev = from->last;
+		to->first = from->first;
+	}
+	from->first = PFN_NONE;
+	from->last = PFN_NONE;
+}
+
+#endif

@@ -1,0 +1,498 @@
+/*
+ * LRU lists, their per-CPU batches, isolation and putting back (spec 10).
+ *
+ *   new page ─> batch (15, per CPU) ─> lists of its node:
+ *        inactive_anon <-> active_anon     inactive_file <-> active_file     unevictable
+ *        head = youngest ............. tail = next to be reclaimed
+ *
+ * PG_LRU says "on a list". Whoever clears it with a test owns the page's place on
+ * the list until setting it again; moving the page itself needs the lru lock. So
+ * a page may be on the list with PG_LRU clear for a moment: such a page is
+ * skipped by everybody else. A page in a batch holds a reference there.
+ *
+ * Invariants, checked by verify.c:
+ *   1. PG_LRU set and nobody in the middle of a move  <=>  the page is on exactly
+ *      the list that its flags say (page_lru_list).
+ *   2. PG_ACTIVE and PG_UNEVICTABLE are never both set on a list.
+ *   3. size[list][zone] equals the pages of that zone on the list, and the node
+ *      and zone counters equal them once differences are folded.
+ *
+ * Locking: CPU word, then the lru lock. Freed pages are handed to the allocator
+ * only after the lru lock is dropped.
+ *
+ * Linux: mm/swap.c, mm/vmscan.c (isolation). DIFF: pages on the LRU are single
+ * frames until huge pages exist.
+ */
+#include "core/lru.h"
+
+#include "core/alloc.h"
+#include "core/pagelock.h"
+#include "core/visit.h"
+#include "core/vmstat.h"
+#include "core/workingset.h"
+
+_Static_assert(NR_UNEVICTABLE - NR_INACTIVE_ANON == LRU_UNEVICTABLE, "node items follow list order");
+_Static_assert(NR_ZONE_UNEVICTABLE - NR_ZONE_INACTIVE_ANON == LRU_UNEVICTABLE,
+	       "zone items follow list order");
+
+/* ---- sizes ---- */
+
+uint64_t lruvec_size(const struct lruvec *lruvec, enum lru_list list, uint32_t zone_limit)
+{
+	struct lruvec *l = (struct lruvec *)(uintptr_t)lruvec;
+	uint64_t pages = 0;
+
+	for (uint32_t zone = 0; zone <= zone_limit && zone < NR_ZONES; zone++)
+		pages += atomic_load_explicit(&l->size[list][zone], memory_order_relaxed);
+	return pages;
+}
+
+bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
+{
+	enum lru_list base = file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	uint64_t inactive = lruvec_size(lruvec, base, NR_ZONES - 1);
+	uint64_t active = lruvec_size(lruvec, (enum lru_list)(base + 1), NR_ZONES - 1);
+	uint64_t gib = (inactive + active) >> (30 - NEAP_PAGE_SHIFT);
+	uint64_t ratio = gib == 0 ? 1 : isqrt_u64(10 * gib);
+
+	return inactive * ratio < active;
+}
+
+/* delta is +1 or -1. => pinned, lru lock held */
+static void lru_account(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta)
+{
+	struct neap_machine *m = t->machine;
+	enum lru_list list = page_lru_list(page);
+	struct node *node = page_node(m, page);
+	struct zone *zone = page_zone(m, page);
+	_Atomic uint64_t *size = &lruvec->size[list][zone->type];
+
+	atomic_store_explicit(size,
+			      atomic_load_explicit(size, memory_order_relaxed) + (uint64_t)delta,
+			      memory_order_relaxed);
+	node_stat_add(t, node, (enum node_item)(NR_INACTIVE_ANON + (int)list), delta);
+	zone_stat_add(t, zone, (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)list), delta);
+}
+
+static void lruvec_add_head(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	struct page *pages = t->machine->pages;
+
+	list_add_head(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
+	lru_account(t, lruvec, page, 1);
+}
+
+static void lruvec_add_tail(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	struct page *pages = t->machine->pages;
+
+	list_add_tail(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
+	lru_account(t, lruvec, page, 1);
+}
+
+static void lruvec_remove(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	struct page *pages = t->machine->pages;
+
+	lru_account(t, lruvec, page, -1);
+	list_remove(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
+}
+
+static struct lruvec *page_lruvec(struct task *t, const struct page *page)
+{
+	return &page_node(t->machine, page)->lruvec;
+}
+
+/* ---- releasing ---- */
+
+void page_free_frozen(struct task *t, struct page *page)
+{
+	DCHECK(page_refs(page) == 0);
+	cpu_pin(t);
+	if (page_test(page, PG_LRU)) {
+		struct lruvec *lruvec = page_lruvec(t, page);
+
+		spin_lock(t, &lruvec->lock, LOCK_LRU);
+		page_clear(page, PG_LRU);
+		lruvec_remove(t, lruvec, page);
+		spin_unlock(t, &lruvec->lock, LOCK_LRU);
+	}
+	if (page_test(page, PG_MLOCKED))
+		zone_stat_add(t, page_zone(t->machine, page), NR_MLOCK, -1);
+	DCHECK(page_maps(page) == 0);
+	free_pages(t, (uint32_t)(page - t->machine->pages), page_order(page));
+	cpu_unpin(t);
+}
+
+void page_put(struct task *t, struct page *page)
+{
+	if (page_put_test(page))
+		page_free_frozen(t, page);
+}
+
+/* ---- batches ---- */
+
+static void batch_move_add(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	if (page_test(page, PG_MLOCKED)) {
+		page_clear(page, PG_ACTIVE);
+		if (!page_test_set(page, PG_UNEVICTABLE))
+			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, 1);
+	} else if (page_test_clear(page, PG_UNEVICTABLE)) {
+		event_add_pinned(t, EV_UNEVICTABLE_PGS_RESCUED, 1);
+	}
+	lruvec_add_head(t, lruvec, page);
+}
+
+static void batch_move_rotate(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	if (page_test(page, PG_UNEVICTABLE))
+		return;
+	lruvec_remove(t, lruvec, page);
+	page_clear(page, PG_ACTIVE);
+	lruvec_add_tail(t, lruvec, page);
+	event_add_pinned(t, EV_PGROTATED, 1);
+}
+
+static void batch_move_activate(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	if (page_test(page, PG_ACTIVE | PG_UNEVICTABLE))
+		return;
+	lruvec_remove(t, lruvec, page);
+	page_set(page, PG_ACTIVE);
+	lruvec_add_head(t, lruvec, page);
+	event_add_pinned(t, EV_PGACTIVATE, 1);
+}
+
+static void batch_move_deactivate(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	if (!page_test(page, PG_ACTIVE) || page_test(page, PG_UNEVICTABLE))
+		return;
+	lruvec_remove(t, lruvec, page);
+	page_clear(page, PG_ACTIVE | PG_REFERENCED);
+	lruvec_add_head(t, lruvec, page);
+	event_add_pinned(t, EV_PGDEACTIVATE, 1);
+}
+
+static void batch_move_deactivate_file(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	if (page_test(page, PG_UNEVICTABLE) || page_maps(page) != 0)
+		return;
+	bool active = page_test(page, PG_ACTIVE);
+
+	lruvec_remove(t, lruvec, page);
+	page_clear(page, PG_ACTIVE | PG_REFERENCED);
+	if (page_test(page, PG_DIRTY | PG_WRITEBACK)) {
+		page_set(page, PG_RECLAIM);
+		lruvec_add_head(t, lruvec, page);
+	} else {
+		lruvec_add_tail(t, lruvec, page);
+		event_add_pinned(t, EV_PGROTATED, 1);
+	}
+	if (active)
+		event_add_pinned(t, EV_PGDEACTIVATE, 1);
+}
+
+static void batch_move_lazyfree(struct task *t, struct lruvec *lruvec, struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if (!(flags & PG_ANON) || !(flags & PG_SWAPBACKED) || (flags & (PG_SWAPCACHE | PG_UNEVICTABLE)))
+		return;
+	lruvec_remove(t, lruvec, page);
+	page_clear(page, PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED);
+	lruvec_add_head(t, lruvec, page);
+	event_add_pinned(t, EV_PGLAZYFREE, 1);
+}
+
+typedef void (*batch_move_fn)(struct task *t, struct lruvec *lruvec, struct page *page);
+
+static const batch_move_fn batch_move[NR_LRU_BATCHES] = {
+	[BATCH_ADD] = batch_move_add,
+	[BATCH_ROTATE] = batch_move_rotate,
+	[BATCH_DEACTIVATE_FILE] = batch_move_deactivate_file,
+	[BATCH_DEACTIVATE] = batch_move_deactivate,
+	[BATCH_LAZYFREE] = batch_move_lazyfree,
+	[BATCH_ACTIVATE] = batch_move_activate,
+};
+
+/*
+ * Applies a batch to the lists and drops its references.
+ * => pinned; no spin lock held
+ */
+static void batch_flush(struct task *t, enum lru_batch_kind kind)
+{
+	struct neap_machine *m = t->machine;
+	struct lru_batch *batch = &task_cpu_data(t)->batch[kind];
+	uint32_t nr = batch->nr;
+	uint32_t pfn[LRU_BATCH_PAGES];
+	struct lruvec *locked = NULL;
+
+	for (uint32_t i = 0; i < nr; i++)
+		pfn[i] = batch->pfn[i];
+	batch->nr = 0;
+	for (uint32_t i = 0; i < nr; i++) {
+		struct page *page = &m->pages[pfn[i]];
+		struct lruvec *lruvec = page_lruvec(t, page);
+
+		if (kind != BATCH_ADD && !page_test_clear(page, PG_LRU))
+			continue;
+		if (lruvec != locked) {
+			if (locked != NULL)
+				spin_unlock(t, &locked->lock, LOCK_LRU);
+			spin_lock(t, &lruvec->lock, LOCK_LRU);
+			locked = lruvec;
+		}
+		batch_move[kind](t, lruvec, page);
+		if (kind == BATCH_ADD)
+			page_clear(page, PG_BATCH);
+		page_set(page, PG_LRU);
+	}
+	if (locked != NULL)
+		spin_unlock(t, &locked->lock, LOCK_LRU);
+	for (uint32_t i = 0; i < nr; i++)
+		page_put(t, &m->pages[pfn[i]]);
+}
+
+static void batch_queue(struct task *t, enum lru_batch_kind kind, struct page *page)
+{
+	page_get(page);
+	cpu_pin(t);
+	struct lru_batch *batch = &task_cpu_data(t)->batch[kind];
+
+	batch->pfn[batch->nr++] = (uint32_t)(page - t->machine->pages);
+	if (batch->nr == LRU_BATCH_PAGES ||
+	    atomic_load_explicit(&t->machine->lru_disabled, memory_order_relaxed) != 0)
+		batch_flush(t, kind);
+	cpu_unpin(t);
+}
+
+void lru_add(struct task *t, struct page *page)
+{
+	DCHECK(!page_test(page, PG_LRU | PG_BATCH));
+	page_set(page, PG_BATCH);
+	batch_queue(t, BATCH_ADD, page);
+}
+
+void lru_activate(struct task *t, struct page *page)
+{
+	if (page_test(page, PG_LRU) && !page_test(page, PG_ACTIVE | PG_UNEVICTABLE))
+		batch_queue(t, BATCH_ACTIVATE, page);
+}
+
+void lru_deactivate(struct task *t, struct page *page)
+{
+	if (page_test(page, PG_LRU) && page_test(page, PG_ACTIVE) && !page_test(page, PG_UNEVICTABLE))
+		batch_queue(t, BATCH_DEACTIVATE, page);
+}
+
+void lru_rotate(struct task *t, struct page *page)
+{
+	if (page_test(page, PG_LRU) && !page_test(page, PG_LOCKED | PG_DIRTY | PG_UNEVICTABLE))
+		batch_queue(t, BATCH_ROTATE, page);
+}
+
+void lru_deactivate_file(struct task *t, struct page *page)
+{
+	if (page_test(page, PG_LRU) && !page_test(page, PG_UNEVICTABLE))
+		batch_queue(t, BATCH_DEACTIVATE_FILE, page);
+}
+
+/* => pinned */
+static void lru_drain_pinned(struct task *t)
+{
+	for (uint32_t kind = 0; kind < NR_LRU_BATCHES; kind++)
+		batch_flush(t, (enum lru_batch_kind)kind);
+}
+
+void lru_drain(struct task *t)
+{
+	cpu_pin(t);
+	lru_drain_pinned(t);
+	cpu_unpin(t);
+}
+
+void lru_drain_all(struct task *t)
+{
+	for (uint32_t cpu = 0; cpu < t->machine->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		cpu_visit(t, cpu, &visit);
+		lru_drain_pinned(t);
+		cpu_leave(t, &visit);
+	}
+}
+
+/* Sets active on a page that still waits in this CPU's add batch. */
+static void batch_add_activate(struct task *t, struct page *page)
+{
+	uint32_t pfn = (uint32_t)(page - t->machine->pages);
+
+	cpu_pin(t);
+	const struct lru_batch *batch = &task_cpu_data(t)->batch[BATCH_ADD];
+
+	for (uint32_t i = batch->nr; i-- > 0;) {
+		if (batch->pfn[i] == pfn) {
+			page_set(page, PG_ACTIVE);
+			break;
+		}
+	}
+	cpu_unpin(t);
+}
+
+void lru_mark_accessed(struct task *t, struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if (!(flags & PG_REFERENCED)) {
+		page_set(page, PG_REFERENCED);
+	} else if (flags & PG_UNEVICTABLE) {
+		return;
+	} else if (!(flags & PG_ACTIVE)) {
+		if (flags & PG_LRU)
+			lru_activate(t, page);
+		else
+			batch_add_activate(t, page);
+		page_clear(page, PG_REFERENCED);
+		workingset_age(page_node(t->machine, page), 1);
+	}
+}
+
+void lru_note_cost(struct task *t, struct lruvec *lruvec, uint32_t file, uint64_t pages)
+{
+	spin_lock(t, &lruvec->lock, LOCK_LRU);
+	uint64_t total = 0;
+
+	if (file)
+		lruvec->file_cost += pages;
+	else
+		lruvec->anon_cost += pages;
+	for (uint32_t list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list++)
+		total += lruvec_size(lruvec, (enum lru_list)list, NR_ZONES - 1);
+	if (lruvec->anon_cost + lruvec->file_cost > total / 4) {
+		lruvec->anon_cost /= 2;
+		lruvec->file_cost /= 2;
+	}
+	spin_unlock(t, &lruvec->lock, LOCK_LRU);
+}
+
+/* ---- isolation ---- */
+
+/* Takes the page at the tail if it may be taken; otherwise sends it to the head of its list. */
+static bool isolate_one(struct task *t, struct lru_isolate *ctl, struct page *page)
+{
+	struct page *pages = t->machine->pages;
+	uint32_t pfn = (uint32_t)(page - pages);
+	struct list *list = &ctl->lruvec->list[ctl->list];
+	bool taken = false;
+
+	if ((ctl->may_unmap || page_maps(page) == 0) && page_test(page, PG_LRU) &&
+	    page_get_unless_zero(page)) {
+		if (page_test_clear(page, PG_LRU))
+			taken = true;
+		else
+			/* Somebody moves it; it still has the mover's reference, so this is not the last. */
+			CHECK(!page_put_test(page));
+	}
+	if (taken) {
+		lruvec_remove(t, ctl->lruvec, page);
+		page_set(page, PG_ISOLATED);
+		return true;
+	}
+	list_remove(pages, list, pfn);
+	list_add_head(pages, list, pfn);
+	event_add_pinned(t, EV_SIM_LRU_REJECT, 1);
+	return false;
+}
+
+uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out)
+{
+	struct page *pages = t->machine->pages;
+	struct list *list = &ctl->lruvec->list[ctl->list];
+	struct list skipped = { PFN_NONE, PFN_NONE };
+	uint64_t taken = 0;
+
+	spin_assert_held(t, LOCK_LRU);
+	while (ctl->scanned < ctl->want && !list_empty(list)) {
+		uint32_t pfn = list->last;
+		struct page *page = &pages[pfn];
+		uint32_t zone = page_zone_index(page);
+
+		if (zone > ctl->zone_limit) {
+			list_remove(pages, list, pfn);
+			list_add_head(pages, &skipped, pfn);
+			ctl->skipped++;
+			ctl->skipped_zone[zone]++;
+			event_add_pinned(t, EV_SIM_LRU_REJECT, 1);
+			continue;
+		}
+		ctl->scanned++;
+		if (isolate_one(t, ctl, page)) {
+			list_add_head(pages, out, pfn);
+			taken++;
+		}
+	}
+	list_splice_head(pages, list, &skipped);
+	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
+		if (ctl->skipped_zone[zone] != 0)
+			event_add_pinned(t, (enum meter_item)(EV_PGSKIP_DMA + (int)zone),
+					 ctl->skipped_zone[zone]);
+	return taken;
+}
+
+bool lru_isolate_page(struct task *t, struct page *page)
+{
+	bool taken = false;
+
+	if (!page_test(page, PG_LRU) || !page_get_unless_zero(page))
+		return false;
+	cpu_pin(t);
+	struct lruvec *lruvec = page_lruvec(t, page);
+
+	spin_lock(t, &lruvec->lock, LOCK_LRU);
+	if (page_test_clear(page, PG_LRU)) {
+		lruvec_remove(t, lruvec, page);
+		page_set(page, PG_ISOLATED);
+		taken = true;
+	}
+	spin_unlock(t, &lruvec->lock, LOCK_LRU);
+	cpu_unpin(t);
+	if (!taken)
+		page_put(t, page);
+	return taken;
+}
+
+void lru_putback(struct task *t, struct node *node, struct list *list)
+{
+	struct page *pages = t->machine->pages;
+	struct lruvec *lruvec = &node->lruvec;
+	cpu_pin(t);
+	/* The isolation's references are dropped only after the lock: keep them in a side array. */
+	while (!list_empty(list)) {
+		uint32_t put[SWAP_CLUSTER_MAX];
+		uint32_t nr = 0;
+
+		spin_lock(t, &lruvec->lock, LOCK_LRU);
+		while (nr < SWAP_CLUSTER_MAX && !list_empty(list)) {
+			uint32_t pfn = list->first;
+			struct page *page = &pages[pfn];
+
+			list_remove(pages, list, pfn);
+			page_clear(page, PG_ISOLATED);
+			if (page_test(page, PG_MLOCKED)) {
+				page_clear(page, PG_ACTIVE);
+				if (!page_test_set(page, PG_UNEVICTABLE))
+					event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, 1);
+			}
+			if (page_test(page, PG_ACTIVE))
+				workingset_age(node, 1);
+			lruvec_add_head(t, lruvec, page);
+			page_set(page, PG_LRU);
+			put[nr++] = pfn;
+		}
+		spin_unlock(t, &lruvec->lock, LOCK_LRU);
+		for (uint32_t i = 0; i < nr; i++)
+			page_put(t, &pages[put[i]]);
+	}
+	cpu_unpin(t);
+}

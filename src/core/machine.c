@@ -1,0 +1,288 @@
+/*
+ * machine.c: from a description to a machine with its memory free.
+ *
+ *   check the description
+ *   reserve arrays: descriptors, block types, nodes, CPUs, per-CPU sets, lists
+ *   nodes and zones: sizes, names, CPUs, distances
+ *   zonelists, then all managed frames to the free lists, then marks and limits
+ *
+ * The arrays are zeroed by the hardware and cost nothing until touched, and a zero
+ * descriptor means "inside a free block". So building touches one descriptor per
+ * free block: a machine of 64 GiB has 16384 of them, not 16 million.
+ *
+ * Memory is freed as at Linux's boot: ascending, in the largest aligned blocks, each
+ * to the end of its list, every pageblock Movable. A first request of another type
+ * therefore splits a whole block of order 10 off the movable ones.
+ *
+ * A zone's holes are known by count only: the first present - managed frames are
+ * taken by boot, the last spanned - present do not exist.
+ *
+ *   start_pfn | reserved | managed ................ | absent |
+ *             <---------- present ------------------>
+ *             <---------- spanned --------------------------->
+ *
+ * There is no task yet. Building runs on a task of its own that lives on this stack,
+ * on the first CPU, in a copy of the runtime without its preempt points.
+ *
+ * What must never happen: overlapping zones, or a CPU in two nodes.
+ *
+ * Linux: free_area_init() and memblock_free_all() in effect, not in form.
+ */
+#include "core/machine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/buddy.h"
+#include "core/kswapd.h"
+#include "core/marks.h"
+#include "core/pageblock.h"
+#include "core/sysctl.h"
+#include "core/zonelist.h"
+
+#define PFN_LIMIT ((uint64_t)1 << 31) /* 8 TiB: frame numbers and twice their value fit 32 bits */
+
+static const char *const zone_names[NR_ZONES] = { "DMA", "DMA32", "Normal", "Movable", "Device" };
+
+/* ---- the description ---- */
+
+static bool zone_desc_valid(const struct machine_zone_desc *zone)
+{
+	if (zone->spanned == 0)
+		return zone->present == 0 && zone->managed == 0;
+	return zone->start_pfn != PFN_NONE && zone->managed <= zone->present &&
+	       zone->present <= zone->spanned &&
+	       (uint64_t)zone->start_pfn + zone->spanned <= PFN_LIMIT;
+}
+
+static bool zones_overlap(const struct machine_zone_desc *a, const struct machine_zone_desc *b)
+{
+	return a->spanned != 0 && b->spanned != 0 && a->start_pfn < b->start_pfn + b->spanned &&
+	       b->start_pfn < a->start_pfn + a->spanned;
+}
+
+/* Zones of all nodes are numbered through: node * NR_ZONES + type. */
+static const struct machine_zone_desc *desc_zone(const struct machine_desc *desc, uint32_t i)
+{
+	return &desc->node[i / NR_ZONES].zone[i % NR_ZONES];
+}
+
+static bool desc_zones_valid(const struct machine_desc *desc)
+{
+	uint32_t nr = desc->nr_nodes * NR_ZONES;
+	uint64_t kernel_pages = 0; /* what unmovable requests can use */
+
+	for (uint32_t i = 0; i < nr; i++) {
+		const struct machine_zone_desc *zone = desc_zone(desc, i);
+
+		if (!zone_desc_valid(zone))
+			return false;
+		if (i % NR_ZONES == ZONE_DEVICE && zone->spanned != 0)
+			return false;
+		if (i % NR_ZONES <= ZONE_NORMAL)
+			kernel_pages += zone->managed;
+		for (uint32_t k = 0; k < i; k++)
+			if (zones_overlap(zone, desc_zone(desc, k)))
+				return false;
+	}
+	return kernel_pages != 0;
+}
+
+static bool desc_cpus_valid(const struct machine_desc *desc)
+{
+	struct cpumask seen = { { 0 } };
+
+	for (uint32_t n = 0; n < desc->nr_nodes; n++) {
+		const struct cpumask *cpus = &desc->node[n].cpus;
+
+		for (uint32_t cpu = cpumask_next(cpus, 0); cpu < NEAP_MAX_CPUS;
+		     cpu = cpumask_next(cpus, cpu + 1)) {
+			if (cpu >= desc->nr_cpus || cpumask_test(&seen, cpu))
+				return false;
+			cpumask_set(&seen, cpu);
+		}
+	}
+	return cpumask_count(&seen) == desc->nr_cpus;
+}
+
+static bool desc_valid(const struct machine_desc *desc, const struct rt *rt)
+{
+	return desc->nr_nodes >= 1 && desc->nr_nodes <= NEAP_MAX_NODES && desc->nr_cpus >= 1 &&
+	       desc->nr_cpus <= NEAP_MAX_CPUS && desc->nr_cpus == rt->nr_slots &&
+	       desc_cpus_valid(desc) && desc_zones_valid(desc);
+}
+
+static uint32_t desc_max_pfn(const struct machine_desc *desc)
+{
+	uint32_t max_pfn = 0;
+
+	for (uint32_t i = 0; i < desc->nr_nodes * NR_ZONES; i++) {
+		const struct machine_zone_desc *zone = desc_zone(desc, i);
+
+		if (zone->spanned != 0)
+			max_pfn = max_u32(max_pfn, zone->start_pfn + zone->spanned);
+	}
+	return max_pfn;
+}
+
+/* ---- arrays ---- */
+
+static void *machine_reserve(struct neap_machine *m, uint64_t nr, size_t bytes)
+{
+	return m->hw->ops->reserve(m->hw, nr * bytes);
+}
+
+static int machine_reserve_arrays(struct neap_machine *m, const struct machine_desc *desc)
+{
+	uint64_t blocks = (uint64_t)(m->max_pfn >> PAGEBLOCK_SHIFT) + 1;
+
+	m->pages = machine_reserve(m, m->max_pfn, sizeof(struct page));
+	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
+	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
+	m->cpus = machine_reserve(m, m->nr_cpus, sizeof(struct cpu));
+	if (m->pages == NULL || m->block_type == NULL || m->nodes == NULL || m->cpus == NULL)
+		return -ENOMEM;
+	if (desc->has_swap) {
+		m->slot_of = machine_reserve(m, m->max_pfn, sizeof(uint32_t));
+		if (m->slot_of == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- nodes, zones, CPUs ---- */
+
+static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
+		      const struct machine_zone_desc *desc)
+{
+	struct zone *zone = &node->zone[type];
+
+	zone->machine = m;
+	zone->name = zone_names[type];
+	zone->node = node->id;
+	zone->type = type;
+	zone->start_pfn = desc->start_pfn;
+	zone->spanned = desc->spanned;
+	zone->present = desc->present;
+	atomic_store(&zone->managed, desc->managed);
+	if (desc->spanned == 0)
+		return 0;
+	node->nr_zones = type + 1;
+	zone->pcp = machine_reserve(m, m->nr_cpus, sizeof(struct pcp));
+	if (zone->pcp == NULL)
+		return -ENOMEM;
+	memset(&m->block_type[zone->start_pfn >> PAGEBLOCK_SHIFT], MT_MOVABLE,
+	       ((zone->start_pfn + zone->spanned - 1) >> PAGEBLOCK_SHIFT) -
+		       (zone->start_pfn >> PAGEBLOCK_SHIFT) + 1);
+	return m->hw->ops->add_frames(m->hw, zone->start_pfn, zone->spanned);
+}
+
+static int node_build(struct neap_machine *m, uint32_t id, const struct machine_node_desc *desc)
+{
+	struct node *node = &m->nodes[id];
+	int err = 0;
+
+	node->machine = m;
+	node->id = id;
+	node->cpus = desc->cpus;
+	node->lruvec.node = id;
+	memcpy(node->distance, desc->distance, sizeof(node->distance));
+	node->cpu = machine_reserve(m, m->nr_cpus, sizeof(struct node_cpu));
+	if (node->cpu == NULL)
+		return -ENOMEM;
+	for (uint32_t type = 0; type < NR_ZONES && err == 0; type++)
+		err = zone_build(m, node, type, &desc->zone[type]);
+	for (uint32_t cpu = cpumask_next(&node->cpus, 0); cpu < NEAP_MAX_CPUS;
+	     cpu = cpumask_next(&node->cpus, cpu + 1))
+		m->cpus[cpu].node = id;
+	return err;
+}
+
+static void machine_build_cpus(struct neap_machine *m)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		m->cpus[cpu].id = cpu;
+		m->rt->slots[cpu].meter = m->cpus[cpu].meter;
+		cpumask_set(&m->online, cpu);
+	}
+}
+
+/* ---- memory ---- */
+
+/* Frees first..end-1 in the largest aligned blocks. */
+static void zone_free_boot(struct task *t, struct zone *zone, uint32_t first, uint32_t end)
+{
+	cpu_pin(t);
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	while (first < end) {
+		uint32_t order = min_u32((uint32_t)__builtin_ctz(first), NEAP_MAX_ORDER);
+
+		while (first + (1u << order) > end)
+			order--;
+		buddy_free(t, zone, first, order,
+			   pageblock_type(zone->machine, first) | BUDDY_TO_TAIL);
+		first += 1u << order;
+	}
+	DCHECK(buddy_verify(zone) == NULL);
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	cpu_unpin(t);
+}
+
+static void machine_free_boot(struct task *t, struct neap_machine *m)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		for (uint32_t i = 0; i < NR_ZONES; i++) {
+			struct zone *zone = &m->nodes[n].zone[i];
+			uint32_t end = zone->start_pfn + zone->present;
+			uint32_t managed = (uint32_t)zone_managed(zone);
+
+			if (managed != 0)
+				zone_free_boot(t, zone, end - managed, end);
+		}
+	}
+}
+
+static uint64_t desc_managed(const struct machine_desc *desc)
+{
+	uint64_t managed = 0;
+
+	for (uint32_t i = 0; i < desc->nr_nodes * NR_ZONES; i++)
+		managed += desc_zone(desc, i)->managed;
+	return managed;
+}
+
+int machine_build(struct neap_machine *m, const struct machine_desc *desc, struct rt *rt,
+		  struct hw *hw, struct store_host *host)
+{
+	struct rt boot_rt = *rt;
+	struct task boot = { .machine = m, .rt = &boot_rt, .slot = &rt->slots[0], .name = "boot" };
+	int err;
+
+	if (!desc_valid(desc, rt))
+		return -EINVAL;
+	boot_rt.explore = false;
+	boot_rt.virtual_time = false;
+	m->rt = rt;
+	m->hw = hw;
+	m->host = host;
+	m->nr_nodes = desc->nr_nodes;
+	m->nr_cpus = desc->nr_cpus;
+	m->max_pfn = desc_max_pfn(desc);
+	atomic_store(&m->total_pages, desc_managed(desc));
+	err = machine_reserve_arrays(m, desc);
+	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++)
+		err = node_build(m, n, &desc->node[n]);
+	if (err == 0)
+		err = zonelist_build(m);
+	if (err != 0)
+		return err; /* what was reserved belongs to the hardware */
+	machine_build_cpus(m);
+	sysctl_init(m);
+	machine_free_boot(&boot, m);
+	sysctl_init_reserves(m);
+	marks_init(&boot, m);
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		kswapd_init_node(&m->nodes[n]);
+	atomic_store(&m->min_free_pages_seen, atomic_load(&m->total_pages));
+	return 0;
+}

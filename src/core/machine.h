@@ -1,0 +1,368 @@
+/*
+ * The machine: everything there is, in structures grouped by the lock that
+ * guards each field.
+ *
+ *   neap_machine ── nodes[] ── zones[5] ── free lists, per-CPU sets, marks
+ *        │             └────── lruvec, kswapd's fields, wait queues
+ *        ├── cpus[]   meter, LRU batches, trace ring, swap slot cache
+ *        ├── pages[]  one descriptor a frame       slot_of[]  swap slot of a frame
+ *        ├── pools    regions, spaces, mappings (objects in the machine's own frames)
+ *        └── swap areas, sysctls, ports (hw, rt, host)
+ *
+ * Lock letters:  I immutable after machine_build    z zone lock   l lru lock
+ *   p the CPU's word (cpu_pin)   a atomic   s swap lock   k kswapd of the node only
+ *   w written rarely by one task (sysctl, build), read without lock as atomics
+ *
+ * There is no other state: no globals anywhere in the engine, so one process
+ * holds as many machines as it likes.
+ */
+#ifndef NEAP_CORE_MACHINE_H
+#define NEAP_CORE_MACHINE_H
+
+#include "core/gfp.h"
+#include "core/list.h"
+#include "core/page.h"
+#include "core/pool.h"
+#include "core/snapshot.h"
+#include "core/vmstat_ids.h"
+#include "port/hw.h"
+#include "port/rt.h"
+#include "port/store.h"
+
+#define NR_ZONES NEAP_NR_ZONES
+#define NR_ORDERS NEAP_NR_ORDERS
+#define NR_TYPES NEAP_NR_TYPES
+#define NR_PCP_TYPES 3u
+#define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
+#define LRU_BATCH_PAGES 15u
+#define SWAP_SLOT_CACHE 64u
+
+enum wmark {
+	WMARK_MIN,
+	WMARK_LOW,
+	WMARK_HIGH,
+	WMARK_PROMO,
+	NR_WMARKS,
+};
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS,
+};
+
+/* In the order in which they are drained (spec 10, section 2). */
+enum lru_batch_kind {
+	BATCH_ADD,
+	BATCH_ROTATE,
+	BATCH_DEACTIVATE_FILE,
+	BATCH_DEACTIVATE,
+	BATCH_LAZYFREE,
+	BATCH_ACTIVATE,
+	NR_LRU_BATCHES,
+};
+
+struct lru_batch {
+	uint32_t nr;
+	uint32_t pfn[LRU_BATCH_PAGES];
+};
+
+struct free_area {
+	struct list list[NR_TYPES]; /* z */
+	uint64_t nr_free;	    /* z: blocks, all types */
+};
+
+/* Per-CPU page lists of one zone on one CPU. All p; what others read is accessed with core/racy.h. */
+struct pcp {
+	uint32_t count; /* pages over all lists */
+	uint32_t high;	/* written remotely by recomputation: relaxed */
+	uint32_t batch;
+	uint32_t free_factor;
+	uint32_t expire;
+	int32_t threshold;	     /* of the differences below */
+	int8_t diff[NR_ZONE_ITEMS];  /* not yet added to zone.stat */
+	struct list list[NR_PCP_LISTS];
+	uint64_t numa[NR_NUMA_ITEMS];
+} CACHE_ALIGNED;
+
+/* Per-CPU differences of a node's counters. All p. */
+struct node_cpu {
+	int32_t threshold;
+	int8_t diff[NR_NODE_ITEMS];
+} CACHE_ALIGNED;
+
+#define ZONE_BOOSTED 1u		/* a boost asks for kswapd at the next allocation */
+#define ZONE_RECLAIM_ACTIVE 2u	/* kswapd works here: per-CPU lists stay short */
+
+struct zone {
+	struct neap_machine *machine; /* I */
+	const char *name;	      /* I */
+	uint32_t node;		      /* I */
+	uint32_t type;		      /* I: enum zone_type */
+	uint32_t start_pfn;	      /* I */
+	uint32_t spanned;	      /* I */
+	uint32_t present;	      /* I */
+	uint32_t cma;		      /* I */
+	_Atomic uint64_t managed;     /* w */
+	_Atomic uint64_t mark[NR_WMARKS]; /* w: without boost */
+	_Atomic uint64_t boost;	      /* z to write */
+	_Atomic uint64_t reserve[NR_ZONES]; /* w: lowmem protection by request limit */
+	_Atomic uint64_t drift_mark;  /* w */
+	_Atomic uint32_t flags;	      /* a: ZONE_* */
+	int32_t threshold_normal;     /* w */
+	int32_t threshold_pressure;   /* w */
+	bool nofragment;	      /* I: requests that prefer this zone spare other types' blocks */
+	struct pcp *pcp;	      /* I: one per CPU */
+
+	struct spinlock lock CACHE_ALIGNED;
+	struct free_area area[NR_ORDERS];  /* z */
+	_Atomic uint64_t nr_reserved_highatomic; /* z to write: pages */
+	_Atomic uint16_t nonempty[NR_TYPES]; /* z to write: bit o = the list of order o has a block */
+	uint64_t nr_isolated_blocks;	   /* z */
+
+	_Atomic int64_t stat[NR_ZONE_ITEMS] CACHE_ALIGNED; /* a */
+};
+
+/* The LRU lists of one node (later: of one memory group on one node). */
+struct lruvec {
+	struct spinlock lock;
+	struct list list[NR_LRU_LISTS];			    /* l */
+	_Atomic uint64_t size[NR_LRU_LISTS][NR_ZONES];	    /* l to write: pages by list and zone */
+	uint64_t anon_cost, file_cost;			    /* l */
+	_Atomic uint64_t nonresident_age;		    /* a */
+	_Atomic uint64_t refaults[2];			    /* a: snapshot of activations, anon and file */
+	_Atomic uint32_t congested;			    /* a */
+	uint32_t node;					    /* I */
+};
+
+struct zoneref {
+	struct zone *zone;
+	uint32_t index; /* zone type, copied for the walk */
+};
+
+struct zonelist {
+	uint32_t nr;
+	struct zoneref *ref; /* nr of them, then one with zone NULL */
+};
+
+enum vmscan_wait {
+	WAIT_WRITEBACK,
+	WAIT_ISOLATED,
+	WAIT_NOPROGRESS,
+	WAIT_CONGESTED,
+	NR_VMSCAN_WAITS,
+};
+
+#define NODE_FLAG_DIRTY 1u
+#define NODE_FLAG_WRITEBACK 2u
+#define NODE_FLAG_RECLAIM_LOCKED 4u
+
+struct node {
+	struct neap_machine *machine; /* I */
+	uint32_t id;		      /* I */
+	uint32_t nr_zones;	      /* I: highest populated index + 1 */
+	struct cpumask cpus;	      /* I */
+	uint32_t distance[NEAP_MAX_NODES]; /* I */
+	struct zone zone[NR_ZONES];
+	struct zonelist fallback;     /* I */
+	struct zonelist nofallback;   /* I */
+	struct lruvec lruvec;
+	struct node_cpu *cpu;	      /* I: one per CPU */
+	_Atomic int64_t stat[NR_NODE_ITEMS] CACHE_ALIGNED; /* a */
+	_Atomic uint64_t min_unmapped_pages; /* w */
+	_Atomic uint64_t min_slab_pages;     /* w */
+	_Atomic uint64_t reserve_pages;	     /* w: this node's part of totalreserve */
+
+	/* kswapd (spec 12) */
+	struct task *kswapd;		      /* w */
+	struct waitq kswapd_wait;	      /* a */
+	_Atomic uint32_t kswapd_sleeping;     /* a: 1 while it waits on kswapd_wait */
+	_Atomic uint32_t kswapd_order;	      /* a */
+	_Atomic uint32_t kswapd_highest_zone; /* a: NR_ZONES = no request */
+	_Atomic uint32_t kswapd_failures;     /* a */
+	struct waitq pfmemalloc_wait;	      /* a */
+	struct waitq reclaim_wait[NR_VMSCAN_WAITS]; /* a */
+	_Atomic uint32_t nr_writeback_throttled;    /* a */
+	_Atomic uint64_t nr_reclaim_start;	    /* a: nr_written when throttling began */
+	_Atomic uint32_t flags;			    /* a: NODE_FLAG_* */
+};
+
+struct event_record;
+
+struct event_ring {
+	struct event_record *record; /* I; NULL until tracing was on once */
+	_Atomic uint64_t head;	     /* p to write: records ever put */
+	_Atomic uint64_t tail;	     /* reader: records ever taken */
+	uint64_t lost;		     /* p */
+};
+
+/* CPU-private data. All p unless marked. */
+struct cpu {
+	uint64_t meter[NR_METER_ITEMS];
+	uint32_t id;	/* I */
+	uint32_t node;	/* I */
+	struct lru_batch batch[NR_LRU_BATCHES];
+	struct event_ring ring;
+	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
+	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
+	struct list freed;			  /* pages gathered by a batch free */
+	uint64_t stall_bucket[64][8]; /* histogram of stalls: core/stall.c */
+	uint64_t stall_count, stall_total_ns, stall_max_ns;
+} CACHE_ALIGNED;
+
+/* Knobs of /proc/sys/vm, as stored. w: written under machine.sysctl_lock, read relaxed. */
+struct sysctls {
+#define SYSCTL(id, name, initial, lowest, highest, kind) _Atomic int32_t id;
+#include "core/sysctl_items.def"
+	_Atomic int32_t lowmem_reserve_ratio[NR_ZONES];
+	_Atomic int64_t user_min_free_kbytes; /* -1 until written */
+};
+
+#define PAGE_WAIT_BUCKETS 256u
+
+struct swap_area; /* core/swap.h */
+struct event_reader;
+
+struct neap_machine {
+	struct rt *rt;		     /* I */
+	struct hw *hw;		     /* I */
+	struct store_host *host;     /* I */
+	struct page *pages;	     /* I: pages[pfn] */
+	uint32_t *slot_of;	     /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
+	uint8_t *block_type;	     /* z: migrate type by pfn / 512 */
+	uint32_t max_pfn;	     /* I: highest frame + 1 */
+	uint32_t nr_nodes;	     /* I */
+	uint32_t nr_cpus;	     /* I */
+	bool mobility_disabled;	     /* I */
+	uint32_t policy_zone;	     /* I: highest populated zone type, Movable excluded */
+	_Atomic uint32_t pcp_draining; /* a: 1 while somebody drains all per-CPU lists */
+	struct node *nodes;	     /* I */
+	struct cpu *cpus;	     /* I */
+	struct cpumask online;	     /* I (hot-plug comes later) */
+	_Atomic int64_t zone_stat[NR_ZONE_ITEMS]; /* a: sums over zones */
+	_Atomic int64_t node_stat[NR_NODE_ITEMS]; /* a: sums over nodes */
+	_Atomic uint64_t total_pages;	 /* w: sum of managed */
+	_Atomic uint64_t reserve_pages;	 /* w */
+	_Atomic uint64_t min_free_pages_seen; /* a: lowest sum of free pages seen: peak use */
+	struct sysctls sysctl;
+	_Atomic uint32_t sysctl_lock;	 /* a: 1 while a write runs (sleeping) */
+	_Atomic uint32_t lru_disabled;	 /* a: batching off */
+	uint32_t zero_pfn;		 /* I: the shared zero page */
+
+	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
+	struct pool spaces, regions, mappings;
+	struct spinlock mapping_list_lock; /* LOCK_SPACE */
+	uint32_t first_mapping;		 /* mapping_list_lock: id of the first mapping */
+
+	struct swap_area *swap;		 /* I: NEAP_MAX_SWAPS of them */
+	uint32_t nr_swap_areas;		 /* s */
+	struct spinlock swap_list_lock;
+	_Atomic int64_t nr_swap_free;	 /* a: slots nobody has reserved */
+	_Atomic int64_t nr_swap_total;	 /* a */
+	_Atomic uint32_t nr_rotational_swap; /* a */
+	_Atomic uint32_t swap_ra_hits;	 /* a */
+	_Atomic uint32_t swap_ra_last_slot; /* a */
+	_Atomic uint32_t swap_ra_window;    /* a: last window read by slot */
+	_Atomic uint32_t swap_cache_on;	 /* a: per-CPU slot caches are in use */
+	uint64_t swap_list_seq;		 /* swap_list_lock */
+	int32_t swap_next_priority;	 /* swap_list_lock: next automatic one */
+
+	/* engine threads other than kswapd */
+	struct task *io_thread;		 /* neap_io */
+	struct task *flush_thread;	 /* neap_flush: write-back of dirty file pages */
+	struct task *timer_thread;	 /* neap_timer: periodic work */
+	struct waitq flush_wait, timer_wait, dirty_wait;
+	_Atomic uint32_t flush_requested; /* a */
+	_Atomic uint32_t timer_armed;	 /* a: periodic work is due within a second */
+	_Atomic uint32_t stopping;	 /* a: machine is going down */
+	_Atomic uint32_t freezing;	 /* a: the engine's threads are to stand still */
+	_Atomic uint32_t nr_frozen;	 /* a: how many do */
+	struct waitq freezer_wait;
+
+	_Atomic uint32_t tracing;	 /* a: events are recorded */
+	uint64_t inject[8];		 /* a-ish: error injection countdowns (tests) */
+	_Atomic uint64_t oom_count;
+	char verify_message[256];
+};
+
+static inline struct page *machine_page(const struct neap_machine *m, uint32_t pfn)
+{
+	DCHECK(pfn != PFN_NONE && pfn < m->max_pfn);
+	return &m->pages[pfn];
+}
+
+static inline struct cpu *task_cpu_data(struct task *t)
+{
+	cpu_assert_pinned(t);
+	return &t->machine->cpus[task_cpu(t)];
+}
+
+static inline struct node *page_node(const struct neap_machine *m, const struct page *page)
+{
+	return &m->nodes[page_node_id(page)];
+}
+
+static inline struct zone *page_zone(const struct neap_machine *m, const struct page *page)
+{
+	return &m->nodes[page_node_id(page)].zone[page_zone_index(page)];
+}
+
+static inline uint64_t zone_managed(const struct zone *zone)
+{
+	return atomic_load_explicit(&((struct zone *)(uintptr_t)zone)->managed, memory_order_relaxed);
+}
+
+static inline bool zone_populated(const struct zone *zone)
+{
+	return zone->present != 0;
+}
+
+/* A mark as everybody but the recomputation sees it: with the boost. Pages. */
+static inline uint64_t zone_mark(const struct zone *zone, enum wmark mark)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	return atomic_load_explicit(&z->mark[mark], memory_order_relaxed) +
+	       atomic_load_explicit(&z->boost, memory_order_relaxed);
+}
+
+/* What to build; filled by the api from the command line, checked by machine_build(). */
+struct machine_zone_desc {
+	uint32_t start_pfn;
+	uint32_t spanned;
+	uint32_t present;
+	uint32_t managed; /* frames given to the allocator; the first present-managed are reserved */
+};
+
+struct machine_node_desc {
+	struct machine_zone_desc zone[NR_ZONES];
+	struct cpumask cpus;
+	uint32_t distance[NEAP_MAX_NODES];
+};
+
+struct machine_desc {
+	uint32_t nr_nodes;
+	uint32_t nr_cpus;
+	bool has_swap; /* reserve slot_of[] */
+	struct machine_node_desc node[NEAP_MAX_NODES];
+};
+
+/*
+ * Builds the machine's arrays, zones, zonelists, marks and free lists into *m (zeroed by the caller, who also
+ * owns it) on the given ports. Threads are not started.
+ * => 0, -EINVAL (description), -ENOMEM
+ * => sets the meters of rt's slots
+ */
+int machine_build(struct neap_machine *m, const struct machine_desc *desc, struct rt *rt, struct hw *hw,
+		  struct store_host *host) MUST_CHECK;
+
+/* Starts kswapd0.., neap_io, neap_flush, neap_timer. => 0 or -EAGAIN (then those started are stopped again) */
+int machine_start(struct task *t, struct neap_machine *m) MUST_CHECK;
+
+/* Stops and joins all of them. May sleep. */
+void machine_stop(struct task *t, struct neap_machine *m);
+
+#endif

@@ -1,0 +1,560 @@
+/*
+ * The page cache of a file: finding, reading, dirtying, dropping its pages.
+ *
+ *   mapping ── index ──> page (locked while it is read or changed)
+ *      │                  refs: 1 cache, 1 each entry that maps it, 1 each user
+ *      ├── regions that map it (rmap.c walks them)
+ *      └── store (its transfers complete in io.c)
+ *
+ * A page enters the index locked and not up to date; whoever put it there reads
+ * it, or is about to write all of it. Others find it, wait for the lock, and look
+ * whether it became up to date; if the read failed they try it themselves.
+ *
+ * PG_DIRTY and the index's dirty mark change together under the mapping's lock.
+ * A page leaves the index only under the page lock with its references frozen.
+ *
+ * Read-ahead: a miss at the page expected next doubles the window (4 to 32
+ * pages), any other miss reads one page. All pages of a window travel in one
+ * batch that the missing task submits and reaps.
+ *
+ * What must never happen: a page of the cache that is dirty and forgotten. A
+ * failed write makes it dirty again and is kept for the next sync; closing the
+ * file with pages that could not be written reports the error.
+ *
+ * Linux: mm/filemap.c, mm/readahead.c, mm/truncate.c. DIFF: read-ahead has no
+ * look-ahead mark: the next window is read when the program reaches it.
+ */
+#include "core/mapping.h"
+
+#include <errno.h>
+
+#include "core/alloc.h"
+#include "core/index.h"
+#include "core/io.h"
+#include "core/lru.h"
+#include "core/pagelock.h"
+#include "core/rmap.h"
+#include "core/vmstat.h"
+#include "core/workingset.h"
+#include "core/writeback.h"
+
+#define READAHEAD_FIRST_PAGES 4u
+#define READAHEAD_MAX_PAGES 32u
+
+/* ---- life ---- */
+
+int mapping_create(struct task *t, struct neap_machine *m, struct store *store, uint64_t bytes,
+		   struct mapping **out)
+{
+	struct store_geometry geometry;
+	uint32_t id;
+	struct mapping *mapping = pool_alloc(t, &m->mappings, &id);
+
+	if (mapping == NULL)
+		return -ENOMEM;
+	store->ops->geometry(store, &geometry);
+	store->done = io_done;
+	store->done_ctx = m;
+	mapping->id = id;
+	mapping->machine = m;
+	mapping->store = store;
+	mapping->stable_writes = geometry.stable_writes;
+	atomic_store(&mapping->bytes, bytes);
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
+	mapping->next_mapping = m->first_mapping;
+	m->first_mapping = id;
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
+	*out = mapping;
+	return 0;
+}
+
+static void mapping_unlist(struct task *t, struct mapping *mapping)
+{
+	struct neap_machine *m = t->machine;
+
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
+	uint32_t *link = &m->first_mapping;
+
+	while (*link != mapping->id)
+		link = &((struct mapping *)pool_get(&m->mappings, *link))->next_mapping;
+	*link = mapping->next_mapping;
+	mapping->unlisted = true;
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
+	/* event loop: a flusher that still looks at it lets go soon */
+	while (atomic_load(&mapping->users) != 0) {
+		uint32_t seq = waitq_begin(&mapping->wait);
+
+		if (atomic_load(&mapping->users) != 0)
+			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
+		waitq_end(&mapping->wait);
+	}
+}
+
+void mapping_set_bytes(struct mapping *mapping, uint64_t bytes)
+{
+	atomic_store(&mapping->bytes, bytes);
+}
+
+/* ---- finding and adding ---- */
+
+uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index)
+{
+	uint32_t pfn = PFN_NONE;
+
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	uint64_t value = index_load(t, mapping, index);
+
+	if (index_is_page(value)) {
+		pfn = index_frame(value);
+		if (!page_get_unless_zero(machine_page(t->machine, pfn)))
+			pfn = PFN_NONE; /* frozen: on its way out */
+	}
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	return pfn;
+}
+
+/*
+ * A new locked page at index, not up to date, with a reference beside the cache's.
+ * => 0, -EEXIST (somebody else's is there), -ENOMEM
+ */
+static int mapping_add_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t gfp,
+			    uint32_t *pfn_out)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t pfn = alloc_page(t, gfp);
+	uint64_t shadow = 0;
+
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	struct page *page = machine_page(m, pfn);
+
+	page->owner = mapping->id;
+	page->index = (uint32_t)index;
+	page_lock(t, page);
+	page_get(page);
+	int err = index_insert(t, mapping, index, pfn, &shadow);
+
+	if (err != 0) {
+		page->owner = 0;
+		page_unlock(t, page);
+		CHECK(!page_put_test(page));
+		page_put(t, page);
+		return err;
+	}
+	atomic_fetch_add(&mapping->nr_pages, 1);
+	cpu_pin(t);
+	node_stat_add(t, page_node(m, page), NR_FILE_PAGES, 1);
+	cpu_unpin(t);
+	if (shadow != 0 && !(gfp & GFP_BIT_WRITE))
+		workingset_refault(t, page, shadow);
+	lru_add(t, page);
+	*pfn_out = pfn;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* How many pages to read for a miss at index. */
+static uint32_t readahead_window(struct mapping *mapping, uint64_t index)
+{
+	uint64_t state = atomic_load_explicit(&mapping->readahead, memory_order_relaxed);
+	uint64_t pages = round_up_u64(atomic_load(&mapping->bytes), NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
+	uint32_t window = 1;
+
+	if (index == state >> 8)
+		window = min_u32(READAHEAD_MAX_PAGES,
+				 max_u32(READAHEAD_FIRST_PAGES, 2 * (uint32_t)(state & 0xff)));
+	if (index + window > pages)
+		window = pages > index ? (uint32_t)(pages - index) : 1;
+	atomic_store_explicit(&mapping->readahead, (index + window) << 8 | (window > 1 ? window : 0),
+			      memory_order_relaxed);
+	return window;
+}
+
+static struct store_page read_request(uint64_t index, uint32_t pfn)
+{
+	return (struct store_page){ .offset = index, .cookie = io_cookie(IO_FILE_READ, pfn), .pfn = pfn };
+}
+
+/*
+ * Reads a locked page, and pages after it; waits for the page. Its lock goes over to the I/O.
+ * => the page is unlocked, up to date or not
+ */
+static void mapping_read_around(struct task *t, struct mapping *mapping, struct page *page, uint32_t window)
+{
+	struct neap_machine *m = t->machine;
+	struct store_page request[READAHEAD_MAX_PAGES];
+	uint64_t index = page->index;
+	uint32_t nr = 0;
+
+	page_get(page);
+	page_lock_handover(t);
+	request[nr++] = read_request(index, (uint32_t)(page - m->pages));
+	while (nr < window) {
+		uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+		uint32_t pfn;
+
+		if (mapping_add_page(t, mapping, index + nr, gfp, &pfn) != 0)
+			break;
+		/* The reference that mapping_add_page() gave us becomes the I/O's. */
+		page_lock_handover(t);
+		request[nr] = read_request(index + nr, pfn);
+		nr++;
+	}
+	io_read_pages(t, mapping->store, IO_FILE_READ, request, nr);
+	io_wait_page(t, mapping->store, page);
+}
+
+/*
+ * The page at index, locked, with a reference; up to date unless MAPPING_OVERWRITE.
+ * => 0, -ENOMEM, -EIO
+ */
+static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
+			      uint32_t *pfn_out)
+{
+	bool tried = false;
+
+	/* event loop: others add and remove pages meanwhile */
+	for (;;) {
+		uint32_t pfn = mapping_find(t, mapping, index);
+		bool fresh = pfn == PFN_NONE;
+
+		if (fresh) {
+			uint32_t gfp = GFP_HIGHUSER_MOVABLE;
+			int err = mapping_add_page(t, mapping, index,
+						   flags & MAPPING_OVERWRITE ? gfp | GFP_BIT_WRITE : gfp, &pfn);
+
+			if (err == -EEXIST)
+				continue;
+			if (err != 0)
+				return err;
+		}
+		struct page *page = machine_page(t->machine, pfn);
+
+		if (!fresh)
+			page_lock(t, page);
+		bool ours = page->owner == mapping->id && page->index == index;
+
+		if (ours && (page_test(page, PG_UPTODATE) || (flags & MAPPING_OVERWRITE))) {
+			*pfn_out = pfn;
+			return 0;
+		}
+		if (!ours || tried) {
+			page_unlock(t, page);
+			page_put(t, page);
+			if (ours)
+				return -EIO;
+			continue;
+		}
+		mapping_read_around(t, mapping, page, fresh ? readahead_window(mapping, index) : 1);
+		tried = true;
+		page_put(t, page);
+	}
+}
+
+int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags, uint32_t *pfn)
+{
+	uint32_t found = mapping_find(t, mapping, index);
+
+	if (found == PFN_NONE || !page_test(machine_page(t->machine, found), PG_UPTODATE)) {
+		if (found != PFN_NONE)
+			page_put(t, machine_page(t->machine, found));
+		int err = mapping_get_locked(t, mapping, index, flags & ~MAPPING_OVERWRITE, &found);
+
+		if (err != 0)
+			return err;
+		page_unlock(t, machine_page(t->machine, found));
+	}
+	*pfn = found;
+	return 0;
+}
+
+int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags, uint32_t *pfn)
+{
+	int err = mapping_get_locked(t, mapping, index, flags, pfn);
+
+	if (err == 0) {
+		mapping_wait_stable(t, mapping, machine_page(t->machine, *pfn));
+		event_add(t, EV_SIM_SYSCALL_PAGE, 1);
+		if (flags & MAPPING_ACCESSED)
+			lru_mark_accessed(t, machine_page(t->machine, *pfn));
+	}
+	return err;
+}
+
+void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, bool written)
+{
+	struct page *page = machine_page(t->machine, pfn);
+
+	CHECK(page->owner == mapping->id);
+	if (written) {
+		page_set(page, PG_UPTODATE);
+		mapping_set_dirty(t, page);
+	}
+	page_unlock(t, page);
+	page_put(t, page);
+	if (written)
+		writeback_balance_dirty(t, t->machine);
+}
+
+void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *page)
+{
+	if (mapping->stable_writes)
+		page_wait_writeback(t, page);
+}
+
+/* ---- dirty pages ---- */
+
+/* Flag, index mark and counters together. => whether the state changed */
+static bool mapping_change_dirty(struct task *t, struct mapping *mapping, struct page *page, bool dirty)
+{
+	struct neap_machine *m = t->machine;
+	int64_t delta = dirty ? 1 : -1;
+
+	cpu_pin(t);
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	bool changed = page_test(page, PG_DIRTY) != dirty;
+
+	if (changed) {
+		if (dirty)
+			page_set(page, PG_DIRTY);
+		else
+			page_clear(page, PG_DIRTY);
+		CHECK(index_mark_dirty(t, mapping, page->index, dirty));
+		node_stat_add(t, page_node(m, page), NR_DIRTY, delta);
+		zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, delta);
+		if (dirty)
+			node_stat_add(t, page_node(m, page), NR_DIRTIED, 1);
+	}
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	cpu_unpin(t);
+	return changed;
+}
+
+void mapping_set_dirty(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+
+	if (page_test(page, PG_DIRTY))
+		return;
+	struct mapping *mapping = pool_get(&m->mappings, page->owner);
+
+	if (!mapping_change_dirty(t, mapping, page, true))
+		return;
+	if (atomic_fetch_add(&mapping->nr_dirty, 1) == 0) {
+		atomic_store(&mapping->dirtied_when_ns, rt_now(t) + 1);
+		writeback_note_dirty(t, m);
+	}
+}
+
+/* => false if it was not dirty */
+static bool mapping_clear_dirty(struct task *t, struct mapping *mapping, struct page *page)
+{
+	if (!mapping_change_dirty(t, mapping, page, false))
+		return false;
+	if (atomic_fetch_sub(&mapping->nr_dirty, 1) == 1)
+		atomic_store(&mapping->dirtied_when_ns, 0);
+	return true;
+}
+
+bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+
+	DCHECK(page_test(page, PG_LOCKED) && !page_test(page, PG_WRITEBACK));
+	rmap_write_protect(t, page);
+	if (!mapping_clear_dirty(t, mapping, page))
+		return false;
+	page_get(page);
+	page_set(page, PG_WRITEBACK);
+	atomic_fetch_add(&mapping->nr_writeback, 1);
+	cpu_pin(t);
+	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
+	cpu_unpin(t);
+	io_write(t, mapping->store, IO_FILE_WRITE, page->index, (uint32_t)(page - m->pages));
+	return true;
+}
+
+/* The next dirty pages from scan->from on, each with a reference. */
+static void collect(struct task *t, struct mapping *mapping, struct index_scan *scan)
+{
+	uint32_t kept = 0;
+
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	index_scan(t, mapping, scan);
+	for (uint32_t i = 0; i < scan->nr; i++)
+		if (page_get_unless_zero(machine_page(t->machine, scan->pfn[i])))
+			scan->pfn[kept++] = scan->pfn[i];
+	scan->nr = kept;
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+}
+
+/* Writes what was collected; pages under write-out are waited for only if `wait`. => pages submitted */
+static uint64_t write_collected(struct task *t, struct mapping *mapping, struct index_scan *scan, bool wait)
+{
+	struct io_plug plug;
+	uint64_t submitted = 0;
+
+	io_plug(t, &plug);
+	for (uint32_t i = 0; i < scan->nr; i++) {
+		struct page *page = machine_page(t->machine, scan->pfn[i]);
+
+		if (!page_trylock(t, page)) {
+			io_unplug(t);
+			page_lock(t, page);
+			io_plug(t, &plug);
+		}
+		if (wait && page_test(page, PG_WRITEBACK)) {
+			io_unplug(t);
+			page_wait_writeback(t, page);
+			io_plug(t, &plug);
+		}
+		if (page->owner == mapping->id && !page_test(page, PG_WRITEBACK))
+			submitted += mapping_write_page(t, mapping, page) ? 1 : 0;
+		page_unlock(t, page);
+		page_put(t, page);
+	}
+	io_unplug(t);
+	return submitted;
+}
+
+uint64_t mapping_write_dirty(struct task *t, struct mapping *mapping, uint64_t nr)
+{
+	struct index_scan scan = { .dirty_only = true, .from = atomic_load(&mapping->flush_position) };
+	uint64_t submitted = 0;
+	uint32_t wraps = 0;
+
+	while (submitted < nr && wraps < 2 && atomic_load(&mapping->nr_dirty) != 0) {
+		scan.max = (uint32_t)min_u64(ARRAY_LEN(scan.pfn), nr - submitted);
+		collect(t, mapping, &scan);
+		submitted += write_collected(t, mapping, &scan, false);
+		if (scan.done) {
+			scan.from = 0;
+			wraps++;
+		}
+		rt_preempt(t);
+	}
+	atomic_store(&mapping->flush_position, scan.from);
+	return submitted;
+}
+
+static void wait_writeback_all(struct task *t, struct mapping *mapping)
+{
+	/* event loop */
+	while (atomic_load(&mapping->nr_writeback) != 0) {
+		uint32_t seq = waitq_begin(&mapping->wait);
+
+		if (atomic_load(&mapping->nr_writeback) != 0)
+			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
+		waitq_end(&mapping->wait);
+	}
+}
+
+int mapping_sync(struct task *t, struct mapping *mapping)
+{
+	struct index_scan scan = { .dirty_only = true, .max = ARRAY_LEN(scan.pfn) };
+
+	/* One pass: a page that becomes dirty behind us, or whose write fails, is for the next sync. */
+	do {
+		collect(t, mapping, &scan);
+		write_collected(t, mapping, &scan, true);
+		rt_preempt(t);
+	} while (!scan.done);
+	wait_writeback_all(t, mapping);
+	int sync_err = mapping->store->ops->sync(mapping->store, t);
+	int err = atomic_exchange(&mapping->write_error, 0);
+
+	return err != 0 ? err : sync_err;
+}
+
+/* ---- removing ---- */
+
+void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page, uint64_t shadow)
+{
+	struct neap_machine *m = t->machine;
+	struct list freed = { PFN_NONE, PFN_NONE };
+
+	DCHECK(page_refs(page) == 0 && page_test(page, PG_LOCKED) && !page_test(page, PG_DIRTY | PG_WRITEBACK));
+	cpu_pin(t);
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	index_remove(t, mapping, page->index, shadow, &freed);
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	node_stat_add(t, page_node(m, page), NR_FILE_PAGES, -1);
+	cpu_unpin(t);
+	atomic_fetch_sub(&mapping->nr_pages, 1);
+	page->owner = 0;
+	index_free_nodes(t, &freed);
+}
+
+/* Drops one page if it is clean, unmapped and unused. => whether it was dropped; our reference is gone either way */
+static bool drop_page(struct task *t, struct mapping *mapping, struct page *page)
+{
+	page_lock(t, page);
+	bool drop = page->owner == mapping->id && page_maps(page) == 0 &&
+		    !page_test(page, PG_DIRTY | PG_WRITEBACK) && page_freeze(page, 2);
+
+	if (drop)
+		mapping_remove_frozen(t, mapping, page, 0);
+	page_unlock(t, page);
+	if (drop)
+		page_free_frozen(t, page);
+	else
+		page_put(t, page);
+	return drop;
+}
+
+uint64_t mapping_drop_clean(struct task *t, struct mapping *mapping)
+{
+	struct index_scan scan = { .max = ARRAY_LEN(scan.pfn) };
+	uint64_t dropped = 0;
+
+	lru_drain_all(t);
+	do {
+		collect(t, mapping, &scan);
+		for (uint32_t i = 0; i < scan.nr; i++)
+			dropped += drop_page(t, mapping, machine_page(t->machine, scan.pfn[i])) ? 1 : 0;
+		rt_preempt(t);
+	} while (!scan.done);
+	return dropped;
+}
+
+/* Contents that could not be written are given up; the caller reports the error. */
+static void discard_dirty(struct task *t, struct mapping *mapping)
+{
+	struct index_scan scan = { .dirty_only = true, .max = ARRAY_LEN(scan.pfn) };
+
+	do {
+		collect(t, mapping, &scan);
+		for (uint32_t i = 0; i < scan.nr; i++) {
+			struct page *page = machine_page(t->machine, scan.pfn[i]);
+
+			page_lock(t, page);
+			page_wait_writeback(t, page);
+			if (page->owner == mapping->id)
+				mapping_clear_dirty(t, mapping, page);
+			page_unlock(t, page);
+			page_put(t, page);
+		}
+	} while (!scan.done);
+}
+
+int mapping_destroy(struct task *t, struct mapping *mapping)
+{
+	CHECK(mapping->first_region == 0);
+	int err = mapping_sync(t, mapping);
+
+	if (atomic_load(&mapping->nr_dirty) != 0 && err == 0)
+		err = mapping_sync(t, mapping);
+	mapping_unlist(t, mapping);
+	/* event loop: a page may be in a reclaimer's hands for a moment */
+	while (atomic_load(&mapping->nr_pages) != 0) {
+		discard_dirty(t, mapping);
+		mapping_drop_clean(t, mapping);
+		if (atomic_load(&mapping->nr_pages) != 0)
+			rt_sleep(t, 100 * NSEC_PER_USEC);
+	}
+	index_clear(t, mapping);
+	pool_free(t, &t->machine->mappings, mapping->id);
+	return err;
+}

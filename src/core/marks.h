@@ -1,0 +1,39 @@
+/*
+ * Watermarks, min_free_kbytes, lowmem protection, boost: pure arithmetic first,
+ * then the functions that store its results (spec 03, spec 01 section 6).
+ */
+#ifndef NEAP_CORE_MARKS_H
+#define NEAP_CORE_MARKS_H
+
+#include "core/machine.h"
+
+struct marks_input {
+	uint64_t min_free_kbytes;
+	uint64_t scale_factor;	 /* 1/10000 of managed */
+	uint64_t managed;	 /* of the zone, pages */
+	uint64_t managed_total;	 /* of all zones that count, pages */
+};
+
+struct marks_terms {
+	uint64_t share;	 /* the zone's part of min_free_kbytes, pages */
+	uint64_t gap_min, gap_scale; /* the two candidates for the gap */
+	uint64_t min, low, high, promo;
+};
+
+/* Formula of spec 03, section 3. */
+void marks_compute(const struct marks_input *in, struct marks_terms *out);
+/* Automatic min_free_kbytes for `kbytes` of low memory: clamp(isqrt(16 * kbytes), 128, 262144). */
+uint64_t marks_auto_min_free_kbytes(uint64_t low_kbytes);
+/* floor(sum of managed / ratio), spec 01 section 6; 0 if ratio is 0. */
+uint64_t marks_protection(uint64_t managed_above, int32_t ratio);
+
+/* Recomputes marks of all zones, totalreserve, per-CPU limits. Clears boosts. */
+void marks_setup(struct task *t, struct neap_machine *m);
+/* Protection arrays of all zones. */
+void marks_setup_protection(struct neap_machine *m);
+/* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
+void marks_init(struct task *t, struct neap_machine *m);
+/* A block of another type was taken (spec 03, section 5). => zone lock held; true if a boost was applied */
+bool marks_boost(struct task *t, struct zone *zone);
+
+#endif

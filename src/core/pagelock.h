@@ -1,0 +1,38 @@
+/*
+ * The page lock and waiting for write-out: sleeping, one bit each, with hashed
+ * wait queues. Order: a task that holds one page lock only trylocks another.
+ */
+#ifndef NEAP_CORE_PAGELOCK_H
+#define NEAP_CORE_PAGELOCK_H
+
+#include "core/machine.h"
+
+static inline bool page_trylock(struct task *t, struct page *page)
+{
+	if (page_test_set(page, PG_LOCKED))
+		return false;
+	t->sleep_locks++;
+	return true;
+}
+
+/* May sleep. */
+void page_lock(struct task *t, struct page *page);
+/* From the task that locked it. */
+void page_unlock(struct task *t, struct page *page);
+/* A completion unlocks a page that its submitter locked. */
+void page_unlock_from_io(struct task *t, struct page *page);
+/* The submitter hands the lock over to the completion. */
+static inline void page_lock_handover(struct task *t)
+{
+	t->sleep_locks--;
+}
+/* May sleep. Until nobody holds the lock (it may be taken again at once). */
+void page_wait_unlocked(struct task *t, struct page *page);
+/* May sleep. Until the page is not under write-out. */
+void page_wait_writeback(struct task *t, struct page *page);
+/* Wakes everybody who waits on the page. Never sleeps. */
+void page_wake(struct task *t, struct page *page);
+/* The queue on which waiters for this page (and others of its bucket) sleep. */
+struct waitq *page_wait_queue(struct neap_machine *m, const struct page *page);
+
+#endif

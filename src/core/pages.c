@@ -1,0 +1,312 @@
+/*
+ * The fate of each isolated page (spec 11, section 6).
+ *
+ *   isolated page
+ *     │ cannot lock ................................ keep
+ *     │ mlocked .................................... activate path (unevictable list)
+ *     │ under write-out ............................ activate, marked for rotation
+ *     │ referenced ................................. keep or activate
+ *     │ anonymous, no slot ......................... gets one (swap full: activate)
+ *     │ mapped ..................................... unmapped everywhere
+ *     │ dirty file page ............................ flusher's business; kswapd may write
+ *     │ dirty anonymous page ....................... written to swap
+ *     └ clean ...................................... freed, leaves a shadow
+ *
+ * Three ends: freed, keep (back to the head of the inactive list), activate. The
+ * order of the tests is Linux's and is visible in counters, so it must not change.
+ *
+ * Writes are gathered in a plug for the whole list; with a synchronous store a
+ * page can be written and freed in one visit, otherwise a page that was written
+ * is freed on a later one, when its rotation brings it to the tail.
+ *
+ * What must never happen: a page freed while somebody can still reach it. The
+ * reference count must be exactly ours plus the cache's, and is frozen at zero,
+ * before the page is taken from its cache.
+ *
+ * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion, no
+ * huge pages, no buffers yet.
+ */
+#include "core/alloc.h"
+#include "core/event.h"
+#include "core/io.h"
+#include "core/lru.h"
+#include "core/mapping.h"
+#include "core/pagelock.h"
+#include "core/reclaim.h"
+#include "core/rmap.h"
+#include "core/swap.h"
+#include "core/vmstat.h"
+#include "core/workingset.h"
+
+enum fate {
+	FATE_GO_ON,
+	FATE_KEEP,
+	FATE_ACTIVATE,
+	FATE_FREED,
+	FATE_KEEP_UNLOCKED, /* keep, and the lock is gone already */
+};
+
+/* Everything the tests of one page share. */
+struct visit {
+	struct node *node;
+	struct scan_control *sc;
+	struct reclaim_stat *stat;
+	bool ignore_references;
+	bool clean_only; /* referenced file page: free it only if it is clean */
+};
+
+static void tally_dirty(struct visit *v, const struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if (flags & PG_SWAPBACKED)
+		return;
+	if (flags & (PG_DIRTY | PG_WRITEBACK))
+		v->stat->nr_dirty++;
+	if ((flags & PG_DIRTY) && !(flags & PG_WRITEBACK))
+		v->stat->nr_unqueued_dirty++;
+	if ((flags & PG_WRITEBACK) && (flags & PG_RECLAIM))
+		v->stat->nr_congested++;
+}
+
+static enum fate meet_writeback(struct visit *v, struct page *page)
+{
+	bool node_writeback = (atomic_load(&v->node->flags) & NODE_FLAG_WRITEBACK) != 0;
+
+	if (!page_test(page, PG_WRITEBACK))
+		return FATE_GO_ON;
+	if (v->sc->is_kswapd && page_test(page, PG_RECLAIM) && node_writeback) {
+		v->stat->nr_immediate++;
+		return FATE_ACTIVATE;
+	}
+	page_set(page, PG_RECLAIM);
+	v->stat->nr_writeback++;
+	return FATE_ACTIVATE;
+}
+
+/* The four results of spec 10, section 5, on the inactive list. */
+static enum fate check_references(struct task *t, struct visit *v, struct page *page)
+{
+	if (v->ignore_references)
+		return FATE_GO_ON;
+	bool was_referenced = page_test_clear(page, PG_REFERENCED);
+	uint32_t young = rmap_referenced(t, page);
+
+	if (young > 0) {
+		page_set(page, PG_REFERENCED);
+		if (was_referenced || young > 1)
+			return FATE_ACTIVATE;
+		return FATE_KEEP;
+	}
+	v->clean_only = was_referenced && !page_test(page, PG_SWAPBACKED);
+	return FATE_GO_ON;
+}
+
+static enum fate give_slot(struct task *t, struct visit *v, struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if (!(flags & PG_ANON) || !(flags & PG_SWAPBACKED) || (flags & PG_SWAPCACHE))
+		return FATE_GO_ON;
+	if (!(v->sc->gfp_mask & GFP_BIT_IO) || page_maybe_pinned(page))
+		return FATE_KEEP;
+	return swap_cache_add_new(t, page) ? FATE_GO_ON : FATE_ACTIVATE;
+}
+
+static enum fate unmap(struct task *t, struct visit *v, struct page *page)
+{
+	if (page_maps(page) != 0 && !rmap_unmap(t, page)) {
+		v->stat->nr_unmap_fail++;
+		return FATE_ACTIVATE;
+	}
+	return page_maybe_pinned(page) ? FATE_ACTIVATE : FATE_GO_ON;
+}
+
+/* References of a page that only its cache and the isolation hold. */
+#define REFS_CACHE_AND_US 2u
+
+/*
+ * Writes a dirty page out. May sleep in the store.
+ * => FATE_KEEP_UNLOCKED after a successful start; KEEP if somebody uses it; GO_ON if it turned out clean
+ */
+static enum fate write_out(struct task *t, struct visit *v, struct page *page)
+{
+	uint64_t type = page_test(page, PG_SWAPBACKED) ? RECLAIM_FLAG_ANON : RECLAIM_FLAG_FILE;
+
+	if (page_refs(page) != REFS_CACHE_AND_US)
+		return FATE_KEEP;
+	page_set(page, PG_RECLAIM);
+	if (page_test(page, PG_SWAPCACHE)) {
+		swap_write_page(t, page);
+	} else {
+		struct mapping *mapping = pool_get(&t->machine->mappings, page->owner);
+
+		if (!mapping_write_page(t, mapping, page)) {
+			page_clear(page, PG_RECLAIM);
+			return FATE_GO_ON;
+		}
+		page_unlock(t, page);
+	}
+	event_emit(t, MM_VMSCAN_WRITE_FOLIO, (uint64_t)(page - t->machine->pages),
+		   type | RECLAIM_FLAG_ASYNC);
+	v->stat->nr_pageout++;
+	cpu_pin(t);
+	node_stat_add(t, v->node, NR_VMSCAN_WRITE, 1);
+	cpu_unpin(t);
+	/* event: a synchronous store may be done with it; then it can be freed in this visit */
+	if (page_test(page, PG_WRITEBACK | PG_DIRTY) || !page_trylock(t, page))
+		return FATE_KEEP_UNLOCKED;
+	if (page_test(page, PG_WRITEBACK | PG_DIRTY))
+		return FATE_KEEP;
+	return FATE_GO_ON;
+}
+
+static enum fate meet_dirty(struct task *t, struct visit *v, struct page *page)
+{
+	bool file = !page_test(page, PG_SWAPBACKED);
+	bool node_dirty = (atomic_load(&v->node->flags) & NODE_FLAG_DIRTY) != 0;
+
+	if (!page_test(page, PG_DIRTY))
+		return FATE_GO_ON;
+	if (file && (!v->sc->is_kswapd || !page_test(page, PG_RECLAIM) || !node_dirty)) {
+		cpu_pin(t);
+		node_stat_add(t, v->node, NR_VMSCAN_IMMEDIATE_RECLAIM, 1);
+		cpu_unpin(t);
+		page_set(page, PG_RECLAIM);
+		return FATE_ACTIVATE;
+	}
+	if (v->clean_only)
+		return FATE_KEEP;
+	bool may_enter_fs = (v->sc->gfp_mask & GFP_BIT_FS) ||
+			    (page_test(page, PG_SWAPCACHE) && (v->sc->gfp_mask & GFP_BIT_IO));
+
+	if (!may_enter_fs || !v->sc->may_writepage)
+		return FATE_KEEP;
+	return write_out(t, v, page);
+}
+
+/* Takes a clean, unmapped page out of its cache. => true: nobody can reach it, its count is 0 */
+static bool remove_from_cache(struct task *t, struct visit *v, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+
+	if (page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE))
+		return page_freeze(page, 1);
+	if (!page_freeze(page, REFS_CACHE_AND_US))
+		return false;
+	if (page_test(page, PG_DIRTY)) {
+		atomic_store(&page->refs, REFS_CACHE_AND_US);
+		return false;
+	}
+	if (page_test(page, PG_SWAPCACHE)) {
+		swap_cache_remove_frozen(t, page, workingset_eviction(page, v->node));
+	} else {
+		struct mapping *mapping = pool_get(&m->mappings, page->owner);
+
+		mapping_remove_frozen(t, mapping, page, workingset_eviction(page, v->node));
+	}
+	return true;
+}
+
+/* The tests in their order. => page locked unless FATE_KEEP_UNLOCKED */
+static enum fate decide(struct task *t, struct visit *v, struct page *page)
+{
+	enum fate fate;
+
+	if (page_test(page, PG_MLOCKED))
+		return FATE_ACTIVATE;
+	if (!v->sc->may_unmap && page_maps(page) != 0)
+		return FATE_KEEP;
+	tally_dirty(v, page);
+	fate = meet_writeback(v, page);
+	if (fate != FATE_GO_ON)
+		return fate;
+	fate = check_references(t, v, page);
+	if (fate == FATE_KEEP)
+		v->stat->nr_ref_keep++;
+	if (fate != FATE_GO_ON)
+		return fate;
+	fate = give_slot(t, v, page);
+	if (fate != FATE_GO_ON)
+		return fate;
+	fate = unmap(t, v, page);
+	if (fate != FATE_GO_ON)
+		return fate;
+	fate = meet_dirty(t, v, page);
+	if (fate != FATE_GO_ON)
+		return fate;
+	return remove_from_cache(t, v, page) ? FATE_FREED : FATE_KEEP;
+}
+
+static void activate(struct task *t, struct visit *v, struct page *page)
+{
+	if (page_test(page, PG_SWAPCACHE) && (swap_is_half_full(t->machine) || page_test(page, PG_MLOCKED)))
+		swap_cache_try_free(t, page);
+	if (page_test(page, PG_MLOCKED))
+		return;
+	page_set(page, PG_ACTIVE);
+	v->stat->nr_activate[page_is_file_lru(page)]++;
+	event_add(t, EV_PGACTIVATE, 1);
+}
+
+static void free_isolated(struct task *t, struct page *page, struct list *freed)
+{
+	struct page *pages = t->machine->pages;
+
+	page_clear(page, PG_ISOLATED);
+	page_unlock(t, page);
+	list_add_tail(pages, freed, (uint32_t)(page - pages));
+}
+
+uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list, struct scan_control *sc,
+			   struct reclaim_stat *stat)
+{
+	struct page *pages = t->machine->pages;
+	struct list kept = { PFN_NONE, PFN_NONE };
+	struct list freed = { PFN_NONE, PFN_NONE };
+	struct io_plug plug;
+	uint64_t nr_freed = 0;
+
+	io_plug(t, &plug);
+	while (!list_empty(list)) {
+		uint32_t pfn = list->last;
+		struct page *page = &pages[pfn];
+		struct visit v = { .node = node, .sc = sc, .stat = stat };
+
+		list_remove(pages, list, pfn);
+		if (!page_trylock(t, page)) {
+			list_add_head(pages, &kept, pfn);
+			continue;
+		}
+		sc->nr_scanned++;
+		enum fate fate = decide(t, &v, page);
+
+		if (fate == FATE_FREED) {
+			free_isolated(t, page, &freed);
+			nr_freed++;
+			continue;
+		}
+		if (fate == FATE_ACTIVATE)
+			activate(t, &v, page);
+		if (fate != FATE_KEEP_UNLOCKED)
+			page_unlock(t, page);
+		list_add_head(pages, &kept, pfn);
+	}
+	io_unplug(t);
+	free_page_list(t, &freed);
+	*list = kept;
+	return nr_freed;
+}
+
+uint64_t reclaim_pages(struct task *t, struct node *node, struct list *list)
+{
+	struct scan_control sc = { .gfp_mask = GFP_KERNEL,
+				   .may_writepage = true,
+				   .may_unmap = true,
+				   .may_swap = true };
+	struct reclaim_stat stat = { 0 };
+	uint64_t freed = reclaim_page_list(t, node, list, &sc, &stat);
+
+	lru_putback(t, node, list);
+	return freed;
+}

@@ -1,0 +1,324 @@
+/*
+ * pcp.c: each CPU keeps some free blocks of each zone for itself.
+ *
+ *   zone.pcp[cpu]
+ *     list 0..11   order 0..3 x Unmovable, Movable, Reclaimable
+ *     list 12, 13  order 9: Unmovable and Reclaimable; Movable
+ *
+ *   take:  head <- [newest freed ... oldest freed] or [refill, ascending]
+ *   put:   head
+ *   flush: tail -> buddy lists, oldest first
+ *
+ * Almost every request ends here, without the zone lock and without touching what
+ * another CPU writes. A refill takes a batch of blocks at once under the zone lock,
+ * in the order in which they will be handed out. A flush returns blocks in growing
+ * amounts while a CPU only frees (free_factor doubles the batch each time), because
+ * then the lists help nobody; every allocation halves the factor again.
+ *
+ * Reserved (HighAtomic) pages are kept on the Movable lists but remember their
+ * type, so that they return to the reserve. The type is read when a block is put
+ * here and may be stale when it leaves; Linux 6.1 lives with that, and so do we.
+ * Only Isolate must be right: those pages bypass the lists, and while a zone has
+ * isolated pageblocks a flush reads each type again.
+ *
+ * A set belongs to the holder of its CPU's word. Drains of all CPUs visit each CPU
+ * in turn (core/visit.h) instead of interrupting it.
+ *
+ * What must never happen: a block counted both here and in NR_FREE_PAGES. Pages
+ * leave that count when they arrive here, and return to it in buddy_free().
+ *
+ * Linux: rmqueue_bulk(), free_pcppages_bulk(), nr_pcp_free(), zone_batchsize(),
+ * zone_highsize() of mm/page_alloc.c, 6.1. Two lists for order 9 came with a stable
+ * update; 6.1.0 had one.
+ */
+#include "core/pcp.h"
+
+#include "core/alloc_path.h"
+#include "core/buddy.h"
+#include "core/marks.h"
+#include "core/pageblock.h"
+#include "core/sysctl.h"
+#include "core/visit.h"
+#include "core/vmstat.h"
+
+#define BATCH_BYTES_MAX MIB /* a batch is at most a quarter of this */
+#define FREE_FACTOR_MAX 5u  /* measured on 6.1.192: 15, 30, ... 480, 480 pages at batch 15 */
+
+static const uint8_t list_order[NR_PCP_LISTS] = {
+	0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 9, 9,
+};
+
+static uint64_t pcp_page_flags(const struct zone *zone, uint32_t order, uint32_t type)
+{
+	return PG_PCP | page_place(zone->node, zone->type) | ((uint64_t)order << PAGE_ORDER_SHIFT) |
+	       ((uint64_t)type << PAGE_TYPE_SHIFT);
+}
+
+static uint32_t pcp_page_type(const struct page *page)
+{
+	return (uint32_t)(page_flags(page) >> PAGE_TYPE_SHIFT) & 0x7;
+}
+
+/* Takes up to nr blocks from the buddy lists to the end of the list. */
+static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
+		       uint32_t alloc_flags)
+{
+	struct page *pages = zone->machine->pages;
+	struct pcp *pcp = pcp_of(t, zone);
+	struct list *list = &pcp->list[pcp_list_index(order, type)];
+	uint32_t batch = racy_read(pcp->batch);
+	uint32_t want = batch > 1 ? max_u32(batch >> order, 2) : batch;
+	uint32_t got = 0;
+
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	while (got < want) {
+		uint32_t pfn = buddy_take(t, zone, order, type, alloc_flags);
+
+		if (pfn == PFN_NONE)
+			break;
+		atomic_store_explicit(&pages[pfn].flags, pcp_page_flags(zone, order, type),
+				      memory_order_relaxed);
+		list_add_tail(pages, list, pfn);
+		got++;
+	}
+	zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)got << order));
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	racy_add(pcp->count, got << order);
+	alloc_note_free(zone->machine);
+}
+
+uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
+		  uint32_t alloc_flags)
+{
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t index = pcp_list_index(order, type);
+
+	DCHECK(pcp_order_allowed(order) && type < NR_PCP_TYPES);
+	pcp->free_factor >>= 1;
+	if (list_empty(&pcp->list[index])) {
+		pcp_refill(t, zone, order, type, alloc_flags);
+		if (list_empty(&pcp->list[index]))
+			return PFN_NONE;
+	}
+	return pcp_pop(zone->machine->pages, pcp, index, order);
+}
+
+/* Returns the oldest block of a list to the buddy lists. => its pages. Zone lock held. */
+static uint32_t pcp_flush_one(struct task *t, struct zone *zone, struct pcp *pcp, uint32_t index)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t order = list_order[index];
+	uint32_t pfn = pcp->list[index].last;
+	uint32_t type = pcp_page_type(&pages[pfn]);
+
+	list_remove(pages, &pcp->list[index], pfn);
+	racy_add(pcp->count, -(1u << order));
+	if (unlikely(zone->nr_isolated_blocks != 0))
+		type = pageblock_type(zone->machine, pfn);
+	buddy_free(t, zone, pfn, order, type);
+	return 1u << order;
+}
+
+/*
+ * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large block may
+ * overshoot.
+ */
+static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t first)
+{
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t left = min_u32(nr, racy_read(pcp->count));
+	uint32_t index = first;
+
+	if (left == 0)
+		return;
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	for (uint32_t passed = 0; passed < NR_PCP_LISTS && left > 0; passed++) {
+		while (left > 0 && !list_empty(&pcp->list[index]))
+			left -= min_u32(left, pcp_flush_one(t, zone, pcp, index));
+		index = index + 1 == NR_PCP_LISTS ? 0 : index + 1;
+	}
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	CHECK(left == 0); /* else the count was more than the lists have */
+}
+
+/* How many pages a put that met the limit returns; grows while the CPU only frees. */
+static uint32_t pcp_flush_amount(struct pcp *pcp, uint32_t limit)
+{
+	uint32_t batch = racy_read(pcp->batch);
+
+	if (limit < batch)
+		return 1;
+	uint64_t amount = (uint64_t)batch << pcp->free_factor;
+
+	if (amount < limit - batch && pcp->free_factor < FREE_FACTOR_MAX)
+		pcp->free_factor++;
+	return (uint32_t)min_u64(max_u64(amount, batch), limit - batch);
+}
+
+void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order)
+{
+	struct pcp *pcp = pcp_of(t, zone);
+	bool all = pcp->free_factor != 0 && order != 0 && order <= NEAP_COSTLY_ORDER;
+	uint32_t nr = all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
+
+	pcp_flush(t, zone, nr, list_index);
+}
+
+void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	struct page *pages = zone->machine->pages;
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
+
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
+	atomic_store_explicit(&pages[pfn].flags, pcp_page_flags(zone, order, type),
+			      memory_order_relaxed);
+	list_add_head(pages, &pcp->list[index], pfn);
+	racy_add(pcp->count, 1u << order);
+	event_add_pinned(t, EV_PGFREE, (uint64_t)1 << order);
+	if (unlikely(racy_read(pcp->count) >= pcp_limit(pcp, zone, order)))
+		pcp_put_full(t, zone, index, order);
+}
+
+void pcp_drain(struct task *t, struct zone *zone, uint32_t nr)
+{
+	pcp_flush(t, zone, nr, 0);
+}
+
+/* => pinned to the CPU whose lists are emptied */
+static void pcp_drain_cpu(struct task *t, struct neap_machine *m, struct zone *only)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		for (uint32_t i = 0; i < NR_ZONES; i++) {
+			struct zone *zone = &m->nodes[n].zone[i];
+
+			if (!zone_populated(zone) || (only != NULL && zone != only))
+				continue;
+			pcp_drain(t, zone, UINT32_MAX);
+			DCHECK(pcp_verify(zone, task_cpu(t)) == NULL);
+		}
+	}
+}
+
+/* Asked from outside, to leave CPUs alone that have nothing. */
+static bool cpu_has_pcp_pages(const struct neap_machine *m, const struct zone *only, uint32_t cpu)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		for (uint32_t i = 0; i < NR_ZONES; i++) {
+			const struct zone *zone = &m->nodes[n].zone[i];
+
+			if (!zone_populated(zone) || (only != NULL && zone != only))
+				continue;
+			if (racy_read(zone->pcp[cpu].count) != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only)
+{
+	/* A general drain that already runs does this one's work as well. */
+	bool other = atomic_exchange(&m->pcp_draining, 1) != 0;
+
+	if (other && only == NULL)
+		return;
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		if (!cpumask_test(&m->online, cpu) || !cpu_has_pcp_pages(m, only, cpu))
+			continue;
+		cpu_visit(t, cpu, &visit);
+		pcp_drain_cpu(t, m, only);
+		cpu_leave(t, &visit);
+	}
+	if (!other)
+		atomic_store(&m->pcp_draining, 0);
+}
+
+uint32_t pcp_batch_for(uint64_t managed)
+{
+	uint64_t batch = min_u64(managed >> 10, BATCH_BYTES_MAX / NEAP_PAGE_BYTES) / 4;
+
+	batch = max_u64(batch, 1);
+	/* One less than a power of two: sizes that are powers of two would walk in step with caches. */
+	batch = ((uint64_t)1 << (fls_u64(batch + batch / 2) - 1)) - 1;
+	return (uint32_t)max_u64(batch, 1);
+}
+
+uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch)
+{
+	uint64_t high = max_u64(total / max_u32(cpus, 1), (uint64_t)batch * 4);
+
+	return (uint32_t)min_u64(high, INT32_MAX);
+}
+
+static void zone_limits_setup(struct neap_machine *m, struct zone *zone)
+{
+	uint64_t fraction = (uint64_t)sysctl_get(&m->sysctl.percpu_pagelist_high_fraction);
+	uint64_t managed = zone_managed(zone);
+	uint64_t total = fraction == 0 ? zone_mark(zone, WMARK_LOW) : managed / fraction;
+	uint32_t cpus = cpumask_count(&m->nodes[zone->node].cpus);
+	uint32_t batch = pcp_batch_for(managed);
+	uint32_t high = pcp_high_for(total, cpus != 0 ? cpus : m->nr_cpus, batch);
+
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		racy_write(zone->pcp[cpu].batch, batch);
+		racy_write(zone->pcp[cpu].high, high);
+	}
+}
+
+void pcp_limits_setup(struct neap_machine *m)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t i = 0; i < NR_ZONES; i++)
+			if (zone_populated(&m->nodes[n].zone[i]))
+				zone_limits_setup(m, &m->nodes[n].zone[i]);
+}
+
+static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pcp, uint32_t index,
+				   uint64_t *blocks)
+{
+	const struct page *pages = zone->machine->pages;
+	uint32_t order = list_order[index];
+	uint32_t previous = PFN_NONE;
+	const struct list *list = &pcp->list[index];
+
+	*blocks = 0;
+	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next) {
+		uint32_t type = pcp_page_type(&pages[pfn]);
+		uint32_t list_type = type < NR_PCP_TYPES ? type : MT_MOVABLE;
+
+		if (pfn - zone->start_pfn >= zone->spanned)
+			return "a frame outside the zone is on its per-CPU list";
+		if (page_flags(&pages[pfn]) != pcp_page_flags(zone, order, type) ||
+		    type == MT_ISOLATE)
+			return "a page on a per-CPU list has wrong flags";
+		if (pcp_list_index(order, list_type) != index)
+			return "a page is on the per-CPU list of another type";
+		if (page_refs(&pages[pfn]) != 0 || page_maps(&pages[pfn]) != 0)
+			return "a page on a per-CPU list is referenced or mapped";
+		if (pages[pfn].prev != previous)
+			return "a per-CPU list's link does not lead back";
+		if (++*blocks > zone->spanned)
+			return "a per-CPU list has a loop";
+		previous = pfn;
+	}
+	return list->last == previous ? NULL : "a per-CPU list's end is not its last page";
+}
+
+const char *pcp_verify(const struct zone *zone, uint32_t cpu)
+{
+	const struct pcp *pcp = &zone->pcp[cpu];
+	uint64_t count = 0;
+
+	for (uint32_t index = 0; index < NR_PCP_LISTS; index++) {
+		uint64_t blocks;
+		const char *wrong = pcp_verify_list(zone, pcp, index, &blocks);
+
+		if (wrong != NULL)
+			return wrong;
+		count += blocks << list_order[index];
+	}
+	return count == racy_read(pcp->count) ? NULL : "a per-CPU count is not the pages on the lists";
+}

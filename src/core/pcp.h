@@ -1,0 +1,95 @@
+/* Per-CPU page lists in front of the buddy lists (spec 04, section 1). */
+#ifndef NEAP_CORE_PCP_H
+#define NEAP_CORE_PCP_H
+
+#include "core/gfp.h"
+#include "core/machine.h"
+#include "core/racy.h"
+
+#define PCP_HUGE_LIST (NR_PCP_LISTS - 2) /* the Movable one follows */
+
+/* The orders that per-CPU lists keep: small ones, and huge pages. */
+static ALWAYS_INLINE bool pcp_order_allowed(uint32_t order)
+{
+	return order <= NEAP_COSTLY_ORDER || order == NEAP_PAGEBLOCK_ORDER;
+}
+
+static ALWAYS_INLINE uint32_t pcp_list_index(uint32_t order, uint32_t type)
+{
+	if (unlikely(order == NEAP_PAGEBLOCK_ORDER))
+		return PCP_HUGE_LIST + (type == MT_MOVABLE ? 1 : 0);
+	return order * NR_PCP_TYPES + type;
+}
+
+/* This CPU's set of a zone. => pinned */
+static ALWAYS_INLINE struct pcp *pcp_of(const struct task *t, const struct zone *zone)
+{
+	cpu_assert_pinned(t);
+	return &zone->pcp[task_cpu(t)];
+}
+
+/* Takes the head of a non-empty list. The descriptor still says PG_PCP. */
+static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint32_t list_index,
+				      uint32_t order)
+{
+	struct list *list = &pcp->list[list_index];
+	uint32_t pfn = list->first;
+	uint32_t next = pages[pfn].next;
+
+	list->first = next;
+	if (likely(next != PFN_NONE))
+		pages[next].prev = PFN_NONE;
+	else
+		list->last = PFN_NONE;
+	racy_add(pcp->count, -(1u << order));
+	return pfn;
+}
+
+/*
+ * Takes a block through the lists, refilling them if need be.
+ * => pinned, no zone lock; order is allowed; PFN_NONE if the buddy lists have nothing either
+ * => the descriptor still says PG_PCP
+ */
+uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
+		  uint32_t alloc_flags);
+
+/*
+ * Puts a free block on its list; flushes some when the lists are full. type: its pageblock's, not Isolate.
+ * => pinned, no zone lock; order is allowed
+ */
+void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
+
+/* Flushes when the lists have reached their limit: the second half of pcp_put(), after the block was added. */
+void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order);
+
+/* The limit at which a put of this order flushes. */
+static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone *zone,
+					uint32_t order)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+	uint32_t high = racy_read(pcp->high);
+
+	if (unlikely(order != 0 && order <= NEAP_COSTLY_ORDER && pcp->free_factor != 0))
+		return 0;
+	if (unlikely(atomic_load_explicit(&z->flags, memory_order_relaxed) & ZONE_RECLAIM_ACTIVE))
+		return min_u32(racy_read(pcp->batch) * 4, high);
+	return high;
+}
+
+/* Frees up to nr pages of this CPU's lists, list 0 first. => pinned, no zone lock */
+void pcp_drain(struct task *t, struct zone *zone, uint32_t nr);
+
+/* Frees everything on every CPU's lists (of one zone, or all if NULL). Takes other CPUs' words: nothing held. */
+void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only);
+
+/* batch and high of every zone and CPU (spec 04, "Batch", "High"). */
+void pcp_limits_setup(struct neap_machine *m);
+/* Pages moved at a time between the lists and the buddy lists of a zone. */
+uint32_t pcp_batch_for(uint64_t managed);
+/* Limit of each of `cpus` sets that share `total` pages. */
+uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch);
+
+/* Checks one set: links, flags and count. => the CPU's word held, or nobody at work; NULL or what is wrong */
+const char *pcp_verify(const struct zone *zone, uint32_t cpu);
+
+#endif

@@ -1,0 +1,387 @@
+/*
+ * Shrinking lists and nodes (spec 11, sections 5, 7 and 8).
+ *
+ *   shrink_node ──> shrink_lruvec ──> active list:   32 pages down to inactive
+ *        │                        └─> inactive list: isolate 32, decide one by one
+ *        │                                           (pages.c), put the rest back
+ *        ├── node flags DIRTY, WRITEBACK, lruvec CONGESTED from what was met
+ *        └── again, while compaction wants more
+ *
+ * A list is never walked with its lock held: pages are isolated in batches of at
+ * most 32, worked on without locks, and put back.
+ *
+ * Invariants: isolated counters return to their start after each batch; taken =
+ * freed + put back; with no free swap, anonymous lists are not scanned at all.
+ *
+ * Linux: shrink_node() and below in mm/vmscan.c. DIFF: no slab shrinkers and no
+ * memory groups yet.
+ */
+#include "core/reclaim.h"
+
+#include <errno.h>
+
+#include "core/alloc.h"
+#include "core/event.h"
+#include "core/kswapd.h"
+#include "core/lru.h"
+#include "core/pagelock.h"
+#include "core/rmap.h"
+#include "core/vmstat.h"
+#include "core/writeback.h"
+
+static const uint64_t throttle_ns[NR_VMSCAN_WAITS] = {
+	[WAIT_WRITEBACK] = 100 * NSEC_PER_MSEC,
+	[WAIT_ISOLATED] = 20 * NSEC_PER_MSEC,
+	[WAIT_NOPROGRESS] = 4 * NSEC_PER_MSEC,
+	[WAIT_CONGESTED] = 4 * NSEC_PER_MSEC,
+};
+
+/* ---- waiting ---- */
+
+/* NOPROGRESS and CONGESTED are pointless unless most of the node's reclaimable pages are being written. */
+static bool skip_throttle(const struct node *node)
+{
+	struct node *n = (struct node *)(uintptr_t)node;
+	uint64_t reclaimable = 0;
+	uint64_t pending = 0;
+
+	if (atomic_load(&n->kswapd_failures) >= MAX_RECLAIM_RETRIES)
+		return true;
+	for (uint32_t z = 0; z < NR_ZONES; z++) {
+		if (zone_managed(&node->zone[z]) == 0)
+			continue;
+		reclaimable += zone_reclaimable_pages(&node->zone[z]);
+		pending += zone_stat_exact(&node->zone[z], NR_ZONE_WRITE_PENDING);
+	}
+	return 2 * pending <= reclaimable;
+}
+
+void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason)
+{
+	struct waitq *wq = &node->reclaim_wait[reason];
+	uint64_t start_ns = rt_now(t);
+
+	if ((t->flags & PF_KTHREAD) && !(t->flags & PF_KSWAPD)) {
+		rt_yield(t);
+		return;
+	}
+	if ((reason == WAIT_NOPROGRESS || reason == WAIT_CONGESTED) && skip_throttle(node)) {
+		rt_preempt(t);
+		return;
+	}
+	if (reason == WAIT_WRITEBACK && atomic_fetch_add(&node->nr_writeback_throttled, 1) == 0)
+		atomic_store(&node->nr_reclaim_start, node_stat_exact(node, NR_THROTTLED_WRITTEN));
+	uint32_t seq = waitq_begin(wq);
+
+	waitq_wait(t, wq, seq, throttle_ns[reason]);
+	waitq_end(wq);
+	if (reason == WAIT_WRITEBACK)
+		atomic_fetch_sub(&node->nr_writeback_throttled, 1);
+	event_emit(t, MM_VMSCAN_THROTTLED, node->id, throttle_ns[reason] / NSEC_PER_USEC,
+		   (rt_now(t) - start_ns) / NSEC_PER_USEC, reason);
+}
+
+/* ---- active lists ---- */
+
+/* Isolates up to nr pages from a list, counting as the caller's kind does. => pages taken */
+static uint64_t isolate(struct task *t, struct node *node, struct scan_control *sc, struct lru_isolate *ctl,
+			struct list *out)
+{
+	struct lruvec *lruvec = &node->lruvec;
+	bool file = ctl->list >= LRU_INACTIVE_FILE;
+
+	lru_drain(t);
+	ctl->lruvec = lruvec;
+	ctl->zone_limit = sc->reclaim_idx;
+	ctl->may_unmap = sc->may_unmap;
+	cpu_pin(t);
+	spin_lock(t, &lruvec->lock, LOCK_LRU);
+	uint64_t taken = lru_isolate(t, ctl, out);
+
+	spin_unlock(t, &lruvec->lock, LOCK_LRU);
+	node_stat_add(t, node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (int64_t)taken);
+	cpu_unpin(t);
+	event_emit(t, MM_VMSCAN_LRU_ISOLATE, 0, sc->reclaim_idx, sc->order, ctl->want,
+		   ctl->scanned + ctl->skipped, ctl->skipped, taken, ctl->list);
+	return taken;
+}
+
+static void end_isolation(struct task *t, struct node *node, bool file, uint64_t taken)
+{
+	cpu_pin(t);
+	node_stat_add(t, node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, -(int64_t)taken);
+	cpu_unpin(t);
+}
+
+/*
+ * Young bits of a page about to be deactivated are cleared; only the text of a running program stays.
+ * => true: it stays active
+ */
+static bool active_stays(struct task *t, struct page *page)
+{
+	bool locked = page_trylock(t, page);
+
+	if (!locked)
+		return false;
+	rmap_referenced(t, page);
+	page_unlock(t, page);
+	/* DIFF: regions have no VM_EXEC yet, so no file page is kept for being program text. */
+	return false;
+}
+
+void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
+			   uint64_t nr)
+{
+	struct page *pages = t->machine->pages;
+	bool file = list >= LRU_INACTIVE_FILE;
+	struct lru_isolate ctl = { .list = list, .want = nr };
+	struct list hold = { PFN_NONE, PFN_NONE };
+	struct list keep = { PFN_NONE, PFN_NONE };
+	struct list down = { PFN_NONE, PFN_NONE };
+	uint64_t taken = isolate(t, node, sc, &ctl, &hold);
+	uint64_t nr_down = 0;
+	uint64_t nr_kept = 0;
+
+	event_add(t, EV_PGREFILL, ctl.scanned + ctl.skipped);
+	while (!list_empty(&hold)) {
+		uint32_t pfn = hold.last;
+		struct page *page = &pages[pfn];
+
+		list_remove(pages, &hold, pfn);
+		if (!page_test(page, PG_MLOCKED) && active_stays(t, page)) {
+			list_add_head(pages, &keep, pfn);
+			nr_kept++;
+			continue;
+		}
+		if (!page_test(page, PG_MLOCKED)) {
+			page_clear(page, PG_ACTIVE);
+			page_set(page, PG_WORKINGSET);
+			nr_down++;
+		}
+		list_add_head(pages, &down, pfn);
+	}
+	lru_putback(t, node, &keep);
+	lru_putback(t, node, &down);
+	event_add(t, EV_PGDEACTIVATE, nr_down);
+	end_isolation(t, node, file, taken);
+	event_emit(t, MM_VMSCAN_LRU_SHRINK_ACTIVE, node->id, taken, nr_kept, nr_down, nr_kept,
+		   (uint64_t)sc->priority,
+		   (file ? RECLAIM_FLAG_FILE : RECLAIM_FLAG_ANON) | RECLAIM_FLAG_ASYNC);
+}
+
+/* ---- inactive lists ---- */
+
+static bool too_many_isolated(struct task *t, struct node *node, bool file, const struct scan_control *sc)
+{
+	uint64_t inactive = node_stat(node, file ? NR_INACTIVE_FILE : NR_INACTIVE_ANON);
+	uint64_t isolated = node_stat(node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON);
+
+	if (sc->is_kswapd)
+		return false;
+	if ((sc->gfp_mask & (GFP_BIT_IO | GFP_BIT_FS)) == (GFP_BIT_IO | GFP_BIT_FS))
+		inactive >>= 3;
+	if (isolated > inactive)
+		return true;
+	waitq_wake(t, &node->reclaim_wait[WAIT_ISOLATED], UINT32_MAX);
+	return false;
+}
+
+static void count_scan(struct task *t, const struct scan_control *sc, bool file, uint64_t pages)
+{
+	cpu_pin(t);
+	event_add_pinned(t, sc->is_kswapd ? EV_PGSCAN_KSWAPD : EV_PGSCAN_DIRECT, pages);
+	event_add_pinned(t, file ? EV_PGSCAN_FILE : EV_PGSCAN_ANON, pages);
+	cpu_unpin(t);
+}
+
+static void count_steal(struct task *t, const struct scan_control *sc, bool file, uint64_t pages)
+{
+	cpu_pin(t);
+	event_add_pinned(t, sc->is_kswapd ? EV_PGSTEAL_KSWAPD : EV_PGSTEAL_DIRECT, pages);
+	event_add_pinned(t, file ? EV_PGSTEAL_FILE : EV_PGSTEAL_ANON, pages);
+	cpu_unpin(t);
+}
+
+static void tally(struct scan_control *sc, const struct reclaim_stat *stat, bool file, uint64_t taken)
+{
+	sc->nr.dirty += stat->nr_dirty;
+	sc->nr.congested += stat->nr_congested;
+	sc->nr.unqueued_dirty += stat->nr_unqueued_dirty;
+	sc->nr.writeback += stat->nr_writeback;
+	sc->nr.immediate += stat->nr_immediate;
+	sc->nr.taken += taken;
+	if (file)
+		sc->nr.file_taken += taken;
+}
+
+/* => pages freed */
+static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
+				uint64_t nr)
+{
+	bool file = list == LRU_INACTIVE_FILE;
+	struct lru_isolate ctl = { .list = list, .want = nr };
+	struct list hold = { PFN_NONE, PFN_NONE };
+	struct reclaim_stat stat = { 0 };
+	bool waited = false;
+
+	while (too_many_isolated(t, node, file, sc)) {
+		if (waited)
+			return 0;
+		waited = true;
+		reclaim_throttle(t, node, WAIT_ISOLATED);
+		if (t->flags & PF_EXITING)
+			return SWAP_CLUSTER_MAX;
+	}
+	uint64_t taken = isolate(t, node, sc, &ctl, &hold);
+
+	count_scan(t, sc, file, ctl.scanned + ctl.skipped);
+	if (taken == 0)
+		return 0;
+	uint64_t freed = reclaim_page_list(t, node, &hold, sc, &stat);
+
+	lru_putback(t, node, &hold);
+	count_steal(t, sc, file, freed);
+	end_isolation(t, node, file, taken);
+	lru_note_cost(t, &node->lruvec, file, stat.nr_pageout);
+	if (stat.nr_unqueued_dirty == taken)
+		writeback_wake(t, t->machine);
+	tally(sc, &stat, file, taken);
+	event_emit(t, MM_VMSCAN_LRU_SHRINK_INACTIVE, node->id, ctl.scanned + ctl.skipped, freed, stat.nr_dirty,
+		   stat.nr_writeback, stat.nr_congested, stat.nr_immediate, stat.nr_activate[0],
+		   stat.nr_activate[1], stat.nr_ref_keep, stat.nr_unmap_fail, (uint64_t)sc->priority,
+		   (file ? RECLAIM_FLAG_FILE : RECLAIM_FLAG_ANON) | RECLAIM_FLAG_ASYNC);
+	return freed;
+}
+
+static uint64_t shrink_list(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
+			    uint64_t nr)
+{
+	if (list == LRU_ACTIVE_ANON || list == LRU_ACTIVE_FILE) {
+		uint32_t bit = list == LRU_ACTIVE_FILE ? DEACTIVATE_FILE : DEACTIVATE_ANON;
+
+		if (sc->may_deactivate & bit)
+			reclaim_shrink_active(t, node, sc, list, nr);
+		else
+			sc->skipped_deactivate = true;
+		return 0;
+	}
+	return shrink_inactive(t, node, sc, list, nr);
+}
+
+/*
+ * The goal is reached: gives the type with less left up, and cuts the other by the same share.
+ * => false: one of the types is used up already, stop
+ */
+static bool proportional_stop(uint64_t nr[4], const uint64_t targets[4])
+{
+	uint64_t anon = nr[LRU_INACTIVE_ANON] + nr[LRU_ACTIVE_ANON];
+	uint64_t file = nr[LRU_INACTIVE_FILE] + nr[LRU_ACTIVE_FILE];
+
+	if (anon == 0 || file == 0)
+		return false;
+	uint32_t drop = file > anon ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE;
+	uint32_t cut = file > anon ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	uint64_t left = file > anon ? anon : file;
+	uint64_t percent = left * 100 / (targets[drop] + targets[drop + 1] + 1);
+
+	nr[drop] = 0;
+	nr[drop + 1] = 0;
+	for (uint32_t list = cut; list <= cut + 1; list++) {
+		uint64_t done = targets[list] - nr[list];
+		uint64_t goal = targets[list] * (100 - percent) / 100;
+
+		nr[list] = goal - min_u64(goal, done);
+	}
+	return true;
+}
+
+static void shrink_lruvec(struct task *t, struct node *node, struct scan_control *sc)
+{
+	uint64_t nr[4];
+	uint64_t targets[4];
+	uint64_t got = 0;
+	bool proportional = !sc->is_kswapd && sc->priority == DEF_PRIORITY;
+
+	balance_scan_count(t->machine, node, sc, nr, NULL);
+	for (uint32_t list = 0; list < 4; list++)
+		targets[list] = nr[list];
+	while (nr[LRU_INACTIVE_ANON] != 0 || nr[LRU_ACTIVE_FILE] != 0 || nr[LRU_INACTIVE_FILE] != 0) {
+		for (uint32_t list = 0; list < 4; list++) {
+			uint64_t batch = min_u64(nr[list], SWAP_CLUSTER_MAX);
+
+			if (batch == 0)
+				continue;
+			nr[list] -= batch;
+			got += shrink_list(t, node, sc, (enum lru_list)list, batch);
+		}
+		rt_preempt(t);
+		if (got < sc->nr_to_reclaim || proportional)
+			continue;
+		if (!proportional_stop(nr, targets))
+			break;
+	}
+	sc->nr_reclaimed += got;
+	if (atomic_load(&t->machine->nr_swap_total) > 0 && lru_inactive_is_low(&node->lruvec, 0))
+		reclaim_shrink_active(t, node, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
+}
+
+/* ---- a node ---- */
+
+/* What kswapd learns about the node from the pages it met (spec 11, section 7, step 4). */
+static void note_node_state(struct task *t, struct node *node, const struct scan_control *sc)
+{
+	if (sc->nr.writeback != 0 && sc->nr.writeback == sc->nr.taken)
+		atomic_fetch_or(&node->flags, NODE_FLAG_WRITEBACK);
+	if (sc->nr.unqueued_dirty == sc->nr.file_taken)
+		atomic_fetch_or(&node->flags, NODE_FLAG_DIRTY);
+	if (sc->nr.immediate != 0)
+		reclaim_throttle(t, node, WAIT_WRITEBACK);
+}
+
+/* Should a pass for a high order go on? (Step 7; without compaction a zone that meets its mark is enough.) */
+static bool continue_for_order(const struct node *node, const struct scan_control *sc, uint64_t reclaimed)
+{
+	uint64_t gap = (uint64_t)2 << sc->order;
+	uint64_t inactive = node_stat(node, NR_INACTIVE_FILE);
+
+	if (sc->order == 0 || (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) ||
+	    reclaimed == 0)
+		return false;
+	for (uint32_t z = 0; z <= sc->reclaim_idx; z++) {
+		const struct zone *zone = &node->zone[z];
+
+		if (zone_managed(zone) == 0)
+			continue;
+		if (zone_watermark_ok(zone, sc->order, zone_mark(zone, WMARK_MIN), sc->reclaim_idx, 0))
+			return false;
+	}
+	if (reclaim_can_swap(node->machine))
+		inactive += node_stat(node, NR_INACTIVE_ANON);
+	return inactive > gap;
+}
+
+void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control *sc)
+{
+	bool progress = false;
+	uint64_t reclaimed;
+
+	do {
+		uint64_t before = sc->nr_reclaimed;
+
+		sc->nr.dirty = sc->nr.unqueued_dirty = sc->nr.congested = 0;
+		sc->nr.writeback = sc->nr.immediate = sc->nr.file_taken = sc->nr.taken = 0;
+		balance_prepare(t->machine, node, sc);
+		shrink_lruvec(t, node, sc);
+		reclaimed = sc->nr_reclaimed - before;
+		progress |= reclaimed != 0;
+		if (sc->is_kswapd) {
+			note_node_state(t, node, sc);
+			if (sc->nr.dirty != 0 && sc->nr.dirty == sc->nr.congested)
+				atomic_store(&node->lruvec.congested, 1);
+		} else if (!sc->hibernation_mode && atomic_load(&node->lruvec.congested)) {
+			reclaim_throttle(t, node, WAIT_CONGESTED);
+		}
+	} while (continue_for_order(node, sc, reclaimed)); /* event loop: each round reclaimed something */
+	if (progress)
+		atomic_store(&node->kswapd_failures, 0);
+}

@@ -1,0 +1,174 @@
+/*
+ * Reverse mapping: which entries map this frame?
+ *
+ *   anonymous page ─ owner = region id, index = page in it ─> one entry
+ *   file page      ─ owner = mapping id, index = page in the file
+ *                    mapping.first_region ─> region ─> region ... each maps the
+ *                    file from its first page, so vpn = start_vpn + index
+ *
+ * Every function here needs the page lock. It keeps the mappings of the page
+ * still: faults map, and zaps unmap, under the page lock only. So an anonymous
+ * page with maps = 1 has a live region, and an entry that is seen to map the page
+ * goes on doing so until we change it.
+ *
+ * What must never happen: an unmap that leaves data nowhere. Before an anonymous
+ * entry is replaced by its swap word the slot gets one more reference; a dirty
+ * entry marks the page dirty before the caller can look at the flag.
+ *
+ * Linux: mm/rmap.c. DIFF: no anon_vma trees, because regions never share
+ * anonymous pages (no fork).
+ */
+#include "core/rmap.h"
+
+#include "core/mapping.h"
+#include "core/pagelock.h"
+#include "core/swap.h"
+#include "core/vmstat.h"
+
+enum rmap_action {
+	RMAP_HARVEST,
+	RMAP_UNMAP,
+	RMAP_PROTECT,
+};
+
+/* One walk over the entries of a page. */
+struct rmap_walk {
+	enum rmap_action action;
+	uint32_t young; /* out: regions in which it was young */
+	uint32_t steps; /* out: entries looked at */
+	bool dirty;	/* out: an entry was dirty */
+};
+
+void rmap_account_add(struct task *t, struct space *space, struct page *page)
+{
+	bool anon = page_test(page, PG_ANON);
+
+	atomic_fetch_add_explicit(anon ? &space->rss_anon : &space->rss_file, 1, memory_order_relaxed);
+	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) != 0)
+		return;
+	cpu_pin(t);
+	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, 1);
+	cpu_unpin(t);
+}
+
+void rmap_account_remove(struct task *t, struct space *space, struct page *page)
+{
+	bool anon = page_test(page, PG_ANON);
+	uint32_t before = atomic_fetch_sub_explicit(&page->maps, 1, memory_order_acq_rel);
+
+	DCHECK(before != 0);
+	atomic_fetch_sub_explicit(anon ? &space->rss_anon : &space->rss_file, 1, memory_order_relaxed);
+	if (before != 1)
+		return;
+	cpu_pin(t);
+	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, -1);
+	cpu_unpin(t);
+}
+
+/* Takes one entry away; it is known to map the page. */
+static void unmap_entry(struct task *t, struct region *region, struct page *page, struct rmap_walk *walk)
+{
+	struct neap_machine *m = t->machine;
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
+				  .pfn = (uint32_t)(page - m->pages) };
+
+	if (page_test(page, PG_ANON)) {
+		uint32_t slot = m->slot_of[page - m->pages];
+
+		CHECK(page_test(page, PG_SWAPCACHE));
+		swap_slot_dup(t, slot);
+		entry.word = word_from_swap(slot);
+		atomic_fetch_add_explicit(&region->space->swap_entries, 1, memory_order_relaxed);
+	}
+	m->hw->ops->unmap(region->space->hw, &entry, 1);
+	CHECK(entry.err == 0);
+	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
+	rmap_account_remove(t, region->space, page);
+	/* The entry's reference; the caller holds another. */
+	CHECK(!page_put_test(page));
+}
+
+static void act_on_entry(struct task *t, struct region *region, struct page *page, struct rmap_walk *walk)
+{
+	struct neap_machine *m = t->machine;
+	const struct hw_ops *hw = m->hw->ops;
+	struct hw_space *space = region->space->hw;
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+
+	walk->steps++;
+	if (page->index >= region->nr_pages)
+		return;
+	hw->get(space, &entry);
+	if (!(entry.flags & HW_PRESENT) || entry.pfn != (uint32_t)(page - m->pages))
+		return;
+	switch (walk->action) {
+	case RMAP_HARVEST:
+		hw->harvest(space, &entry, 1);
+		if (entry.err == 0 && (entry.flags & HW_YOUNG))
+			walk->young++;
+		break;
+	case RMAP_PROTECT:
+		hw->protect(space, &entry, 1);
+		walk->dirty |= entry.err == 0 && (entry.flags & HW_DIRTY);
+		break;
+	case RMAP_UNMAP:
+		unmap_entry(t, region, page, walk);
+		break;
+	}
+}
+
+/* The mapping's lock keeps the list of regions, and so each region on it, alive. */
+static void walk_file(struct task *t, struct page *page, struct rmap_walk *walk)
+{
+	struct neap_machine *m = t->machine;
+	struct mapping *mapping = pool_get(&m->mappings, page->owner);
+
+	cpu_pin(t);
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	uint32_t id = mapping->first_region;
+
+	while (id != 0 && page_maps(page) != 0) {
+		struct region *region = pool_get(&m->regions, id);
+
+		act_on_entry(t, region, page, walk);
+		id = region->next_of_mapping;
+	}
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	cpu_unpin(t);
+}
+
+static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action action)
+{
+	struct neap_machine *m = t->machine;
+	struct rmap_walk walk = { .action = action };
+
+	DCHECK(page_test(page, PG_LOCKED));
+	if (page_maps(page) == 0)
+		return 0;
+	if (page_test(page, PG_ANON))
+		act_on_entry(t, pool_get(&m->regions, page->owner), page, &walk);
+	else
+		walk_file(t, page, &walk);
+	if (walk.dirty && page_test(page, PG_ANON))
+		page_set(page, PG_DIRTY);
+	else if (walk.dirty)
+		mapping_set_dirty(t, page);
+	event_add(t, EV_SIM_PTE_WALK, walk.steps);
+	return walk.young;
+}
+
+uint32_t rmap_referenced(struct task *t, struct page *page)
+{
+	return rmap_walk(t, page, RMAP_HARVEST);
+}
+
+bool rmap_unmap(struct task *t, struct page *page)
+{
+	rmap_walk(t, page, RMAP_UNMAP);
+	return page_maps(page) == 0;
+}
+
+void rmap_write_protect(struct task *t, struct page *page)
+{
+	rmap_walk(t, page, RMAP_PROTECT);
+}

@@ -1,0 +1,132 @@
+/*
+ * Swap: areas, slots, the swap cache (spec 13).
+ *
+ * An entry is 32 bits: area (5 bits) << 27 | slot. Slot 0 of an area is its
+ * header and never used; entry 0 is therefore never valid.
+ *
+ * map[slot]: 0 free; bits 0..5 references from page tables; SWAP_HAS_CACHE: a
+ * page in memory, or a CPU's slot cache, holds it; SWAP_BAD.
+ * cache[slot]: 0, a frame number << 1, or a shadow (bit 0 set).
+ */
+#ifndef NEAP_CORE_SWAP_H
+#define NEAP_CORE_SWAP_H
+
+#include "core/machine.h"
+
+#define SWAP_TYPE_SHIFT 27u
+#define SWAP_SLOT_MASK ((1u << SWAP_TYPE_SHIFT) - 1u)
+#define SWAP_COUNT_MASK 0x3fu
+#define SWAP_MAP_BAD 0x3fu
+#define SWAP_HAS_CACHE 0x40u
+#define SWAP_CLUSTER_SLOTS 512u
+#define SWAP_PRIO_AUTO (-1)
+#define SWAP_NO_CLUSTER UINT32_MAX
+#define SWAP_FIRST_CLUSTER_BATCH 3u /* slots of the rotational batch that found a new cluster */
+#define SWAP_CLUSTER_BATCHES 8u	    /* batches served from it afterwards (spec 13, section 3) */
+
+/* s: the area's lock (LOCK_SWAP). L: machine.swap_list_lock. */
+struct swap_area {
+	struct neap_machine *machine; /* I */
+	struct store *store;	      /* I while in use */
+	char path[256];		      /* I */
+	bool is_file;		      /* I */
+	bool rotational;	      /* I */
+	bool synchronous;	      /* I */
+	bool stable_writes;	      /* I */
+	_Atomic uint32_t active;      /* a: may be allocated from */
+	int32_t priority;	      /* L */
+	uint64_t list_seq;	      /* L: order among equals; smaller = sooner */
+	uint32_t type;		      /* I */
+	uint32_t nr_slots;	      /* I: slots including the header */
+	uint32_t usable;	      /* I: without header and bad ones */
+	struct spinlock lock;
+	uint8_t *map;		      /* s */
+	uint64_t *cache;	      /* s */
+	uint16_t *cluster_used;	      /* s: slots in use by cluster */
+	uint32_t *cluster_next;	      /* s: FIFO of free clusters */
+	uint32_t cluster_first, cluster_last; /* s: free FIFO; UINT32_MAX = empty */
+	uint32_t inuse;		      /* s: slots whose map byte is not 0 (header, bad ones excluded) */
+	uint32_t lowest, highest;     /* s: range of possibly free slots */
+	uint32_t next;		      /* s: rotational: where to look next */
+	uint32_t batches_left;	      /* s: rotational: batches before a new cluster search */
+	uint32_t *cpu_cluster;	      /* s: solid state: current cluster by CPU, SWAP_NO_CLUSTER = none */
+	uint32_t *cpu_next;	      /* s: solid state: next slot by CPU */
+	_Atomic uint64_t write_errors, read_errors; /* a */
+};
+
+struct swap_spec {
+	struct store *store;
+	const char *path; /* as printed in /proc/swaps */
+	bool is_file;
+	int32_t priority; /* SWAP_PRIO_AUTO: the next automatic one */
+	const uint32_t *bad; /* slots not to use */
+	uint32_t nr_bad;
+};
+
+/* Adds an area. The engine takes the store's done callback. May sleep. => 0, -ENOSPC (too many), -EINVAL, -ENOMEM */
+int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec) MUST_CHECK;
+static inline struct swap_area *swap_area_of(struct neap_machine *m, uint32_t entry)
+{
+	return &m->swap[entry >> SWAP_TYPE_SHIFT];
+}
+
+static inline uint32_t swap_slot_of(uint32_t entry)
+{
+	return entry & SWAP_SLOT_MASK;
+}
+
+/* ---- slots (swap_slots.c) ---- */
+
+/* A slot marked HAS_CACHE, for write-out. Nothing held. => 0 if swap is full */
+uint32_t swap_slot_get(struct task *t);
+/* Gives back a slot got and not used (its byte is exactly HAS_CACHE). */
+void swap_slot_put(struct task *t, uint32_t entry);
+/* One more page-table reference. */
+void swap_slot_dup(struct task *t, uint32_t entry);
+/* One reference less; frees the slot when it was the last and nothing caches it. */
+void swap_slot_free(struct task *t, uint32_t entry);
+/* Drops HAS_CACHE (the page left the cache, leaving shadow or 0). */
+void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow);
+/* References from page tables now. */
+uint32_t swap_slot_count(struct neap_machine *m, uint32_t entry);
+/* Frees slots that only the cache holds, to make room. May not sleep. => slots freed */
+uint32_t swap_reclaim_cached(struct task *t, uint32_t want);
+/* Returns all CPUs' cached slots. Nothing held. */
+void swap_slots_drain(struct task *t, struct neap_machine *m);
+bool swap_is_half_full(const struct neap_machine *m);
+
+/* ---- cache (swap_cache.c) ---- */
+
+/* Gives a locked anonymous page a slot. => false: swap is full */
+bool swap_cache_add_new(struct task *t, struct page *page);
+/* The page cached for entry, with a reference; PFN_NONE. */
+uint32_t swap_cache_find(struct task *t, uint32_t entry);
+/* Takes a locked page out of the cache and drops the cache's reference. Not under write-out. */
+void swap_cache_delete(struct task *t, struct page *page);
+/* The same for reclaim: references frozen, leaves shadow. */
+void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow);
+/* Frees the slot of a locked page if no page table needs it. => true if it did */
+bool swap_cache_try_free(struct task *t, struct page *page);
+/* A page-table reference to entry is gone: frees the slot, and the cached page if nothing else needs it. */
+void swap_release_entry(struct task *t, uint32_t entry);
+/* Starts write-out of a locked page; unlocks it. */
+void swap_write_page(struct task *t, struct page *page);
+
+struct region;
+/*
+ * Brings entry's page into the cache, reading ahead around it, and waits for it. May sleep.
+ * => 0 and *pfn with a reference (unlocked, maybe not up to date after a read error: caller checks);
+ *    -ENOENT the entry is gone meanwhile (look at the table again); -ENOMEM
+ */
+int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn) MUST_CHECK;
+
+/* A fault found the page in the cache: counts a read-ahead hit if it was read ahead. */
+void swap_readahead_hit(struct task *t, struct region *region, struct page *page);
+
+/* Window of read-ahead: spec 13, section 6. Pure. */
+uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint32_t previous);
+
+/* NULL or what is wrong with an area's map and cache against each other. */
+const char *swap_verify(const struct neap_machine *m);
+
+#endif

@@ -1,0 +1,420 @@
+/*
+ * The swap cache: anonymous pages that have a slot (spec 13, sections 5 to 7).
+ *
+ *            add_new              write                 reclaim
+ *   anon page ─────> + slot ────────────> + copy on disk ────────> slot only
+ *      ^                 try_free |                                   |
+ *      └──────────────────────────┘            swap_in: read back <───┘
+ *
+ * cache[slot] of the area holds the frame; slot_of[pfn] the entry; PG_SWAPCACHE
+ * says that both are valid, and changes under the page lock. The cache has a
+ * reference on the page.
+ *
+ * Two tasks may want the same slot read. Whoever sets HAS_CACHE under the area's
+ * lock reads it; the other finds the locked page and waits for it.
+ *
+ * Read-ahead is by slot (aligned block around the slot) if a rotational area is
+ * in use, else by address (window of the region). All pages of a window go to
+ * the store in one batch.
+ *
+ * What must never happen: stale contents. A page that was read with an error
+ * stays not up to date; a slot is freed only if no entry refers to it; a page
+ * leaves the cache without its slot only after it is marked dirty, because
+ * nothing on disk holds its contents any more.
+ *
+ * Linux: mm/swap_state.c, mm/page_io.c. DIFF: a page that no entry maps has no
+ * owner yet; owner and index are set when it is mapped.
+ */
+#include "core/swap.h"
+
+#include <errno.h>
+
+#include "core/alloc.h"
+#include "core/io.h"
+#include "core/lru.h"
+#include "core/pagelock.h"
+#include "core/racy.h"
+#include "core/space.h"
+#include "core/sysctl.h"
+#include "core/vmstat.h"
+#include "core/workingset.h"
+
+#define SWAP_WINDOW_MAX 32u
+
+/* ---- entering and leaving ---- */
+
+static void cache_account(struct task *t, struct page *page, int64_t delta)
+{
+	struct node *node = page_node(t->machine, page);
+
+	cpu_pin(t);
+	node_stat_add(t, node, NR_SWAPCACHED, delta);
+	node_stat_add(t, node, NR_FILE_PAGES, delta);
+	cpu_unpin(t);
+}
+
+/* The page's side of entering: its slot, flag, reference and counters. */
+static void cache_attach(struct task *t, struct page *page, uint32_t entry)
+{
+	t->machine->slot_of[page - t->machine->pages] = entry;
+	page_get(page);
+	page_set(page, PG_SWAPCACHE);
+	cache_account(t, page, 1);
+}
+
+bool swap_cache_add_new(struct task *t, struct page *page)
+{
+	uint32_t entry = swap_slot_get(t);
+
+	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE));
+	if (entry == 0 && swap_reclaim_cached(t, SWAP_CLUSTER_MAX) != 0)
+		entry = swap_slot_get(t);
+	if (entry == 0)
+		return false;
+	struct swap_area *area = swap_area_of(t->machine, entry);
+
+	cache_attach(t, page, entry);
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	CHECK(area->map[swap_slot_of(entry)] == SWAP_HAS_CACHE);
+	area->cache[swap_slot_of(entry)] = (uint64_t)(page - t->machine->pages) << 1;
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	page_set(page, PG_DIRTY);
+	return true;
+}
+
+uint32_t swap_cache_find(struct task *t, uint32_t entry)
+{
+	struct swap_area *area = swap_area_of(t->machine, entry);
+	uint32_t pfn = PFN_NONE;
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	uint64_t cached = area->cache[swap_slot_of(entry)];
+
+	if (cached != 0 && !(cached & 1)) {
+		pfn = (uint32_t)(cached >> 1);
+		if (!page_get_unless_zero(machine_page(t->machine, pfn)))
+			pfn = PFN_NONE;
+	}
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	return pfn;
+}
+
+/* The common end of leaving: slot_of stays as it is, meaningless without the flag. */
+static void cache_detach(struct task *t, struct page *page, uint64_t shadow)
+{
+	swap_slot_drop_cache(t, t->machine->slot_of[page - t->machine->pages], shadow);
+	page_clear(page, PG_SWAPCACHE);
+	cache_account(t, page, -1);
+}
+
+void swap_cache_delete(struct task *t, struct page *page)
+{
+	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_SWAPCACHE) && !page_test(page, PG_WRITEBACK));
+	cache_detach(t, page, 0);
+	/* The caller holds a reference, so this is not the last one. */
+	CHECK(!page_put_test(page));
+}
+
+void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow)
+{
+	DCHECK(page_refs(page) == 0 && page_test(page, PG_LOCKED));
+	cache_detach(t, page, shadow);
+}
+
+bool swap_cache_try_free(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+
+	if (!page_test(page, PG_SWAPCACHE) || page_test(page, PG_WRITEBACK))
+		return false;
+	if (swap_slot_count(m, m->slot_of[page - m->pages]) != 0)
+		return false;
+	page_set(page, PG_DIRTY);
+	swap_cache_delete(t, page);
+	return true;
+}
+
+void swap_release_entry(struct task *t, uint32_t entry)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t pfn = swap_cache_find(t, entry);
+
+	swap_slot_free(t, entry);
+	if (pfn == PFN_NONE)
+		return;
+	struct page *page = machine_page(m, pfn);
+
+	if (page_maps(page) == 0 && page_trylock(t, page)) {
+		if (page_test(page, PG_SWAPCACHE) && m->slot_of[pfn] == entry)
+			swap_cache_try_free(t, page);
+		page_unlock(t, page);
+	}
+	page_put(t, page);
+}
+
+/* ---- writing ---- */
+
+void swap_write_page(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t pfn = (uint32_t)(page - m->pages);
+	uint32_t entry = m->slot_of[pfn];
+
+	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_SWAPCACHE));
+	if (swap_cache_try_free(t, page)) {
+		page_unlock(t, page);
+		return;
+	}
+	page_clear(page, PG_DIRTY);
+	page_get(page);
+	page_set(page, PG_WRITEBACK);
+	cpu_pin(t);
+	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
+	cpu_unpin(t);
+	page_unlock(t, page);
+	io_write(t, swap_area_of(m, entry)->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
+}
+
+/* ---- read-ahead windows ---- */
+
+uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint32_t previous)
+{
+	uint32_t pages = hits + 2;
+
+	if (pages == 2) {
+		if (!adjacent)
+			pages = 1;
+	} else {
+		uint32_t power = 4;
+
+		while (power < pages && power < max)
+			power <<= 1;
+		pages = power;
+	}
+	pages = min_u32(pages, max);
+	return max_u32(pages, previous / 2);
+}
+
+void swap_readahead_hit(struct task *t, struct region *region, struct page *page)
+{
+	if (!page_test_clear(page, PG_RECLAIM))
+		return;
+	event_add(t, EV_SWAP_RA_HIT, 1);
+	if (atomic_load(&t->machine->nr_rotational_swap) != 0) {
+		atomic_fetch_add(&t->machine->swap_ra_hits, 1);
+		return;
+	}
+	uint64_t state = atomic_load_explicit(&region->readahead, memory_order_relaxed);
+
+	if ((state & 0xff) < 0xff)
+		atomic_store_explicit(&region->readahead, state + 1, memory_order_relaxed);
+}
+
+/* A swap-in in progress: what will be read, in one batch per area. */
+struct swap_read {
+	struct region *region;
+	uint32_t wanted; /* entry */
+	uint32_t nr;
+	uint32_t entry[SWAP_WINDOW_MAX];
+};
+
+static uint32_t window_max(struct neap_machine *m)
+{
+	uint32_t cluster = (uint32_t)sysctl_get(&m->sysctl.page_cluster);
+
+	return cluster >= 5 ? SWAP_WINDOW_MAX : 1u << cluster;
+}
+
+/* Aligned block of slots around the wanted one. */
+static void plan_cluster(struct neap_machine *m, struct swap_read *read)
+{
+	uint32_t slot = swap_slot_of(read->wanted);
+	uint32_t type_bits = read->wanted & ~SWAP_SLOT_MASK;
+	uint32_t hits = atomic_exchange(&m->swap_ra_hits, 0);
+	uint32_t last = atomic_load(&m->swap_ra_last_slot);
+	uint32_t window = swap_readahead_window(hits, slot == last + 1 || slot + 1 == last, window_max(m),
+						atomic_load(&m->swap_ra_window));
+	const struct swap_area *area = swap_area_of(m, read->wanted);
+
+	if (hits == 0)
+		atomic_store(&m->swap_ra_last_slot, slot);
+	atomic_store(&m->swap_ra_window, window);
+	/* A window is a power of two except after halving an odd one, which powers of two never are. */
+	uint32_t first = slot & ~(window - 1);
+
+	for (uint32_t i = 0; i < window; i++)
+		if (first + i != 0 && first + i < area->nr_slots)
+			read->entry[read->nr++] = type_bits | (first + i);
+}
+
+/* Window of pages around the faulting one, by address. */
+static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
+{
+	struct region *region = read->region;
+	uint64_t state = atomic_load_explicit(&region->readahead, memory_order_relaxed);
+	uint32_t hits = (uint32_t)(state & 0xff);
+	uint32_t previous = (uint32_t)(state >> 8) & 0xff;
+	uint64_t last = state >> 16;
+	uint32_t window = swap_readahead_window(hits, page == last + 1 || page + 1 == last,
+						window_max(t->machine), previous);
+	uint64_t first = page;
+
+	if (page + 1 == last)
+		first = page >= window - 1 ? page - (window - 1) : 0;
+	else if (page != last + 1)
+		first = page >= (window - 1) / 2 ? page - (window - 1) / 2 : 0;
+	/* Within one page-table page and the region. */
+	first = max_u64(first, round_down_u64(page, HW_TABLE_ENTRIES));
+	uint64_t end = min_u64(first + window, round_down_u64(page, HW_TABLE_ENTRIES) + HW_TABLE_ENTRIES);
+
+	end = min_u64(end, region->nr_pages);
+	atomic_store_explicit(&region->readahead, page << 16 | (uint64_t)window << 8, memory_order_relaxed);
+	for (uint64_t at = first; at < end; at++) {
+		struct hw_entry entry = { .vpn = region->start_vpn + at };
+
+		t->machine->hw->ops->get(region->space->hw, &entry);
+		if (!(entry.flags & HW_PRESENT) && word_is_swap(entry.word))
+			read->entry[read->nr++] = word_to_swap(entry.word);
+	}
+	event_add(t, EV_SIM_PTE_WALK, end - first);
+}
+
+/* ---- reading ---- */
+
+static uint32_t read_alloc(struct task *t, const struct region *region, uint32_t gfp)
+{
+	if (region->node == 0)
+		return alloc_page(t, gfp);
+	uint64_t mask = (uint64_t)1 << (region->node - 1);
+	struct alloc_request request = { .gfp = gfp, .node = region->node - 1, .nodemask = &mask };
+
+	return alloc_pages(t, &request);
+}
+
+/*
+ * Puts a new locked page into the cache for an entry that has none.
+ * => 0 and *pfn with one reference for the I/O; -EEXIST cached already; -ENOENT free slot; -ENOMEM
+ */
+static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint32_t gfp, uint32_t *pfn_out)
+{
+	struct neap_machine *m = t->machine;
+	struct swap_area *area = swap_area_of(m, entry);
+	uint32_t slot = swap_slot_of(entry);
+	uint64_t shadow = 0;
+	int err = 0;
+
+	uint8_t peek = racy_read(area->map[slot]);
+
+	if ((peek & SWAP_COUNT_MASK) == 0 || peek == SWAP_MAP_BAD)
+		return -ENOENT;
+	if (peek & SWAP_HAS_CACHE)
+		return -EEXIST;
+	uint32_t pfn = read_alloc(t, read->region, gfp);
+
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	struct page *page = machine_page(m, pfn);
+
+	page_set(page, PG_ANON | PG_SWAPBACKED);
+	page_lock(t, page);
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	if ((area->map[slot] & SWAP_COUNT_MASK) == 0)
+		err = -ENOENT;
+	else if (area->map[slot] & SWAP_HAS_CACHE)
+		err = -EEXIST;
+	if (err == 0) {
+		racy_write(area->map[slot], (uint8_t)(area->map[slot] | SWAP_HAS_CACHE));
+		shadow = area->cache[slot];
+		area->cache[slot] = (uint64_t)pfn << 1;
+		m->slot_of[pfn] = entry;
+		page_get(page);
+		page_set(page, PG_SWAPCACHE);
+	}
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	if (err != 0) {
+		page_unlock(t, page);
+		page_put(t, page);
+		return err;
+	}
+	cache_account(t, page, 1);
+	if (shadow != 0)
+		workingset_refault(t, page, shadow);
+	lru_add(t, page);
+	*pfn_out = pfn;
+	return 0;
+}
+
+/* Sends pages that were added, runs of one area at a time. */
+static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
+{
+	struct neap_machine *m = t->machine;
+	struct store_page request[SWAP_WINDOW_MAX];
+	uint32_t sent = 0;
+
+	while (sent < nr) {
+		struct swap_area *area = swap_area_of(m, m->slot_of[pfns[sent]]);
+		uint32_t run = 0;
+
+		while (sent + run < nr && swap_area_of(m, m->slot_of[pfns[sent + run]]) == area) {
+			uint32_t pfn = pfns[sent + run];
+
+			request[run] = (struct store_page){ .offset = swap_slot_of(m->slot_of[pfn]),
+							    .cookie = io_cookie(IO_SWAP_READ, pfn),
+							    .pfn = pfn };
+			page_lock_handover(t);
+			run++;
+		}
+		io_read_pages(t, area->store, IO_SWAP_READ, request, run);
+		sent += run;
+	}
+}
+
+int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn_out)
+{
+	struct neap_machine *m = t->machine;
+	struct swap_read read = { .region = region, .wanted = entry };
+	uint32_t added[SWAP_WINDOW_MAX];
+	uint32_t nr_added = 0;
+	uint32_t wanted = PFN_NONE;
+	int err = read_add(t, &read, entry, GFP_HIGHUSER_MOVABLE, &wanted);
+
+	if (err == -EEXIST) {
+		/* Somebody else got ahead; if the page is not to be seen yet, look at the table again. */
+		*pfn_out = swap_cache_find(t, entry);
+		if (*pfn_out != PFN_NONE)
+			return 0;
+		rt_yield(t);
+		return -ENOENT;
+	}
+	if (err != 0)
+		return err;
+	page_get(machine_page(m, wanted));
+	if (atomic_load(&m->nr_rotational_swap) != 0)
+		plan_cluster(m, &read);
+	else
+		plan_region(t, &read, page_index);
+	bool placed = false;
+
+	for (uint32_t i = 0; i < read.nr; i++) {
+		uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+
+		if (read.entry[i] == entry) {
+			added[nr_added++] = wanted;
+			placed = true;
+		} else if (nr_added < SWAP_WINDOW_MAX - 1 &&
+			   read_add(t, &read, read.entry[i], gfp, &added[nr_added]) == 0) {
+			page_set(machine_page(m, added[nr_added++]), PG_RECLAIM);
+			event_add(t, EV_SWAP_RA, 1);
+		}
+	}
+	if (!placed)
+		added[nr_added++] = wanted;
+	struct store *store = swap_area_of(m, entry)->store;
+
+	read_submit(t, added, nr_added);
+	io_wait_page(t, store, machine_page(m, wanted));
+	lru_drain(t);
+	*pfn_out = wanted;
+	return 0;
+}

@@ -1,0 +1,551 @@
+/*
+ * Swap areas and their slots (spec 13, sections 1 to 4).
+ *
+ *   area   [header][ cluster 0 of 512 slots ][ cluster 1 ]...
+ *   map      1 byte a slot: references | HAS_CACHE
+ *   CPU    slot cache: up to 64 slots got at once, used one by one
+ *
+ * Which area: the highest priority; among equals the one used longest ago, moved
+ * behind its peers for each batch. Which slot: solid state areas give each CPU a
+ * cluster of its own, taken from a FIFO of wholly free ones; rotational areas go
+ * on from the last slot and look for 512 free slots in a row every 515 slots.
+ * When neither works, any free slot.
+ *
+ * Invariants (swap_verify):
+ *   1. map byte 0 <=> the slot is free; inuse counts the others, bad ones excluded.
+ *   2. A page in cache[slot] <=> HAS_CACHE and not in a CPU's slot cache.
+ *   3. machine.nr_swap_free + sum of inuse = machine.nr_swap_total.
+ *   4. cluster_used[c] counts the used slots of c; free clusters are in the FIFO
+ *      of a solid state area exactly once.
+ *
+ * Locks: the list lock only to choose an area, the area's lock for its map; never
+ * both.
+ *
+ * Linux: mm/swapfile.c, mm/swap_slots.c. DIFF: freed slots go back at once, there
+ * is no return cache; a solid state CPU does not jump at 64 MiB boundaries.
+ */
+#include "core/swap.h"
+
+#include <errno.h>
+
+#include "core/io.h"
+#include "core/lru.h"
+#include "core/pagelock.h"
+#include "core/racy.h"
+#include "core/visit.h"
+#include "core/vmstat.h"
+
+#define SLOT_CACHE_ON_PER_CPU 320
+#define SLOT_CACHE_OFF_PER_CPU 128
+
+/* ---- areas ---- */
+
+static uint32_t nr_clusters(const struct swap_area *area)
+{
+	return (area->nr_slots + SWAP_CLUSTER_SLOTS - 1) / SWAP_CLUSTER_SLOTS;
+}
+
+static int area_reserve(struct neap_machine *m, struct swap_area *area)
+{
+	struct hw *hw = m->hw;
+	size_t slots = area->nr_slots;
+	size_t clusters = nr_clusters(area);
+
+	area->map = hw->ops->reserve(hw, slots);
+	area->cache = hw->ops->reserve(hw, slots * sizeof(*area->cache));
+	area->cluster_used = hw->ops->reserve(hw, clusters * sizeof(*area->cluster_used));
+	area->cluster_next = hw->ops->reserve(hw, clusters * sizeof(*area->cluster_next));
+	area->cpu_cluster = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_cluster));
+	area->cpu_next = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_next));
+	if (!area->map || !area->cache || !area->cluster_used || !area->cluster_next || !area->cpu_cluster ||
+	    !area->cpu_next)
+		return -ENOMEM;
+	return 0;
+}
+
+static void fifo_push(struct swap_area *area, uint32_t cluster)
+{
+	area->cluster_next[cluster] = SWAP_NO_CLUSTER;
+	if (area->cluster_first == SWAP_NO_CLUSTER)
+		area->cluster_first = cluster;
+	else
+		area->cluster_next[area->cluster_last] = cluster;
+	area->cluster_last = cluster;
+}
+
+static uint32_t fifo_pop(struct swap_area *area)
+{
+	uint32_t cluster = area->cluster_first;
+
+	if (cluster != SWAP_NO_CLUSTER)
+		area->cluster_first = area->cluster_next[cluster];
+	return cluster;
+}
+
+/* Fills a new area's tables: the header and bad slots are in use for ever. => -EINVAL for a bad list */
+static int area_init_map(struct neap_machine *m, struct swap_area *area, const struct swap_spec *spec)
+{
+	area->map[0] = SWAP_MAP_BAD;
+	area->cluster_used[0] = 1;
+	area->usable = area->nr_slots - 1;
+	for (uint32_t i = 0; i < spec->nr_bad; i++) {
+		uint32_t bad = spec->bad[i];
+
+		if (bad == 0 || bad >= area->nr_slots)
+			return -EINVAL;
+		if (area->map[bad] == SWAP_MAP_BAD)
+			continue;
+		area->map[bad] = SWAP_MAP_BAD;
+		area->cluster_used[bad / SWAP_CLUSTER_SLOTS]++;
+		area->usable--;
+	}
+	/* The slots that the last cluster lacks count as used, so that it never looks free. */
+	uint32_t lacking = nr_clusters(area) * SWAP_CLUSTER_SLOTS - area->nr_slots;
+
+	area->cluster_used[nr_clusters(area) - 1] = (uint16_t)(area->cluster_used[nr_clusters(area) - 1] + lacking);
+	area->cluster_first = SWAP_NO_CLUSTER;
+	area->cluster_last = SWAP_NO_CLUSTER;
+	for (uint32_t cluster = 0; cluster < nr_clusters(area); cluster++)
+		if (area->cluster_used[cluster] == 0)
+			fifo_push(area, cluster);
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
+		area->cpu_cluster[cpu] = SWAP_NO_CLUSTER;
+	area->lowest = 1;
+	area->highest = area->nr_slots - 1;
+	area->next = 1;
+	return 0;
+}
+
+int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec)
+{
+	struct store_geometry geometry;
+	uint32_t type = m->nr_swap_areas;
+
+	spec->store->ops->geometry(spec->store, &geometry);
+	if (type == NEAP_MAX_SWAPS)
+		return -ENOSPC;
+	if (geometry.pages < 2 || geometry.pages > SWAP_SLOT_MASK)
+		return -EINVAL;
+	struct swap_area *area = &m->swap[type];
+
+	*area = (struct swap_area){ .machine = m,
+				    .store = spec->store,
+				    .is_file = spec->is_file,
+				    .rotational = geometry.rotational,
+				    .synchronous = geometry.synchronous,
+				    .stable_writes = geometry.stable_writes,
+				    .type = type,
+				    .nr_slots = (uint32_t)geometry.pages };
+	for (uint32_t i = 0; spec->path[i] != '\0' && i < sizeof(area->path) - 1; i++)
+		area->path[i] = spec->path[i];
+	int err = area_reserve(m, area);
+
+	if (err == 0)
+		err = area_init_map(m, area, spec);
+	if (err != 0)
+		return err;
+	spec->store->done = io_done;
+	spec->store->done_ctx = m;
+	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	area->priority = spec->priority;
+	if (spec->priority == SWAP_PRIO_AUTO)
+		area->priority = -2 - m->swap_next_priority++;
+	area->list_seq = ++m->swap_list_seq;
+	m->nr_swap_areas++;
+	spin_unlock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	if (area->rotational)
+		atomic_fetch_add(&m->nr_rotational_swap, 1);
+	atomic_fetch_add(&m->nr_swap_free, area->usable);
+	atomic_fetch_add(&m->nr_swap_total, area->usable);
+	atomic_store(&area->active, 1);
+	return 0;
+}
+
+bool swap_is_half_full(const struct neap_machine *m)
+{
+	struct neap_machine *machine = (struct neap_machine *)(uintptr_t)m;
+
+	return 2 * atomic_load_explicit(&machine->nr_swap_free, memory_order_relaxed) <
+	       atomic_load_explicit(&machine->nr_swap_total, memory_order_relaxed);
+}
+
+/* ---- one slot of one area; the area's lock is held ---- */
+
+static void slot_take(struct swap_area *area, uint32_t slot)
+{
+	DCHECK(area->map[slot] == 0);
+	racy_write(area->map[slot], SWAP_HAS_CACHE);
+	area->cache[slot] = 0;
+	area->cluster_used[slot / SWAP_CLUSTER_SLOTS]++;
+	racy_write(area->inuse, area->inuse + 1);
+	if (slot == area->lowest)
+		area->lowest++;
+	if (slot == area->highest)
+		area->highest--;
+	if (area->inuse == area->usable) {
+		area->lowest = area->nr_slots;
+		area->highest = 0;
+	}
+}
+
+static void slot_release(struct swap_area *area, uint32_t slot)
+{
+	uint32_t cluster = slot / SWAP_CLUSTER_SLOTS;
+
+	DCHECK(area->map[slot] == 0);
+	area->cache[slot] = 0;
+	CHECK(area->inuse > 0 && area->cluster_used[cluster] > 0);
+	racy_write(area->inuse, area->inuse - 1);
+	if (slot < area->lowest)
+		area->lowest = slot;
+	if (slot > area->highest)
+		area->highest = slot;
+	if (--area->cluster_used[cluster] == 0 && !area->rotational)
+		fifo_push(area, cluster);
+	atomic_fetch_add(&area->machine->nr_swap_free, 1);
+}
+
+/* First free slot in from..to; 0 if there is none. */
+static uint32_t find_free(const struct swap_area *area, uint32_t from, uint32_t to)
+{
+	for (uint32_t slot = from; slot <= to && slot < area->nr_slots; slot++)
+		if (area->map[slot] == 0)
+			return slot;
+	return 0;
+}
+
+/* A free slot at or after `from`, going round. */
+static uint32_t find_free_round(const struct swap_area *area, uint32_t from)
+{
+	uint32_t slot = find_free(area, max_u32(from, area->lowest), area->highest);
+
+	return slot != 0 ? slot : find_free(area, area->lowest, from);
+}
+
+/* The start of 512 free slots in a row; 0 if there are none. */
+static uint32_t find_run(const struct swap_area *area)
+{
+	uint32_t run = 0;
+
+	for (uint32_t slot = area->lowest; slot <= area->highest; slot++) {
+		run = area->map[slot] == 0 ? run + 1 : 0;
+		if (run == SWAP_CLUSTER_SLOTS)
+			return slot + 1 - SWAP_CLUSTER_SLOTS;
+	}
+	return 0;
+}
+
+/* => slots taken, at most want */
+static uint32_t take_rotational(struct swap_area *area, uint32_t *slots, uint32_t want)
+{
+	uint32_t got = 0;
+
+	if (area->batches_left == 0) {
+		uint32_t run = find_run(area);
+
+		if (run != 0) {
+			racy_write(area->next, run);
+			want = min_u32(want, SWAP_FIRST_CLUSTER_BATCH);
+		}
+		area->batches_left = SWAP_CLUSTER_BATCHES;
+	} else {
+		area->batches_left--;
+	}
+	while (got < want && area->inuse < area->usable) {
+		uint32_t slot = find_free_round(area, area->next);
+
+		if (slot == 0)
+			break;
+		slot_take(area, slot);
+		racy_write(area->next, slot + 1);
+		slots[got++] = slot;
+	}
+	return got;
+}
+
+/* The next free slot of the CPU's cluster, taking a new one if needed; 0 if there is none. */
+static uint32_t find_in_cluster(struct swap_area *area, uint32_t cpu)
+{
+	for (uint32_t tries = 0; tries < 2; tries++) {
+		uint32_t cluster = area->cpu_cluster[cpu];
+
+		if (cluster != SWAP_NO_CLUSTER) {
+			uint32_t end = (cluster + 1) * SWAP_CLUSTER_SLOTS - 1;
+			uint32_t slot = find_free(area, area->cpu_next[cpu], end);
+
+			if (slot != 0)
+				return slot;
+		}
+		area->cpu_cluster[cpu] = fifo_pop(area);
+		if (area->cpu_cluster[cpu] == SWAP_NO_CLUSTER)
+			return 0;
+		area->cpu_next[cpu] = area->cpu_cluster[cpu] * SWAP_CLUSTER_SLOTS;
+	}
+	return 0;
+}
+
+static uint32_t take_solid(struct swap_area *area, uint32_t cpu, uint32_t *slots, uint32_t want)
+{
+	uint32_t got = 0;
+
+	while (got < want && area->inuse < area->usable) {
+		uint32_t slot = find_in_cluster(area, cpu);
+
+		if (slot == 0)
+			slot = find_free_round(area, area->cpu_next[cpu]);
+		if (slot == 0)
+			break;
+		slot_take(area, slot);
+		area->cpu_next[cpu] = slot + 1;
+		slots[got++] = slot;
+	}
+	return got;
+}
+
+/* ---- batches ---- */
+
+/* The area to use next that is not in `tried`, moved behind its peers. => NULL if there is none */
+static struct swap_area *choose_area(struct task *t, struct neap_machine *m, uint32_t tried)
+{
+	struct swap_area *best = NULL;
+
+	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	for (uint32_t type = 0; type < m->nr_swap_areas; type++) {
+		struct swap_area *area = &m->swap[type];
+
+		if ((tried >> type) & 1 || !atomic_load(&area->active))
+			continue;
+		if (best == NULL || area->priority > best->priority ||
+		    (area->priority == best->priority && area->list_seq < best->list_seq))
+			best = area;
+	}
+	if (best != NULL)
+		best->list_seq = ++m->swap_list_seq;
+	spin_unlock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	return best;
+}
+
+/* Reserves up to want from the machine's free count. => reserved */
+static uint32_t reserve_free(struct neap_machine *m, uint32_t want)
+{
+	int64_t free = atomic_load(&m->nr_swap_free);
+	int64_t take;
+
+	do {
+		take = min_i64(free, want);
+		if (take <= 0)
+			return 0;
+	} while (!atomic_compare_exchange_weak(&m->nr_swap_free, &free, free - take));
+	return (uint32_t)take;
+}
+
+/* => pinned; entries got, at most want <= 64 */
+static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t reserved = reserve_free(m, want);
+	uint32_t tried = 0;
+	uint32_t got = 0;
+
+	while (got == 0 && reserved != 0) {
+		struct swap_area *area = choose_area(t, m, tried);
+
+		if (area == NULL)
+			break;
+		tried |= 1u << area->type;
+		spin_lock(t, &area->lock, LOCK_SWAP);
+		got = area->rotational ? take_rotational(area, entries, reserved) :
+					 take_solid(area, task_cpu(t), entries, reserved);
+		spin_unlock(t, &area->lock, LOCK_SWAP);
+		for (uint32_t i = 0; i < got; i++)
+			entries[i] |= area->type << SWAP_TYPE_SHIFT;
+	}
+	if (reserved > got)
+		atomic_fetch_add(&m->nr_swap_free, reserved - got);
+	return got;
+}
+
+/* Are per-CPU slot caches worth their slots? With hysteresis. */
+static bool slot_cache_wanted(struct neap_machine *m)
+{
+	int64_t free = atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed);
+	bool on = atomic_load_explicit(&m->swap_cache_on, memory_order_relaxed) != 0;
+
+	if (!on && free > (int64_t)m->nr_cpus * SLOT_CACHE_ON_PER_CPU)
+		atomic_store(&m->swap_cache_on, 1);
+	else if (on && free < (int64_t)m->nr_cpus * SLOT_CACHE_OFF_PER_CPU)
+		atomic_store(&m->swap_cache_on, 0);
+	else
+		return on;
+	return !on;
+}
+
+uint32_t swap_slot_get(struct task *t)
+{
+	uint32_t entry = 0;
+
+	cpu_pin(t);
+	struct cpu *cpu = task_cpu_data(t);
+
+	if (cpu->nr_swap_slots == 0 && slot_cache_wanted(t->machine)) {
+		uint32_t batch[SWAP_SLOT_CACHE];
+		uint32_t got = get_batch(t, batch, SWAP_SLOT_CACHE);
+
+		for (uint32_t i = 0; i < got; i++)
+			cpu->swap_slot[i] = batch[got - 1 - i];
+		cpu->nr_swap_slots = got;
+	}
+	if (cpu->nr_swap_slots != 0)
+		entry = cpu->swap_slot[--cpu->nr_swap_slots];
+	else if (get_batch(t, &entry, 1) == 0)
+		entry = 0;
+	cpu_unpin(t);
+	return entry;
+}
+
+void swap_slot_put(struct task *t, uint32_t entry)
+{
+	swap_slot_drop_cache(t, entry, 0);
+}
+
+void swap_slots_drain(struct task *t, struct neap_machine *m)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		cpu_visit(t, cpu, &visit);
+		struct cpu *data = task_cpu_data(t);
+
+		while (data->nr_swap_slots != 0)
+			swap_slot_put(t, data->swap_slot[--data->nr_swap_slots]);
+		cpu_leave(t, &visit);
+	}
+}
+
+/* ---- references ---- */
+
+void swap_slot_dup(struct task *t, uint32_t entry)
+{
+	struct swap_area *area = swap_area_of(t->machine, entry);
+	uint32_t slot = swap_slot_of(entry);
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	CHECK(area->map[slot] != 0 && (area->map[slot] & SWAP_COUNT_MASK) < SWAP_COUNT_MASK - 1);
+	racy_write(area->map[slot], (uint8_t)(area->map[slot] + 1));
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+}
+
+void swap_slot_free(struct task *t, uint32_t entry)
+{
+	struct swap_area *area = swap_area_of(t->machine, entry);
+	uint32_t slot = swap_slot_of(entry);
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	CHECK((area->map[slot] & SWAP_COUNT_MASK) != 0);
+	racy_write(area->map[slot], (uint8_t)(area->map[slot] - 1));
+	if (area->map[slot] == 0)
+		slot_release(area, slot);
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+}
+
+void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow)
+{
+	struct swap_area *area = swap_area_of(t->machine, entry);
+	uint32_t slot = swap_slot_of(entry);
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	CHECK(area->map[slot] & SWAP_HAS_CACHE);
+	racy_write(area->map[slot], (uint8_t)(area->map[slot] & ~SWAP_HAS_CACHE));
+	area->cache[slot] = shadow;
+	if (area->map[slot] == 0)
+		slot_release(area, slot);
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+}
+
+uint32_t swap_slot_count(struct neap_machine *m, uint32_t entry)
+{
+	return racy_read(swap_area_of(m, entry)->map[swap_slot_of(entry)]) & SWAP_COUNT_MASK;
+}
+
+/* Tries to free the cached page of one slot that nothing but the cache holds. */
+static bool reclaim_slot(struct task *t, struct swap_area *area, uint32_t slot)
+{
+	uint32_t entry = area->type << SWAP_TYPE_SHIFT | slot;
+	uint32_t pfn = swap_cache_find(t, entry);
+	bool freed = false;
+
+	if (pfn == PFN_NONE)
+		return false;
+	struct page *page = machine_page(t->machine, pfn);
+
+	if (page_trylock(t, page)) {
+		if (page_test(page, PG_SWAPCACHE) && t->machine->slot_of[pfn] == entry)
+			freed = swap_cache_try_free(t, page);
+		page_unlock(t, page);
+	}
+	page_put(t, page);
+	return freed;
+}
+
+uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t freed = 0;
+
+	for (uint32_t type = 0; type < m->nr_swap_areas && freed < want; type++) {
+		struct swap_area *area = &m->swap[type];
+		uint32_t start = racy_read(area->next) < area->nr_slots ? racy_read(area->next) : 1;
+
+		for (uint32_t i = 1; i < area->nr_slots && freed < want; i++) {
+			uint32_t slot = 1 + (start - 1 + i) % (area->nr_slots - 1);
+
+			if (racy_read(area->map[slot]) == SWAP_HAS_CACHE && reclaim_slot(t, area, slot)) {
+				freed++;
+			}
+		}
+	}
+	return freed;
+}
+
+/* ---- verification ---- */
+
+static const char *verify_area(const struct neap_machine *m, const struct swap_area *area)
+{
+	uint32_t inuse = 0;
+
+	for (uint32_t slot = 0; slot < area->nr_slots; slot++) {
+		uint8_t byte = area->map[slot];
+		uint64_t cached = area->cache[slot];
+
+		if (byte == SWAP_MAP_BAD)
+			continue;
+		inuse += byte != 0;
+		if (cached == 0 || (cached & 1))
+			continue;
+		uint32_t pfn = (uint32_t)(cached >> 1);
+
+		if (!(byte & SWAP_HAS_CACHE))
+			return "a swap slot caches a page without HAS_CACHE";
+		if (!page_test(machine_page(m, pfn), PG_SWAPCACHE) ||
+		    m->slot_of[pfn] != (area->type << SWAP_TYPE_SHIFT | slot))
+			return "a cached page does not know its swap slot";
+	}
+	return inuse == area->inuse ? NULL : "a swap area's count of slots in use is wrong";
+}
+
+const char *swap_verify(const struct neap_machine *m)
+{
+	struct neap_machine *machine = (struct neap_machine *)(uintptr_t)m;
+	int64_t inuse = 0;
+
+	for (uint32_t type = 0; type < m->nr_swap_areas; type++) {
+		const char *wrong = verify_area(m, &m->swap[type]);
+
+		if (wrong != NULL)
+			return wrong;
+		inuse += m->swap[type].inuse;
+	}
+	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
+		return "free and used swap slots do not add up";
+	return NULL;
+}

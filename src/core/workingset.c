@@ -1,0 +1,96 @@
+/*
+ * The working set: what became of pages that were evicted (spec 10, section 7).
+ *
+ * Each lruvec has an age that grows by one for every page that leaves it or is
+ * activated in it. A page that is evicted leaves a shadow in the slot it leaves,
+ * holding the age of that moment. When the page comes back, the difference of
+ * ages is how many other pages moved meanwhile: its refault distance. If that is
+ * no more than the pages that could have been given up for it, it would have
+ * stayed with a better choice, and it starts on the active list.
+ *
+ *   shadow  63 ........ 12 | 11 ... 2 | 1          | 0
+ *           eviction age   | node     | workingset | 1 (tells it from a frame)
+ *
+ * The age is kept modulo 2^52; distances are far below that.
+ *
+ * What must never happen: a shadow taken for a page, or the other way round; bit
+ * 0 decides.
+ *
+ * Linux: mm/workingset.c. DIFF: no memory cgroup id in the shadow yet.
+ */
+#include "core/workingset.h"
+
+#include "core/lru.h"
+#include "core/vmstat.h"
+
+#define SHADOW_WORKINGSET 2u
+#define SHADOW_NODE_SHIFT 2u
+#define SHADOW_NODE_MASK 0x3ffu
+#define SHADOW_AGE_SHIFT 12u
+#define SHADOW_AGE_MASK ((UINT64_C(1) << 52) - 1)
+
+void workingset_age(struct node *node, uint64_t pages)
+{
+	atomic_fetch_add_explicit(&node->lruvec.nonresident_age, pages, memory_order_relaxed);
+}
+
+uint64_t workingset_eviction(struct page *page, struct node *node)
+{
+	uint64_t age = atomic_load_explicit(&node->lruvec.nonresident_age, memory_order_relaxed);
+	uint64_t shadow = (age & SHADOW_AGE_MASK) << SHADOW_AGE_SHIFT;
+
+	shadow |= (uint64_t)node->id << SHADOW_NODE_SHIFT;
+	shadow |= SHADOW_TAG;
+	if (page_test(page, PG_WORKINGSET))
+		shadow |= SHADOW_WORKINGSET;
+	workingset_age(node, 1);
+	return shadow;
+}
+
+/* Pages that compete with a refaulting one: the S of spec 10. */
+static uint64_t workingset_size(const struct node *node, bool file)
+{
+	const struct lruvec *lruvec = &node->lruvec;
+	bool swap = atomic_load(&node->machine->nr_swap_free) > 0;
+	uint64_t size = lruvec_size(lruvec, LRU_ACTIVE_FILE, NR_ZONES - 1);
+
+	if (!file)
+		size += lruvec_size(lruvec, LRU_INACTIVE_FILE, NR_ZONES - 1);
+	if (swap) {
+		size += lruvec_size(lruvec, LRU_ACTIVE_ANON, NR_ZONES - 1);
+		if (file)
+			size += lruvec_size(lruvec, LRU_INACTIVE_ANON, NR_ZONES - 1);
+	}
+	return size;
+}
+
+static void workingset_count(struct task *t, struct node *node, enum node_item item)
+{
+	cpu_pin(t);
+	node_stat_add(t, node, item, 1);
+	cpu_unpin(t);
+}
+
+void workingset_refault(struct task *t, struct page *page, uint64_t shadow)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t file = page_is_file_lru(page);
+	struct node *evicted = &m->nodes[(shadow >> SHADOW_NODE_SHIFT) & SHADOW_NODE_MASK];
+	struct node *home = page_node(m, page);
+	uint64_t age = atomic_load_explicit(&evicted->lruvec.nonresident_age, memory_order_relaxed);
+	uint64_t distance = (age - (shadow >> SHADOW_AGE_SHIFT)) & SHADOW_AGE_MASK;
+
+	DCHECK(shadow & SHADOW_TAG);
+	workingset_count(t, home, file ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON);
+	if (distance > workingset_size(evicted, file != 0))
+		return;
+	page_set(page, PG_ACTIVE);
+	workingset_age(home, 1);
+	workingset_count(t, home, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON);
+	if (shadow & SHADOW_WORKINGSET) {
+		page_set(page, PG_WORKINGSET);
+		lru_note_cost(t, &home->lruvec, file, 1);
+		workingset_count(t, home,
+				 file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON);
+	}
+}

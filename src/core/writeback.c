@@ -1,0 +1,177 @@
+/*
+ * The flusher thread, and the limit on dirty pages.
+ *
+ *   dirtyable = free - reserves + file pages on the LRU
+ *   limit = dirtyable x dirty_ratio / 100        (or dirty_bytes)
+ *   background = dirtyable x dirty_background_ratio / 100
+ *
+ *   0 ─────────── background ───────── (bg+limit)/2 ─────── limit
+ *     writers run       flusher works     flusher works     writers wait
+ *
+ * The flusher sleeps without limit while nothing is dirty. It works when the
+ * background limit is passed, when reclaim asks (too many dirty pages at the end
+ * of the LRU), and every 5 s for files that have been dirty for 30 s.
+ *
+ * What must never happen: the flusher waiting for memory that only its own
+ * write-out can free. It runs with PF_MEMALLOC, so its few allocations use the
+ * reserves and never enter reclaim.
+ *
+ * Linux: mm/page-writeback.c, fs/fs-writeback.c. DIFF: writers above the limit
+ * wait in steps of at most 200 ms until they are below it; there is no
+ * bandwidth estimate that paces them before.
+ */
+#include "core/writeback.h"
+
+#include "core/freezer.h"
+#include "core/mapping.h"
+#include "core/sysctl.h"
+#include "core/vmstat.h"
+
+#define FLUSH_ROUND_PAGES 1024u
+#define FLUSH_PERIOD_NS (5 * NSEC_PER_SEC)
+#define FLUSH_AGE_NS (30 * NSEC_PER_SEC)
+#define WRITER_PAUSE_NS (200 * NSEC_PER_MSEC)
+
+static uint64_t dirtyable_pages(struct neap_machine *m)
+{
+	uint64_t free = machine_zone_stat(m, NR_FREE_PAGES);
+	uint64_t reserve = atomic_load_explicit(&m->reserve_pages, memory_order_relaxed);
+
+	return free - min_u64(free, reserve) + machine_node_stat(m, NR_INACTIVE_FILE) +
+	       machine_node_stat(m, NR_ACTIVE_FILE);
+}
+
+void writeback_limits(struct neap_machine *m, uint64_t *background, uint64_t *limit)
+{
+	uint64_t pages = dirtyable_pages(m);
+
+	*limit = pages * (uint64_t)sysctl_get(&m->sysctl.dirty_ratio) / 100;
+	*background = pages * (uint64_t)sysctl_get(&m->sysctl.dirty_background_ratio) / 100;
+	if (*background >= *limit)
+		*background = *limit / 2;
+}
+
+void writeback_wake(struct task *t, struct neap_machine *m)
+{
+	atomic_store(&m->flush_requested, 1);
+	waitq_wake(t, &m->flush_wait, 1);
+}
+
+void writeback_note_dirty(struct task *t, struct neap_machine *m)
+{
+	waitq_wake(t, &m->flush_wait, 1);
+}
+
+static uint64_t dirty_pages(struct neap_machine *m)
+{
+	return machine_node_stat(m, NR_DIRTY);
+}
+
+void writeback_balance_dirty(struct task *t, struct neap_machine *m)
+{
+	uint64_t background, limit;
+
+	/* event loop: at most until the write-out of what is dirty now is over */
+	for (uint32_t rounds = 0; rounds < 50; rounds++) {
+		uint64_t dirty = dirty_pages(m) + machine_node_stat(m, NR_WRITEBACK);
+
+		writeback_limits(m, &background, &limit);
+		if (dirty <= (background + limit) / 2)
+			return;
+		if (dirty_pages(m) != 0)
+			writeback_wake(t, m);
+		if (dirty <= limit || atomic_load(&m->stopping))
+			return;
+		uint32_t seq = waitq_begin(&m->dirty_wait);
+
+		waitq_wait(t, &m->dirty_wait, seq, WRITER_PAUSE_NS);
+		waitq_end(&m->dirty_wait);
+	}
+}
+
+/* ---- the flusher ---- */
+
+/* The mapping after id (0 = the first), kept alive by its user count. => NULL at the end */
+static struct mapping *next_mapping(struct task *t, struct neap_machine *m, struct mapping *after)
+{
+	struct mapping *next = NULL;
+
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
+	uint32_t id = after == NULL ? m->first_mapping : after->next_mapping;
+
+	/* The link of a file that left the list may be stale: the walk ends early. */
+	if (after != NULL && after->unlisted)
+		id = 0;
+	if (id != 0) {
+		next = pool_get(&m->mappings, id);
+		atomic_fetch_add(&next->users, 1);
+	}
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
+	return next;
+}
+
+static void put_mapping(struct task *t, struct mapping *mapping)
+{
+	if (atomic_fetch_sub(&mapping->users, 1) == 1)
+		waitq_wake(t, &mapping->wait, UINT32_MAX);
+}
+
+/* One walk over all files. => pages submitted */
+static uint64_t flush_round(struct task *t, struct neap_machine *m, bool all)
+{
+	uint64_t submitted = 0;
+	uint64_t now_ns = rt_now(t);
+	struct mapping *mapping = next_mapping(t, m, NULL);
+
+	while (mapping != NULL) {
+		uint64_t since = atomic_load(&mapping->dirtied_when_ns);
+
+		if (since != 0 && (all || now_ns >= since + FLUSH_AGE_NS))
+			submitted += mapping_write_dirty(t, mapping, FLUSH_ROUND_PAGES);
+		struct mapping *next = next_mapping(t, m, mapping);
+
+		put_mapping(t, mapping);
+		mapping = next;
+	}
+	return submitted;
+}
+
+static bool above_background(struct neap_machine *m)
+{
+	uint64_t background, limit;
+
+	writeback_limits(m, &background, &limit);
+	return dirty_pages(m) > background;
+}
+
+static void flush_sleep(struct task *t, struct neap_machine *m)
+{
+	uint32_t seq = waitq_begin(&m->flush_wait);
+
+	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
+		waitq_wait(t, &m->flush_wait, seq, dirty_pages(m) != 0 ? FLUSH_PERIOD_NS : RT_FOREVER);
+	waitq_end(&m->flush_wait);
+}
+
+int writeback_thread(struct task *t, void *machine)
+{
+	struct neap_machine *m = machine;
+
+	t->machine = m;
+	/* event loop */
+	while (!atomic_load(&m->stopping)) {
+		flush_sleep(t, m);
+		if (freezer_wait(t, m))
+			continue;
+		if (atomic_load(&m->stopping))
+			break;
+		bool asked = atomic_exchange(&m->flush_requested, 0) != 0;
+
+		do {
+			if (flush_round(t, m, asked || above_background(m)) == 0)
+				break;
+			rt_preempt(t);
+		} while (above_background(m) && !freezer_should_stop(m)); /* event loop */
+	}
+	return 0;
+}

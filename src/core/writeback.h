@@ -1,0 +1,18 @@
+/* The flusher thread and the limit on dirty pages (spec 11, section 14). */
+#ifndef NEAP_CORE_WRITEBACK_H
+#define NEAP_CORE_WRITEBACK_H
+
+#include "core/machine.h"
+
+/* Body of thread neap_flush. */
+int writeback_thread(struct task *t, void *machine);
+/* Reclaim met many dirty pages: start the flusher. Never sleeps. */
+void writeback_wake(struct task *t, struct neap_machine *m);
+/* A file became dirty: the flusher will look in due time. Never sleeps. */
+void writeback_note_dirty(struct task *t, struct neap_machine *m);
+/* A writer dirtied pages: waits while the machine is above its limit. May sleep. */
+void writeback_balance_dirty(struct task *t, struct neap_machine *m);
+/* The two limits now, pages. */
+void writeback_limits(struct neap_machine *m, uint64_t *background, uint64_t *limit);
+
+#endif

@@ -1,0 +1,40 @@
+/* Which zones a request may use, and in which order (spec 01, section 5). */
+#ifndef NEAP_CORE_ZONELIST_H
+#define NEAP_CORE_ZONELIST_H
+
+#include "core/machine.h"
+
+/*
+ * Builds both lists of every node, policy_zone, and whether grouping by type is worth while. The entries come
+ * from the hardware's reserve. Zones and distances are set.
+ * => 0 or -ENOMEM
+ */
+int zonelist_build(struct neap_machine *m) MUST_CHECK;
+
+/*
+ * The nodes in the order in which `node` falls back to them, itself first. load: one count per node, 0 before the
+ * first node of a rebuild; nodes are built in ascending order.
+ * => number of nodes in order[]
+ */
+uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32_t *load,
+			     uint32_t *order);
+
+/* The first entry from `ref` on that a request with this limit and nodemask may use; its zone is NULL at the end. */
+static ALWAYS_INLINE const struct zoneref *
+zonelist_seek(const struct zoneref *ref, uint32_t highest, const uint64_t *nodemask)
+{
+	while (ref->zone != NULL) {
+		if (ref->index <= highest &&
+		    (nodemask == NULL || ((*nodemask >> ref->zone->node) & 1) != 0))
+			break;
+		ref++;
+	}
+	return ref;
+}
+
+/* All usable entries of a list: const struct zoneref *ref is declared by the caller. */
+#define zonelist_for_each(ref, list, highest, nodemask)                                            \
+	for ((ref) = zonelist_seek((list)->ref, (highest), (nodemask)); (ref)->zone != NULL;       \
+	     (ref) = zonelist_seek((ref) + 1, (highest), (nodemask)))
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * The parts of hw/soft that its function table (soft.c) is made of, and what they share.
+ * Contracts: port/hw.h.
+ */
+#ifndef NEAP_HW_SOFT_TABLE_H
+#define NEAP_HW_SOFT_TABLE_H
+
+#include "hw/soft/soft.h"
+
+typedef void (*soft_free_fn)(void *arg, uint32_t pfn);
+
+/* soft.c */
+void *soft_window(struct hw *hw, uint32_t pfn);
+
+/* access.c */
+void soft_relax(uint32_t *spins);
+uint64_t soft_load_idle(const _Atomic uint64_t *entry);
+int soft_op_access_begin(struct hw_space *space, uint64_t vpn, bool write,
+			 struct hw_access *access);
+void soft_op_access_end(struct hw_space *space, struct hw_access *access);
+
+/* table.c */
+_Atomic uint64_t *soft_find_slot(const struct soft_space *space, uint64_t vpn, uint32_t level,
+				 uint32_t *missing);
+_Atomic uint16_t *soft_used_count(const struct soft_space *space, const _Atomic uint64_t *entry);
+int soft_op_space_create(struct hw *hw, uint32_t root, struct hw_space **out);
+void soft_op_space_destroy(struct hw_space *space, soft_free_fn free_table, void *arg);
+int soft_op_add_table(struct hw_space *space, uint64_t vpn, uint32_t level, uint32_t pfn);
+void soft_op_release_tables(struct hw_space *space, uint64_t first, uint64_t last,
+			    soft_free_fn free_table, void *arg);
+uint64_t soft_next_vpn(uint64_t vpn, uint32_t level);
+
+/* entry.c */
+void soft_op_map(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+void soft_op_unmap(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+void soft_op_protect(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+void soft_op_allow_write(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+int soft_op_set_word(struct hw_space *space, uint64_t vpn, uint64_t expect, uint64_t word);
+void soft_op_get(struct hw_space *space, struct hw_entry *entry);
+uint32_t soft_op_scan(struct hw_space *space, uint64_t first, uint64_t last,
+		      struct hw_entry *entries, uint32_t max);
+void soft_op_flush(struct hw_space *space);
+
+#endif

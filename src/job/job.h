@@ -1,0 +1,130 @@
+/*
+ * A job, parsed: what a .job file says, as data. The parser (parse.h) makes it,
+ * the executor (run.h) plays it; nothing changes it in between, so that one job
+ * can be played many times.
+ */
+#ifndef NEAP_JOB_JOB_H
+#define NEAP_JOB_JOB_H
+
+#include <neap/neap.h>
+
+#include "base/base.h"
+#include "job/pageseq.h"
+
+struct expect;
+struct ptrace;
+
+#define JOB_NAME_BYTES 32u
+#define JOB_NO_OBJECT UINT32_MAX
+
+enum job_kind {
+	JOB_ANON,    /* anonymous memory */
+	JOB_FILE,    /* a file, read and written through the page cache */
+	JOB_MAPPING, /* a shared mapping of a file */
+	JOB_BLOCK,   /* kernel-like blocks */
+	JOB_TRACE,   /* a page-reference trace, replayed as a process */
+};
+
+/* Something a job names. */
+struct job_object {
+	char name[JOB_NAME_BYTES];
+	enum job_kind kind;
+	uint32_t line;
+	uint64_t bytes;
+	uint32_t flags;	      /* anon: NEAP_LOCKED or 0 */
+	int node;	      /* anon, block: node or NEAP_ANY_NODE */
+	uint32_t file;	      /* mapping: object number of its file */
+	char *path;	      /* file: path= or NULL; trace: its file */
+	bool exists;	      /* file with path: was there when the job was parsed */
+	struct ptrace *trace; /* trace: open after job_open_traces() */
+};
+
+enum job_op {
+	JOB_OP_ANON,
+	JOB_OP_FILE,
+	JOB_OP_MAPFILE,
+	JOB_OP_TOUCH,
+	JOB_OP_READ,
+	JOB_OP_WRITE,
+	JOB_OP_FREE,
+	JOB_OP_ADVISE,
+	JOB_OP_FILL,
+	JOB_OP_SYSCTL,
+	JOB_OP_DROP,
+	JOB_OP_FSYNC,
+	JOB_OP_CPU,
+	JOB_OP_SLEEP,
+	JOB_OP_SNAPSHOT,
+	JOB_OP_EVERY,
+	JOB_OP_TRACE,
+	JOB_OP_WAIT,
+	JOB_OP_PARALLEL, /* begin; the commands up to JOB_OP_END run as one thread each */
+	JOB_OP_END,
+	JOB_OP_ALLOC,
+	JOB_OP_RELEASE,
+	JOB_OP_REPLAY,
+	JOB_OP_DIGEST,
+	JOB_OP_EXPECT,
+	JOB_OP_NOTHING, /* accepted, and true already: thp off */
+};
+
+enum job_fill {
+	JOB_FILL_PATTERN, /* what every new page is filled with */
+	JOB_FILL_RANDOM,
+	JOB_FILL_HALF,
+	JOB_FILL_TEXT,
+};
+
+/* One command. Fields that an operation does not name below are zero. */
+struct job_command {
+	enum job_op op;
+	uint32_t line;
+	bool background;	  /* bg: runs beside the script until `wait` */
+	uint32_t object;	  /* number of the object it works on */
+	enum pageseq_order order; /* touch, read, write */
+	uint64_t count;		  /* touch, read, write: accesses; alloc: blocks; drop, cpu: number */
+	uint64_t seed;		  /* touch, read, write */
+	uint32_t threads;	  /* touch */
+	bool read_only;		  /* touch */
+	uint64_t every, offset;	  /* free: pages offset, offset + every, ... */
+	enum neap_advice advice;  /* advise */
+	enum job_fill fill;	  /* fill */
+	uint64_t sleep_ms;	  /* sleep, every */
+	bool on;		  /* trace */
+	uint32_t block_order;	  /* alloc */
+	uint32_t gfp;		  /* alloc */
+	bool may_fail;		  /* alloc: try */
+	char *name;		  /* sysctl: its name; snapshot, every: the label */
+	char *text;		  /* the command's words (sysctl: the text to write) */
+	struct expect *expect;	  /* expect */
+};
+
+/* The `machine` line. Strings are NULL when the line does not say. */
+struct job_machine {
+	bool given;
+	uint32_t line;
+	char *spec;	/* nodes=, dist=, ...: what the configuration's `machine` takes, without cpus= */
+	char *cpus;	/* a number */
+	char *swap;	/* a size */
+	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
+};
+
+struct job {
+	char *path; /* as given by the user */
+	struct job_machine machine;
+	struct job_object *objects;
+	uint32_t nr_objects;
+	struct job_command *commands;
+	uint32_t nr_commands;
+	bool has_trace_window;	 /* says `trace on` */
+	uint32_t nr_snapshots;	 /* snapshot commands, `every` not counted */
+	uint32_t digest_line;	 /* of the first digest, 0 if there is none */
+	uint32_t path_line;	 /* of the first file with path=, 0 if there is none */
+	uint32_t replay_line;	 /* of the first replay */
+	char *replay_memory;	 /* memory= of the replays: "1/4" or a size; NULL = default */
+	uint64_t total_accesses; /* of all commands, for percentages */
+};
+
+void job_free(struct job *job);
+
+#endif

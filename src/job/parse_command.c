@@ -1,0 +1,729 @@
+/*
+ * The commands of the job language, one function each.
+ *
+ * A function takes its words by position (word()), options (option(): key=value)
+ * and flags (flag()); each marks what it took. When it returns, a word left over
+ * is an error, so that `touch A seq all readonly` cannot pass as a write.
+ *
+ * The table at the end says for each command how many words it needs at least,
+ * whether it may run beside others (bg, parallel) and how it is written; the
+ * last is the sentence a user sees who wrote it wrongly.
+ *
+ * Commands that the language has and neap cannot do yet are refused here, by
+ * name and line; support.c knows them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/size.h"
+#include "job/expect.h"
+#include "job/parser.h"
+#include "job/support.h"
+#include "text/gfp.h"
+
+#define KIND(kind) (1u << (kind))
+#define PAGES_MAX ((uint64_t)1 << 32) /* of one object: 16 TiB */
+#define THREADS_MAX 64u
+#define BLOCKS_MAX 1000000u
+#define ORDER_MAX 10u
+#define SLEEP_MS_MAX 86400000u
+
+static const char *word(struct parser *p, uint32_t at)
+{
+	p->used[at] = true;
+	return p->words[at];
+}
+
+/* => the value of KEY=VALUE, or NULL */
+static const char *option(struct parser *p, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (uint32_t i = 1; i < p->nr_words; i++)
+		if (!p->used[i] && strncmp(p->words[i], key, length) == 0 &&
+		    p->words[i][length] == '=')
+			return word(p, i) + length + 1;
+	return NULL;
+}
+
+static bool flag(struct parser *p, const char *name)
+{
+	for (uint32_t i = 1; i < p->nr_words; i++) {
+		if (!p->used[i] && strcmp(p->words[i], name) == 0) {
+			p->used[i] = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A number of at most `max`, decimal or 0x...; what: its name for the message. */
+static uint64_t number(struct parser *p, const char *text, const char *what, uint64_t max)
+{
+	char *end = NULL;
+	uint64_t value = 0;
+
+	errno = 0;
+	if (text[0] >= '0' && text[0] <= '9')
+		value = strtoull(text, &end, 0);
+	if (end == NULL || *end != '\0' || errno != 0) {
+		parser_error(p, "%s '%.60s' is not a whole number", what, text);
+		return 0;
+	}
+	if (value > max) {
+		parser_error(p, "%s %s is too large, the most is %llu", what, text,
+			     (unsigned long long)max);
+		return 0;
+	}
+	return value;
+}
+
+/* A size in bytes that is not 0, rounded up to pages. */
+static uint64_t size(struct parser *p, const char *text)
+{
+	uint64_t bytes = 0;
+	size_t used = size_parse(text, &bytes);
+
+	if (used == 0 || text[used] != '\0' || bytes == 0) {
+		parser_error(p, "'%.60s' is no size: a number above 0, with K, M, G or T", text);
+		return NEAP_PAGE_SIZE;
+	}
+	if (bytes > PAGES_MAX * NEAP_PAGE_SIZE) {
+		parser_error(p, "%s is too large, the most is 16T", text);
+		return NEAP_PAGE_SIZE;
+	}
+	return round_up_u64(bytes, NEAP_PAGE_SIZE);
+}
+
+static uint64_t object_pages(const struct parser *p, uint32_t object)
+{
+	return round_up_u64(p->job->objects[object].bytes, NEAP_PAGE_SIZE) / NEAP_PAGE_SIZE;
+}
+
+static void take_node(struct parser *p, struct job_object *object)
+{
+	const char *node = option(p, "node");
+
+	if (node != NULL)
+		object->node = (int)number(p, node, "node", 1023);
+}
+
+static void parse_anon(struct parser *p)
+{
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_ANON);
+	uint64_t bytes = size(p, word(p, 2));
+	struct job_command *command;
+
+	if (flag(p, "thp"))
+		parser_error(p, "huge pages are not possible yet; `nothp` says what is done now");
+	flag(p, "nothp");
+	if (object == NULL)
+		return;
+	object->bytes = bytes;
+	take_node(p, object);
+	if (flag(p, "mlock"))
+		object->flags = NEAP_LOCKED;
+	command = parser_add_command(p, JOB_OP_ANON);
+	if (command != NULL)
+		command->object = p->job->nr_objects - 1;
+}
+
+/* A file with path=: what is there decides its size; SIZE is for a file to be made. */
+static void look_at_path(struct parser *p, struct job_object *object)
+{
+	struct stat st;
+
+	if (p->job->path_line == 0)
+		p->job->path_line = p->line;
+	if (stat(object->path, &st) != 0) {
+		if (errno != ENOENT)
+			parser_error(p, "%s: %s", object->path, strerror(errno));
+		return;
+	}
+	object->exists = true;
+	if (!S_ISREG(st.st_mode))
+		parser_error(p, "%s is not a regular file", object->path);
+	else if (st.st_size == 0)
+		parser_error(p, "%s is empty; a file needs at least one byte", object->path);
+	else
+		object->bytes = (uint64_t)st.st_size;
+}
+
+static void parse_file(struct parser *p)
+{
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_FILE);
+	const char *path = option(p, "path");
+	uint64_t bytes = size(p, word(p, 2));
+	struct job_command *command;
+
+	if (object == NULL)
+		return;
+	object->bytes = bytes;
+	if (path != NULL) {
+		object->path = parser_copy(p, path);
+		if (object->path != NULL)
+			look_at_path(p, object);
+	}
+	command = parser_add_command(p, JOB_OP_FILE);
+	if (command != NULL)
+		command->object = p->job->nr_objects - 1;
+}
+
+static void parse_mapfile(struct parser *p)
+{
+	uint32_t file = parser_find_object(p, word(p, 2), KIND(JOB_FILE));
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_MAPPING);
+	struct job_command *command;
+
+	if (file == JOB_NO_OBJECT || object == NULL)
+		return;
+	object->file = file;
+	object->bytes = p->job->objects[file].bytes;
+	command = parser_add_command(p, JOB_OP_MAPFILE);
+	if (command != NULL)
+		command->object = p->job->nr_objects - 1;
+}
+
+static enum pageseq_order take_order(struct parser *p, uint32_t at)
+{
+	const char *text = word(p, at);
+
+	if (strcmp(text, "seq") == 0)
+		return PAGESEQ_SEQ;
+	if (strcmp(text, "random") == 0)
+		return PAGESEQ_RANDOM;
+	if (strcmp(text, "zipf") == 0)
+		return PAGESEQ_ZIPF;
+	parser_error(p, "'%.60s' is no order of pages: seq, random or zipf", text);
+	return PAGESEQ_SEQ;
+}
+
+/* touch, read and write: NAME ORDER COUNT|all [seed=S]. => NULL after an error */
+static struct job_command *take_accesses(struct parser *p, enum job_op op, uint32_t kinds)
+{
+	uint32_t object = parser_find_object(p, word(p, 1), kinds);
+	enum pageseq_order order = take_order(p, 2);
+	const char *count = word(p, 3);
+	const char *seed = option(p, "seed");
+	struct job_command *command = parser_add_command(p, op);
+
+	if (command == NULL)
+		return NULL;
+	command->object = object;
+	command->order = order;
+	if (strcmp(count, "all") != 0)
+		command->count = number(p, count, "the count", UINT64_MAX >> 1);
+	else if (object != JOB_NO_OBJECT)
+		command->count = object_pages(p, object);
+	command->seed = seed != NULL ? number(p, seed, "seed", UINT64_MAX) : PAGESEQ_DEFAULT_SEED;
+	command->threads = 1;
+	p->job->total_accesses += command->count;
+	return command;
+}
+
+static void parse_touch(struct parser *p)
+{
+	struct job_command *command =
+		take_accesses(p, JOB_OP_TOUCH, KIND(JOB_ANON) | KIND(JOB_MAPPING));
+	const char *threads = option(p, "threads");
+	bool read_only = flag(p, "ro");
+
+	if (command == NULL)
+		return;
+	command->read_only = read_only;
+	if (threads != NULL)
+		command->threads = (uint32_t)number(p, threads, "threads", THREADS_MAX);
+	if (command->threads == 0)
+		parser_error(p, "threads must be at least 1");
+}
+
+static void parse_read(struct parser *p)
+{
+	take_accesses(p, JOB_OP_READ, KIND(JOB_FILE));
+}
+
+static void parse_write(struct parser *p)
+{
+	take_accesses(p, JOB_OP_WRITE, KIND(JOB_FILE));
+}
+
+static struct job_command *take_object(struct parser *p, enum job_op op, uint32_t kinds)
+{
+	uint32_t object = parser_find_object(p, word(p, 1), kinds);
+	struct job_command *command = parser_add_command(p, op);
+
+	if (command != NULL)
+		command->object = object;
+	return command;
+}
+
+static void parse_free(struct parser *p)
+{
+	uint32_t kinds = KIND(JOB_ANON) | KIND(JOB_MAPPING) | KIND(JOB_FILE);
+	struct job_command *command = take_object(p, JOB_OP_FREE, kinds);
+	const char *every = option(p, "every");
+	const char *offset = option(p, "offset");
+
+	if (command == NULL)
+		return;
+	command->every = every != NULL ? number(p, every, "every", PAGES_MAX) : 1;
+	command->offset = offset != NULL ? number(p, offset, "offset", PAGES_MAX) : 0;
+	if (command->every == 0)
+		parser_error(p, "every must be at least 1");
+	if ((every != NULL || offset != NULL) && command->object != JOB_NO_OBJECT &&
+	    p->job->objects[command->object].kind == JOB_FILE)
+		parser_error(p, "every and offset are for memory; a file's cache is dropped whole");
+}
+
+static void parse_advise(struct parser *p)
+{
+	struct job_command *command =
+		take_object(p, JOB_OP_ADVISE, KIND(JOB_ANON) | KIND(JOB_MAPPING));
+	const char *advice = word(p, 2);
+
+	if (command != NULL && !support_advice(advice, &command->advice))
+		parser_error(p, "'%.60s' is no advice: cold, pageout, free or willneed", advice);
+}
+
+static void parse_fill(struct parser *p)
+{
+	struct job_command *command = take_object(p, JOB_OP_FILL, KIND(JOB_ANON));
+	const char *kind = word(p, 2);
+
+	if (command == NULL)
+		return;
+	if (strcmp(kind, "random") == 0)
+		command->fill = JOB_FILL_RANDOM;
+	else if (strcmp(kind, "half") == 0)
+		command->fill = JOB_FILL_HALF;
+	else if (strcmp(kind, "text") == 0)
+		command->fill = JOB_FILL_TEXT;
+	else
+		parser_error(p, "'%.60s' is no kind of contents: random, half or text", kind);
+	if (command->object != JOB_NO_OBJECT)
+		p->job->total_accesses += object_pages(p, command->object);
+}
+
+static void parse_sysctl(struct parser *p)
+{
+	const char *name = word(p, 1);
+	struct job_command *command = parser_add_command(p, JOB_OP_SYSCTL);
+	char text[1024] = "";
+
+	switch (support_sysctl(name)) {
+	case SUPPORT_SYSCTL_LATER:
+		parser_error(p, "sysctl %s is not possible yet", name);
+		break;
+	case SUPPORT_SYSCTL_UNKNOWN:
+		parser_error(p, "there is no '%.60s' below /proc/sys/vm", name);
+		break;
+	case SUPPORT_SYSCTL_YES:
+		break;
+	}
+	for (uint32_t i = 2; i < p->nr_words; i++) {
+		size_t length = strlen(text);
+
+		if (length + strlen(p->words[i]) + 2 > sizeof(text)) {
+			parser_error(p, "the text is longer than %zu characters", sizeof(text) - 2);
+			break;
+		}
+		snprintf(text + length, sizeof(text) - length, "%s%s", i > 2 ? " " : "",
+			 word(p, i));
+	}
+	if (command == NULL)
+		return;
+	command->name = parser_copy(p, name);
+	command->text = parser_copy(p, text);
+}
+
+static void parse_drop(struct parser *p)
+{
+	uint64_t what = number(p, word(p, 1), "drop", 4);
+	struct job_command *command = parser_add_command(p, JOB_OP_DROP);
+
+	if (what == 2 || what == 3)
+		parser_error(p, "dropping slab objects (drop %u) is not possible yet; drop 1 is",
+			     (unsigned int)what);
+	else if (what != 1)
+		parser_error(p, "drop takes 1, 2 or 3");
+	if (command != NULL)
+		command->count = what;
+}
+
+static void parse_fsync(struct parser *p)
+{
+	take_object(p, JOB_OP_FSYNC, KIND(JOB_FILE));
+}
+
+static void parse_digest(struct parser *p)
+{
+	take_object(p, JOB_OP_DIGEST, KIND(JOB_FILE));
+	if (p->job->digest_line == 0)
+		p->job->digest_line = p->line;
+}
+
+static void parse_cpu(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_CPU);
+
+	if (command != NULL)
+		command->count = number(p, word(p, 1), "cpu", 4095);
+}
+
+static void parse_sleep(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_SLEEP);
+
+	if (command != NULL)
+		command->sleep_ms = number(p, word(p, 1), "sleep", SLEEP_MS_MAX);
+}
+
+/* A label becomes a directory of --out: no slashes, no leading dot. */
+static void take_label(struct parser *p, struct job_command *command, uint32_t at)
+{
+	static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789._-+=,";
+	const char *label = word(p, at);
+
+	if (command == NULL)
+		return;
+	if (label[0] == '.' || strlen(label) > 64 || label[strspn(label, fine)] != '\0') {
+		parser_error(p, "'%.80s' is no label: letters, digits and ._-+=, and at most 64",
+			     label);
+		return;
+	}
+	for (uint32_t i = 0; i + 1 < p->job->nr_commands; i++) {
+		const struct job_command *other = &p->job->commands[i];
+
+		if ((other->op == JOB_OP_SNAPSHOT || other->op == JOB_OP_EVERY) &&
+		    other->name != NULL && strcmp(other->name, label) == 0) {
+			parser_error(p, "the label '%s' is used already, in line %u", label,
+				     other->line);
+			return;
+		}
+	}
+	command->name = parser_copy(p, label);
+}
+
+static void parse_snapshot(struct parser *p)
+{
+	take_label(p, parser_add_command(p, JOB_OP_SNAPSHOT), 1);
+	p->job->nr_snapshots++;
+}
+
+static void parse_every(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_EVERY);
+	uint64_t ms = number(p, word(p, 1), "every", SLEEP_MS_MAX);
+
+	if (strcmp(word(p, 2), "snapshot") != 0)
+		parser_error(p, "only snapshots can be repeated: every MS snapshot LABEL");
+	if (ms == 0)
+		parser_error(p, "every needs at least 1 ms");
+	take_label(p, command, 3);
+	if (command != NULL)
+		command->sleep_ms = ms;
+}
+
+static bool take_switch(struct parser *p, uint32_t at)
+{
+	const char *text = word(p, at);
+
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		parser_error(p, "'%.60s' should be on or off", text);
+	return strcmp(text, "on") == 0;
+}
+
+static void parse_trace(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_TRACE);
+	bool on = take_switch(p, 1);
+
+	if (command != NULL)
+		command->on = on;
+	if (on)
+		p->job->has_trace_window = true;
+}
+
+/* thp, khugepaged, mglru: `off` is what a machine without them is; anything else is refused. */
+static void parse_switched_off(struct parser *p)
+{
+	const char *state = word(p, 1);
+
+	for (uint32_t i = 2; i < p->nr_words; i++)
+		p->used[i] = true;
+	if (strcmp(state, "off") == 0)
+		parser_add_command(p, JOB_OP_NOTHING);
+	else
+		parser_error(p, "%s %s is not possible yet; %s off is accepted", p->words[0], state,
+			     p->words[0]);
+}
+
+static void parse_wait(struct parser *p)
+{
+	parser_add_command(p, JOB_OP_WAIT);
+}
+
+static void parse_parallel(struct parser *p)
+{
+	if (p->parallel_line != 0)
+		parser_error(p, "parallel inside the parallel of line %u", p->parallel_line);
+	p->parallel_line = p->line;
+	parser_add_command(p, JOB_OP_PARALLEL);
+}
+
+static void parse_end(struct parser *p)
+{
+	if (p->parallel_line == 0)
+		parser_error(p, "end without parallel");
+	p->parallel_line = 0;
+	parser_add_command(p, JOB_OP_END);
+}
+
+static void parse_alloc(struct parser *p)
+{
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_BLOCK);
+	struct job_command *command = parser_add_command(p, JOB_OP_ALLOC);
+	const char *order = option(p, "order");
+	const char *count = option(p, "count");
+	const char *gfp = option(p, "gfp");
+
+	if (object == NULL || command == NULL)
+		return;
+	if (order == NULL)
+		parser_error(p, "alloc needs order=N");
+	command->object = p->job->nr_objects - 1;
+	command->block_order = order != NULL ? (uint32_t)number(p, order, "order", ORDER_MAX) : 0;
+	command->count = count != NULL ? number(p, count, "count", BLOCKS_MAX) : 1;
+	if (gfp_flags_parse(gfp != NULL ? gfp : "GFP_KERNEL", &command->gfp) != 0)
+		parser_error(p, "'%.80s' is no gfp mask: a number or names like"
+				" GFP_KERNEL|__GFP_NORETRY",
+			     gfp);
+	take_node(p, object);
+	command->may_fail = flag(p, "try");
+}
+
+static void parse_release(struct parser *p)
+{
+	take_object(p, JOB_OP_RELEASE, KIND(JOB_BLOCK));
+}
+
+/* memory= is a part of the trace's peak ("1/4") or a size. */
+static bool memory_is_fine(const char *text)
+{
+	char *end;
+	uint64_t above, below;
+	uint64_t bytes;
+	size_t used = size_parse(text, &bytes);
+
+	if (used > 0 && text[used] == '\0')
+		return bytes > 0;
+	if (text[0] < '1' || text[0] > '9')
+		return false;
+	above = strtoull(text, &end, 10);
+	if (*end != '/' || end[1] < '1' || end[1] > '9')
+		return false;
+	below = strtoull(end + 1, &end, 10);
+	return *end == '\0' && above <= 1000 && below <= 1000;
+}
+
+static void parse_replay(struct parser *p)
+{
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_TRACE);
+	struct job_command *command = parser_add_command(p, JOB_OP_REPLAY);
+	const char *path = word(p, 2);
+	const char *memory = option(p, "memory");
+
+	if (object == NULL || command == NULL)
+		return;
+	command->object = p->job->nr_objects - 1;
+	object->path = parser_copy(p, path);
+	if (p->job->replay_line == 0)
+		p->job->replay_line = p->line;
+	if (memory == NULL)
+		return;
+	if (!memory_is_fine(memory))
+		parser_error(p, "memory '%.60s' is neither a part of the peak (1/4) nor a size",
+			     memory);
+	else if (p->job->replay_memory != NULL && strcmp(p->job->replay_memory, memory) != 0)
+		parser_error(p, "an earlier replay asked for memory=%s; there is one machine",
+			     p->job->replay_memory);
+	else if (p->job->replay_memory == NULL)
+		p->job->replay_memory = parser_copy(p, memory);
+}
+
+static void parse_expect(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_EXPECT);
+	char message[EXPECT_MESSAGE_BYTES];
+	int error;
+
+	for (uint32_t i = 1; i < p->nr_words; i++)
+		p->used[i] = true;
+	if (command == NULL)
+		return;
+	error = expect_parse(p->words + 1, p->nr_words - 1, &command->expect, message);
+	if (error == -ENOMEM)
+		p->out_of_memory = true;
+	else if (error != 0)
+		parser_error(p, "%s", message);
+}
+
+/* What describes the machine itself is handed on as it is; the configuration judges it. */
+static void take_machine_spec(struct parser *p, struct job_machine *machine)
+{
+	static const char *const keys[] = { "nodes", "dist", "type", "swapiops", "fsiops" };
+	char spec[1024] = "";
+
+	for (uint32_t k = 0; k < ARRAY_LEN(keys); k++) {
+		const char *value = option(p, keys[k]);
+		size_t length = strlen(spec);
+
+		if (value == NULL)
+			continue;
+		if (length + strlen(keys[k]) + strlen(value) + 3 > sizeof(spec))
+			parser_error(p, "%s= is too long", keys[k]);
+		else
+			snprintf(spec + length, sizeof(spec) - length, "%s%s=%s",
+				 length > 0 ? " " : "", keys[k], value);
+	}
+	if (strncmp(spec, "nodes=", 6) != 0)
+		parser_error(p, "a machine needs nodes=, its memory: nodes=256M or"
+				" nodes=1G/0+1G/1");
+	machine->spec = parser_copy(p, spec);
+}
+
+static void parse_machine(struct parser *p)
+{
+	static const char *const later[] = { "swap2", "noswapon", "zram", "kernel", "append" };
+	struct job_machine *machine = &p->job->machine;
+	const char *value;
+
+	if (machine->given) {
+		parser_error(p, "the machine is described already, in line %u", machine->line);
+		return;
+	}
+	machine->given = true;
+	machine->line = p->line;
+	take_machine_spec(p, machine);
+	value = option(p, "cpus");
+	if (value != NULL && number(p, value, "cpus", 4096) > 0)
+		machine->cpus = parser_copy(p, value);
+	value = option(p, "swap");
+	if (value != NULL && strcmp(value, "0") != 0) {
+		size(p, value);
+		machine->swap = parser_copy(p, value);
+	}
+	value = option(p, "set");
+	machine->settings = value != NULL ? parser_copy(p, value) : NULL;
+	option(p, "fs");    /* files are always possible */
+	option(p, "trace"); /* how much to record is said on the command line */
+	for (uint32_t i = 0; i < ARRAY_LEN(later); i++)
+		if (option(p, later[i]) != NULL)
+			parser_error(p, "machine option %s= is not possible yet", later[i]);
+}
+
+struct command_entry {
+	const char *name;
+	uint32_t nr_words; /* needed after the name */
+	bool beside;	   /* may run in bg and in parallel */
+	void (*parse)(struct parser *p);
+	const char *usage;
+};
+
+static const struct command_entry commands[] = {
+	{ "machine", 1, false, parse_machine,
+	  "machine nodes=MEM[/CPUS]+... [cpus=N] [swap=SIZE] [swapiops=N] [fsiops=N]" },
+	{ "anon", 2, false, parse_anon, "anon NAME SIZE [nothp] [node=N] [mlock]" },
+	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
+	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
+	{ "touch", 3, true, parse_touch,
+	  "touch NAME seq|random|zipf COUNT|all [ro] [seed=S] [threads=T]" },
+	{ "read", 3, true, parse_read, "read NAME seq|random|zipf COUNT|all [seed=S]" },
+	{ "write", 3, true, parse_write, "write NAME seq|random|zipf COUNT|all [seed=S]" },
+	{ "free", 1, true, parse_free, "free NAME [every=K] [offset=J]" },
+	{ "advise", 2, true, parse_advise, "advise NAME cold|pageout|free|willneed" },
+	{ "fill", 2, true, parse_fill, "fill NAME random|half|text" },
+	{ "sysctl", 2, true, parse_sysctl, "sysctl NAME TEXT..." },
+	{ "drop", 1, true, parse_drop, "drop 1" },
+	{ "fsync", 1, true, parse_fsync, "fsync NAME" },
+	{ "digest", 1, true, parse_digest, "digest NAME" },
+	{ "cpu", 1, false, parse_cpu, "cpu N" },
+	{ "sleep", 1, true, parse_sleep, "sleep MS" },
+	{ "snapshot", 1, true, parse_snapshot, "snapshot LABEL" },
+	{ "every", 3, false, parse_every, "every MS snapshot LABEL" },
+	{ "trace", 1, false, parse_trace, "trace on|off" },
+	{ "thp", 1, false, parse_switched_off, "thp off" },
+	{ "khugepaged", 1, false, parse_switched_off, "khugepaged off" },
+	{ "mglru", 1, false, parse_switched_off, "mglru off" },
+	{ "wait", 0, false, parse_wait, "wait" },
+	{ "parallel", 0, false, parse_parallel, "parallel" },
+	{ "end", 0, false, parse_end, "end" },
+	{ "alloc", 1, true, parse_alloc,
+	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
+	{ "release", 1, true, parse_release, "release NAME" },
+	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
+	{ "expect", 3, false, parse_expect, "expect FILE.NAME OP NUMBER [and ...]" },
+};
+
+static const struct command_entry *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Takes the word `bg` off the line. => false after an error */
+static bool take_background(struct parser *p)
+{
+	if (p->nr_words < 2) {
+		parser_error(p, "bg needs a command: bg COMMAND...");
+		return false;
+	}
+	if (p->parallel_line != 0)
+		parser_error(p, "bg inside parallel: its commands run beside each other anyway");
+	memmove(p->words, p->words + 1, (p->nr_words - 1) * sizeof(p->words[0]));
+	p->nr_words--;
+	p->background = true;
+	return true;
+}
+
+void parser_run_line(struct parser *p)
+{
+	const struct command_entry *entry;
+	const char *missing;
+
+	if (strcmp(p->words[0], "bg") == 0 && !take_background(p))
+		return;
+	missing = support_missing_command(p->words[0]);
+	if (missing != NULL) {
+		parser_error(p, "%s is not possible yet (%s)", p->words[0], missing);
+		return;
+	}
+	entry = find_command(p->words[0]);
+	if (entry == NULL) {
+		parser_error(p, "unknown command '%.60s'", p->words[0]);
+		return;
+	}
+	if (p->nr_words <= entry->nr_words) {
+		parser_error(p, "too few words; write: %s", entry->usage);
+		return;
+	}
+	if (p->background && !entry->beside)
+		parser_error(p, "%s cannot run in the background", entry->name);
+	if (p->parallel_line != 0 && !entry->beside && entry->parse != parse_end &&
+	    entry->parse != parse_parallel)
+		parser_error(p, "%s cannot run in parallel", entry->name);
+	p->used[0] = true;
+	entry->parse(p);
+	for (uint32_t i = 1; i < p->nr_words; i++) {
+		if (!p->used[i]) {
+			parser_error(p, "unexpected word '%.60s'; write: %s", p->words[i],
+				     entry->usage);
+			break;
+		}
+	}
+}

@@ -1,0 +1,130 @@
+/*
+ * What is possible, as tables.
+ *
+ * The job language is older than this version of neap: jobs recorded against the
+ * kernel use control groups, huge pages and compaction. Such a job must not run
+ * half: it is refused as a whole, before the machine is built, with the line that
+ * asks for too much. The tables here are what the parser consults, and the one
+ * place to edit when a feature arrives:
+ *
+ *     missing_commands   command -> what is missing, in words
+ *     sysctls            name below /proc/sys/vm -> can it be written
+ *
+ * What must never happen: a command that is accepted here and then silently does
+ * nothing. `thp off`, `khugepaged off` and `mglru off` are accepted because a
+ * machine without these features is in exactly that state.
+ */
+#include "job/support.h"
+
+#include <string.h>
+
+struct missing {
+	const char *command;
+	const char *what;
+};
+
+static const struct missing missing_commands[] = {
+	{ "cgroup", "control groups" },
+	{ "reclaim", "control groups" },
+	{ "hugepages", "huge pages" },
+	{ "compact", "compaction" },
+	{ "zram", "compressed swap" },
+	{ "zswap", "compressed swap" },
+	{ "swapon", "changing swap areas while running" },
+	{ "swapoff", "changing swap areas while running" },
+};
+
+struct sysctl_word {
+	const char *name;
+	bool possible;
+};
+
+static const struct sysctl_word sysctls[] = {
+	{ "admin_reserve_kbytes", false },
+	{ "compact_memory", false },
+	{ "compact_unevictable_allowed", false },
+	{ "compaction_proactiveness", false },
+	{ "dirty_background_bytes", false },
+	{ "dirty_background_ratio", false },
+	{ "dirty_bytes", false },
+	{ "dirty_expire_centisecs", false },
+	{ "dirty_ratio", false },
+	{ "dirty_writeback_centisecs", false },
+	{ "dirtytime_expire_seconds", false },
+	{ "drop_caches", false },
+	{ "extfrag_threshold", false },
+	{ "hugetlb_optimize_vmemmap", false },
+	{ "hugetlb_shm_group", false },
+	{ "laptop_mode", false },
+	{ "legacy_va_layout", false },
+	{ "lowmem_reserve_ratio", false },
+	{ "max_map_count", false },
+	{ "memory_failure_early_kill", false },
+	{ "memory_failure_recovery", false },
+	{ "min_free_kbytes", true },
+	{ "min_slab_ratio", false },
+	{ "min_unmapped_ratio", false },
+	{ "mmap_min_addr", false },
+	{ "mmap_rnd_bits", false },
+	{ "mmap_rnd_compat_bits", false },
+	{ "nr_hugepages", false },
+	{ "nr_hugepages_mempolicy", false },
+	{ "nr_overcommit_hugepages", false },
+	{ "numa_stat", false },
+	{ "numa_zonelist_order", false },
+	{ "oom_dump_tasks", false },
+	{ "oom_kill_allocating_task", false },
+	{ "overcommit_kbytes", false },
+	{ "overcommit_memory", false },
+	{ "overcommit_ratio", false },
+	{ "page-cluster", true },
+	{ "page_lock_unfairness", false },
+	{ "panic_on_oom", false },
+	{ "percpu_pagelist_high_fraction", false },
+	{ "stat_interval", false },
+	{ "stat_refresh", false },
+	{ "swappiness", true },
+	{ "unprivileged_userfaultfd", false },
+	{ "user_reserve_kbytes", false },
+	{ "vfs_cache_pressure", false },
+	{ "watermark_boost_factor", false },
+	{ "watermark_scale_factor", true },
+	{ "zone_reclaim_mode", false },
+};
+
+const char *support_missing_command(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(missing_commands); i++)
+		if (strcmp(missing_commands[i].command, command) == 0)
+			return missing_commands[i].what;
+	return NULL;
+}
+
+enum support_sysctl support_sysctl(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sysctls); i++)
+		if (strcmp(sysctls[i].name, name) == 0)
+			return sysctls[i].possible ? SUPPORT_SYSCTL_YES : SUPPORT_SYSCTL_LATER;
+	return SUPPORT_SYSCTL_UNKNOWN;
+}
+
+bool support_advice(const char *name, enum neap_advice *advice)
+{
+	static const struct {
+		const char *name;
+		enum neap_advice advice;
+	} words[] = {
+		{ "cold", NEAP_COLD },
+		{ "pageout", NEAP_PAGEOUT },
+		{ "willneed", NEAP_WILLNEED },
+		{ "free", NEAP_LAZYFREE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcmp(words[i].name, name) == 0) {
+			*advice = words[i].advice;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,456 @@
+/*
+ * sched.c: who runs next, and until when.
+ *
+ * Everything runs on one thread. A task executes without interruption until it
+ * waits or meets a preempt point at which the scheduler has something to do. The
+ * next preempt point like that is known beforehand, as a time of the current
+ * CPU's clock: due_ns. Until then a preempt point costs one comparison.
+ *
+ *	clocks        CPU 0 |=========>|
+ *	              CPU 1 |======>|
+ *	              CPU 2 |===========>|
+ *	                            ^ runs: it is the last
+ *	              due for CPU 1:  min(CPU 0 + quantum, next event,
+ *	                                  end of its task's turn, urgent wake-up)
+ *
+ * One step (sched_pick):
+ *	1. While the first event is not later than every CPU's key, it happens: a
+ *	   timeout makes its task runnable, a callback becomes due on its CPU.
+ *	2. The CPU with the smallest key runs; the seed decides between equals.
+ *	3. On that CPU: callbacks that are due, then an engine thread that preempts,
+ *	   then the running task, then the next in turn.
+ * An idle CPU has no key and holds nobody back; when work arrives its clock jumps
+ * to the time of arrival. So events happen in the order of time although the
+ * CPUs' clocks differ by up to a quantum.
+ *
+ * Exploration makes a preempt point of every lock operation and, with a chance
+ * that the seed chose, lets a random other CPU go on there. A task that is
+ * suspended under a lock or a pin keeps its CPU: nothing else (no task and no
+ * callback) may run there, or it would meet the lock on its own CPU. The same is
+ * true while some task holds another CPU's slot for a remote drain; who that is
+ * cannot be seen, so then no CPU changes its task (sched_may_interrupt). A task
+ * that finds a lock taken lets other CPUs run until the word is free.
+ *
+ * Numbered rules:
+ *	S1. A task runs at times >= its ready_ns only.
+ *	S2. A CPU's clock never goes back.
+ *	S3. A CPU changes its task at points where that task holds nothing.
+ *	S4. Nothing depends on an address.
+ */
+#include "rt/sim/sched.h"
+
+#include "rt/panic.h"
+
+static uint32_t sched_cpu(const struct sim *sim)
+{
+	return task_cpu(sim->head.current);
+}
+
+void sched_note_event(struct sim *sim, uint64_t at_ns)
+{
+	sim->due_ns = min_u64(sim->due_ns, at_ns);
+}
+
+/* ---- what may run ---- */
+
+bool sched_is_spinning(const struct sim_cpu *c)
+{
+	const struct sim_task *st = c->irq_active ? &c->irq : c->running;
+
+	return st != NULL && st->spin_word != NULL &&
+	       atomic_load_explicit(st->spin_word, memory_order_relaxed) != 0;
+}
+
+/* Does this task own its own CPU's slot? One that still spins for it has only asked. */
+static bool sched_owns_slot(const struct sim_task *st, const struct cpu_slot *slot)
+{
+	return st != NULL && st->task.pin_depth != 0 && st->spin_word != &slot->word;
+}
+
+/* Is a slot taken by a task of another CPU? */
+static bool sched_remote_drain(struct sim *sim)
+{
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+		const struct sim_cpu *c = &sim->cpus[cpu];
+
+		if (atomic_load_explicit(&slot->word, memory_order_relaxed) == 0)
+			continue;
+		if (!sched_owns_slot(c->running, slot) &&
+		    !(c->irq_active && sched_owns_slot(&c->irq, slot)))
+			return true;
+	}
+	return false;
+}
+
+/* May the CPU's running task be put aside, for a callback or another task? (S3) */
+static bool sched_may_interrupt(struct sim *sim, const struct sim_cpu *c)
+{
+	if (c->running == NULL)
+		return true;
+	if (!sim_holds_nothing(c->running))
+		return false;
+	return !sim->head.rt.explore || !sched_remote_drain(sim);
+}
+
+/* ---- events ---- */
+
+static void sched_fire_call(struct sim *sim, struct sim_call *call)
+{
+	struct sim_cpu *c = &sim->cpus[call->cpu];
+
+	if (c->running == NULL && !c->irq_active && c->calls == NULL)
+		c->clock_ns = max_u64(c->clock_ns, call->event.at_ns);
+	call->next = NULL;
+	*c->calls_tail = call;
+	c->calls_tail = &call->next;
+	queue_update_key(sim, call->cpu);
+}
+
+static void sched_fire(struct sim *sim, struct event *event)
+{
+	uint64_t at_ns = event->at_ns;
+
+	event_cancel(&sim->events, event);
+	if (event->kind == EVENT_CALL) {
+		sched_fire_call(sim, container_of(event, struct sim_call, event));
+		return;
+	}
+	struct sim_task *st = container_of(event, struct sim_task, timer);
+
+	st->timed_out = true;
+	sched_wake(sim, st, at_ns);
+}
+
+/* The smallest key of the CPUs that can get on. */
+static uint64_t sched_first_key_ns(struct sim *sim)
+{
+	uint64_t first_ns = SIM_NEVER;
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++)
+		if (sim->keys_ns[cpu] < first_ns && !sched_is_spinning(&sim->cpus[cpu]))
+			first_ns = sim->keys_ns[cpu];
+	return first_ns;
+}
+
+/*
+ * Lets everything happen that is due and returns the time at which the next CPU
+ * runs. => SIM_NEVER: the simulation has reached its end
+ */
+static uint64_t sched_fire_due(struct sim *sim)
+{
+	for (;;) { /* event loop */
+		uint64_t key_ns = sched_first_key_ns(sim);
+		uint64_t event_ns = event_first_ns(&sim->events);
+		uint64_t next_ns = min_u64(key_ns, event_ns);
+
+		if (next_ns == SIM_NEVER)
+			report_deadlock(sim);
+		if (next_ns >= sim->config.end_ns)
+			return SIM_NEVER;
+		if (event_ns > key_ns)
+			return key_ns;
+		sched_fire(sim, event_first(&sim->events));
+	}
+}
+
+/* ---- choosing ---- */
+
+/* One of the CPUs with this key; the seed decides between several. */
+static uint32_t sched_choose_cpu(struct sim *sim, uint64_t key_ns)
+{
+	uint32_t chosen = 0;
+	uint32_t nr = 0;
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		if (sim->keys_ns[cpu] != key_ns || sched_is_spinning(&sim->cpus[cpu]))
+			continue;
+		nr++;
+		if (nr == 1 || rng_below(&sim->rng, nr) == 0)
+			chosen = cpu;
+	}
+	return chosen;
+}
+
+/* A random CPU other than `but` that can get on; `but` itself when there is none. */
+static uint32_t sched_choose_other(struct sim *sim, uint32_t but)
+{
+	uint32_t chosen = but;
+	uint32_t nr = 0;
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		if (cpu == but || sim->keys_ns[cpu] == SIM_NEVER ||
+		    sched_is_spinning(&sim->cpus[cpu]))
+			continue;
+		nr++;
+		if (rng_below(&sim->rng, nr) == 0)
+			chosen = cpu;
+	}
+	return chosen;
+}
+
+/* Puts the running task back when its turn is over or an engine thread preempts it. */
+static void sched_end_turn(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	if (!sim_list_empty(&c->urgent) &&
+	    sim_task_in(c->urgent.next, queue)->preempt_ns <= c->clock_ns) {
+		queue_put_back(sim, cpu, false);
+		return;
+	}
+	if (c->clock_ns < c->slice_end_ns)
+		return;
+	if (queue_has_ready(c))
+		queue_put_back(sim, cpu, true);
+	else
+		c->slice_end_ns = c->clock_ns + sim->config.slice_ns;
+}
+
+/* Makes the next task in turn the running one. */
+static void sched_begin_turn(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	c->clock_ns = max_u64(c->clock_ns, sim->keys_ns[cpu]); /* S2 */
+	struct sim_task *st = queue_take(sim, cpu);
+
+	CHECK(st != NULL);
+	CHECK(st->ready_ns <= c->clock_ns); /* S1 */
+	c->running = st;
+	st->state = SIM_RUNNING;
+	c->slice_end_ns =
+		c->clock_ns + (st->slice_left_ns != 0 ? st->slice_left_ns : sim->config.slice_ns);
+	if (c->last_id != st->task.id)
+		clock_count_switch(sim, cpu);
+	c->last_id = st->task.id;
+}
+
+/* What the CPU executes now. => it has work. */
+static struct sim_task *sched_choose_task(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	if (c->irq_active)
+		return &c->irq;
+	if (sched_may_interrupt(sim, c)) {
+		if (c->calls != NULL) {
+			c->irq_active = true;
+			return &c->irq;
+		}
+		if (c->running != NULL)
+			sched_end_turn(sim, cpu);
+		if (c->running == NULL)
+			sched_begin_turn(sim, cpu);
+	}
+	queue_update_key(sim, cpu);
+	return c->running;
+}
+
+/* The clock of the CPU at which the scheduler must look again. */
+static uint64_t sched_due_ns(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+	uint64_t due_ns = min_u64(event_first_ns(&sim->events), sim->config.end_ns);
+
+	for (uint32_t other = 0; other < sim->config.nr_cpus; other++) {
+		uint64_t key_ns = sim->keys_ns[other];
+
+		if (other != cpu && key_ns < due_ns && due_ns - key_ns > sim->config.quantum_ns)
+			due_ns = key_ns + sim->config.quantum_ns;
+	}
+	if (!sim_list_empty(&c->urgent))
+		due_ns = min_u64(due_ns, sim_task_in(c->urgent.next, queue)->preempt_ns);
+	if (!sim_list_empty(&c->ready))
+		due_ns = min_u64(due_ns, c->slice_end_ns);
+	return due_ns;
+}
+
+/* Lets the CPU run: returns the task to switch to. */
+static struct sim_task *sched_run_cpu(struct sim *sim, uint32_t cpu)
+{
+	struct sim_task *st = sched_choose_task(sim, cpu);
+
+	sim->head.current = &st->task;
+	sim->due_ns = sched_due_ns(sim, cpu);
+	return st;
+}
+
+/* The task that runs next anywhere; NULL when the simulation has reached its end. */
+static struct sim_task *sched_pick(struct sim *sim)
+{
+	uint64_t key_ns = sched_fire_due(sim);
+
+	if (key_ns == SIM_NEVER) {
+		sim->head.current = NULL;
+		return NULL;
+	}
+	return sched_run_cpu(sim, sched_choose_cpu(sim, key_ns));
+}
+
+static struct fiber *sched_fiber(struct sim *sim, struct sim_task *st)
+{
+	return st != NULL ? st->fiber : &sim->thread;
+}
+
+/* Charges what the current CPU has done; its key changes with its clock. */
+static struct sim_task *sched_suspend(struct sim *sim)
+{
+	uint32_t cpu = sched_cpu(sim);
+
+	clock_charge_ns(sim, cpu);
+	queue_update_key(sim, cpu);
+	return sim_task_of(sim->head.current);
+}
+
+static void sched_continue(struct sim *sim, struct sim_task *from, struct sim_task *to)
+{
+	if (from != to)
+		fiber_switch(from->fiber, sched_fiber(sim, to));
+}
+
+void sched_switch(struct sim *sim)
+{
+	struct sim_task *from = sched_suspend(sim);
+
+	sched_continue(sim, from, sched_pick(sim));
+}
+
+NORETURN void sched_switch_last(struct sim *sim)
+{
+	struct sim_task *from = sched_suspend(sim);
+
+	fiber_switch_last(from->fiber, sched_fiber(sim, sched_pick(sim)));
+}
+
+void sched_enter(struct sim *sim)
+{
+	struct sim_task *first = sched_pick(sim);
+
+	if (first != NULL)
+		fiber_switch(&sim->thread, first->fiber);
+}
+
+NORETURN void sched_leave(struct sim *sim)
+{
+	struct sim_task *from = sched_suspend(sim);
+
+	sim->head.current = NULL;
+	fiber_switch_last(from->fiber, &sim->thread);
+}
+
+/* ---- blocking and waking ---- */
+
+void sched_block(struct sim *sim, enum sim_state state, uint64_t until_ns)
+{
+	struct sim_task *st = sim_task_of(sim->head.current);
+	struct sim_cpu *c = &sim->cpus[sched_cpu(sim)];
+
+	CHECK(c->running == st && !c->irq_active);
+	st->state = state;
+	st->timed_out = false;
+	st->since_ns = c->clock_ns;
+	st->slice_left_ns = 0;
+	if (until_ns != SIM_NEVER)
+		event_enter(&sim->events, &st->timer, until_ns);
+	c->running = NULL;
+	sched_switch(sim);
+}
+
+void sched_wake(struct sim *sim, struct sim_task *st, uint64_t at_ns)
+{
+	CHECK(st->state == SIM_WAITING || st->state == SIM_SLEEPING || st->state == SIM_JOINING);
+	event_cancel(&sim->events, &st->timer);
+	if (st->queue.next != NULL)
+		sim_list_remove(&st->queue);
+	st->word = NULL;
+	st->must_move = false;
+	/* Its own past counts, too: it may have waited on a CPU that was ahead of the waker's. */
+	queue_insert(sim, st, queue_choose_cpu(sim, st), max_u64(at_ns, st->since_ns));
+}
+
+void sched_move(struct sim *sim, struct sim_task *st)
+{
+	uint32_t from = task_cpu(&st->task);
+	struct sim_cpu *c = &sim->cpus[from];
+	bool current = sim->head.current == &st->task;
+
+	if (st->state == SIM_RUNNING && !current && !sched_may_interrupt(sim, c)) {
+		st->must_move = true;
+		return;
+	}
+	st->must_move = false;
+	if (st->state == SIM_RUNNING) {
+		c->running = NULL;
+		st->slice_left_ns = 0;
+	} else if (st->state == SIM_QUEUED) {
+		sim_list_remove(&st->queue);
+	} else {
+		return; /* It goes where it may when it wakes. */
+	}
+	/* It was runnable up to now: wherever it goes, it is not runnable before now. */
+	uint64_t now_ns = max_u64(c->clock_ns, sim->cpus[sched_cpu(sim)].clock_ns);
+	uint32_t to = queue_choose_home(sim, &st->cpus, sim_is_kthread(st));
+
+	queue_insert(sim, st, to, max_u64(now_ns, st->ready_ns));
+	queue_update_key(sim, from);
+	if (current) {
+		/* The task has changed its CPU already, the work done is still the old one's. */
+		struct sim_task *next = sched_pick(sim);
+
+		sched_continue(sim, st, next);
+	}
+}
+
+/* ---- preempt points and exploration ---- */
+
+/* Lets a random other CPU go on. false when no other can. */
+static bool sched_switch_other(struct sim *sim)
+{
+	struct sim_task *from = sched_suspend(sim);
+	uint32_t mine = sched_cpu(sim);
+
+	if (sched_fire_due(sim) == SIM_NEVER) {
+		sim->head.current = NULL;
+		sched_continue(sim, from, NULL);
+		return true;
+	}
+	uint32_t other = sched_choose_other(sim, mine);
+
+	if (other == mine)
+		return false;
+	sched_continue(sim, from, sched_run_cpu(sim, other));
+	return true;
+}
+
+void sched_preempt_slow(struct sim *sim, struct task *t)
+{
+	struct sim_task *st = sim_task_of(t);
+
+	CHECK(sim->head.current == t);
+	if (!sim->head.rt.explore) {
+		CHECK(sim_holds_nothing(st));
+		if ((t->flags & PF_IRQ) == 0)
+			sched_switch(sim);
+		return;
+	}
+	if (st->must_move && sim_holds_nothing(st) && !sched_remote_drain(sim))
+		sched_move(sim, st);
+	if (rng_below(&sim->rng, sim->explore_one_in) == 0 && sched_switch_other(sim))
+		return;
+	if (sim->cpus[sched_cpu(sim)].clock_ns >= sim->due_ns)
+		sched_switch(sim);
+}
+
+void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what)
+{
+	struct sim_task *st = sim_task_of(t);
+
+	if (!sim->head.rt.explore)
+		report_contention(sim, t, what);
+	CHECK(sim->head.current == t);
+	st->spin_word = word;
+	if (!sched_switch_other(sim))
+		report_contention(sim, t, what);
+	st->spin_word = NULL;
+}

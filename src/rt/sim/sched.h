@@ -1,0 +1,281 @@
+/*
+ * The simulator's own data, and what its files offer each other.
+ *
+ *	sim.c     the operations of port/rt.h, the life of tasks
+ *	sched.c   who runs next, and until when
+ *	queue.c   which task waits on which CPU
+ *	clock.c   from counts to time
+ *	report.c  what is printed when everything stands still
+ */
+#ifndef NEAP_RT_SIM_SCHED_H
+#define NEAP_RT_SIM_SCHED_H
+
+#include "base/rng.h"
+#include "rt/sim/event.h"
+#include "rt/sim/fiber.h"
+#include "rt/sim/sim.h"
+
+#define SIM_NEVER UINT64_MAX
+#define SIM_WAIT_BUCKETS 256u
+
+enum sim_state {
+	SIM_QUEUED,   /* on a CPU's queue */
+	SIM_RUNNING,  /* a CPU's running task: executes, or is suspended at a preempt point */
+	SIM_WAITING,  /* on a word */
+	SIM_SLEEPING, /* until its timer */
+	SIM_JOINING,  /* for a task to end */
+	SIM_DONE,
+};
+
+/* A list in order of arrival. A link that is in no list is all zero. */
+struct sim_link {
+	struct sim_link *next;
+	struct sim_link *prev;
+};
+
+/* Legend: I immutable after creation, o the task itself, s the scheduler. */
+struct sim_task {
+	struct task task;		      /* first: a task pointer is a sim_task pointer */
+	struct fiber *fiber;		      /* I */
+	int (*fn)(struct task *t, void *arg); /* I */
+	void *arg;			      /* I */
+	int result;			      /* o until done */
+	enum sim_state state;		      /* s */
+	bool timed_out;			      /* s: how the latest wait ended */
+	bool must_move;			      /* s: its CPU is outside its mask */
+	bool is_main;			      /* I: started by rt_sim_run(), joined by nobody */
+	struct cpumask cpus;		      /* s: where it may run */
+	uint64_t ready_ns;		      /* s: queued: must not run before */
+	uint64_t preempt_ns;	     /* s: queued as urgent: CPU time at which it preempts */
+	uint64_t since_ns;	     /* s: when its wait began, or when it ended */
+	uint64_t slice_left_ns;	     /* s: rest of an interrupted turn, 0 = a whole one */
+	_Atomic uint32_t *word;	     /* s: what it waits on */
+	_Atomic uint32_t *spin_word; /* o: what it found taken (exploration) */
+	struct sim_task *joiner;     /* s: who waits for it to end */
+	struct sim_link queue;	     /* s: a CPU's queue, or a bucket of waiters */
+	struct sim_link all;	     /* s: every task in order of creation */
+	struct event timer;	     /* s */
+};
+
+/* A callback that is due or will be. */
+struct sim_call {
+	struct event event;
+	uint32_t cpu;
+	rt_call_fn fn;
+	void *arg;
+	uint64_t a;
+	uint64_t b;
+	struct sim_call *next; /* due on its CPU, or free */
+};
+
+struct sim_cpu {
+	uint64_t clock_ns;
+	uint64_t carry_ps;	  /* 0..999: what the clock owes */
+	uint64_t metered;	  /* weighted sum of the meter at the last charge, modulo 2^64 */
+	const uint64_t *meter;	  /* the slot's meter as last seen */
+	uint64_t slice_end_ns;	  /* end of the running task's turn */
+	uint64_t preempted_ns;	  /* clock at the latest preempt point that found it moved */
+	uint32_t still;		  /* preempt points since then */
+	uint64_t yielded_ns;	  /* clock at the latest yield */
+	uint32_t nr_programs;	  /* ordinary tasks at home here */
+	uint32_t nr_kthreads;	  /* engine threads at home here */
+	struct sim_task *running; /* NULL: idle, or nothing chosen yet */
+	uint32_t last_id;	  /* who ran before: a change is a context switch */
+	struct sim_link urgent;	  /* woken engine threads that will preempt */
+	struct sim_link ready;	  /* the others, in turn */
+	struct sim_call *calls;	  /* callbacks that are due, in order */
+	struct sim_call **calls_tail; /* where the next one is linked */
+	bool irq_active;	      /* a callback is being executed */
+	struct sim_task irq;	      /* completion context; its fiber is opened at first use */
+};
+
+/* One meter item that costs something. */
+struct sim_cost {
+	uint64_t cost_ps;
+	uint32_t item;
+};
+
+struct sim {
+	struct rt_sim_head head;     /* first: an rt pointer is a sim pointer */
+	struct rt_sim_config config; /* I; defaults filled in; cost_ps is not used */
+	struct sim_cost *costs;	     /* I: nr_costs, only items that cost something */
+	uint32_t nr_costs;	     /* I */
+	bool metered;		     /* I: a table of costs was given */
+	uint32_t explore_one_in;     /* I: chance of a switch at a preempt point */
+	uint64_t due_ns;   /* clock of the current CPU from which the scheduler must look */
+	uint64_t last_ns;  /* when the latest run ended */
+	uint64_t *keys_ns; /* per CPU: when it can run; SIM_NEVER when it has no work */
+	struct sim_cpu *cpus;
+	struct event_heap events;
+	struct rng rng;		      /* ties and exploration */
+	struct neap_machine *machine; /* default of new tasks */
+	struct sim_task *main;	      /* whose end ends the run */
+	struct fiber thread;	      /* where rt_sim_run() was called */
+	struct sim_link tasks;	      /* all, in order of creation */
+	uint32_t nr_tasks;
+	uint32_t nr_calls; /* allocated ones */
+	uint32_t next_id;
+	int fail_spawn;
+	struct sim_call *free_calls;
+	struct fiber **free_fibers; /* stacks of ended tasks, to be used again */
+	uint32_t nr_free_fibers;
+	uint32_t max_free_fibers;
+	size_t closed_high_water_bytes; /* of stacks that are gone */
+	struct sim_link waiters[SIM_WAIT_BUCKETS];
+};
+
+static inline struct sim *sim_of(struct rt *rt)
+{
+	return (struct sim *)(void *)rt;
+}
+
+static inline struct sim_task *sim_task_of(struct task *t)
+{
+	return (struct sim_task *)(void *)t;
+}
+
+static inline struct sim_cpu *sim_cpu_of(struct sim *sim, const struct task *t)
+{
+	return &sim->cpus[t->slot->cpu];
+}
+
+/* Holds nothing that another task of its CPU could need. */
+static inline bool sim_holds_nothing(const struct sim_task *st)
+{
+	return st->task.held == 0 && st->task.pin_depth == 0;
+}
+
+static inline bool sim_is_kthread(const struct sim_task *st)
+{
+	return (st->task.flags & PF_KTHREAD) != 0;
+}
+
+/* ---- lists ---- */
+
+static inline void sim_list_init(struct sim_link *list)
+{
+	list->next = list;
+	list->prev = list;
+}
+
+static inline bool sim_list_empty(const struct sim_link *list)
+{
+	return list->next == list;
+}
+
+static inline void sim_list_insert(struct sim_link *link, struct sim_link *before)
+{
+	link->next = before;
+	link->prev = before->prev;
+	before->prev->next = link;
+	before->prev = link;
+}
+
+static inline void sim_list_remove(struct sim_link *link)
+{
+	link->prev->next = link->next;
+	link->next->prev = link->prev;
+	link->next = NULL;
+	link->prev = NULL;
+}
+
+#define sim_task_in(link, member) container_of(link, struct sim_task, member)
+
+/* ---- clock.c ---- */
+
+/* => 0 or -ENOMEM: keeps the items that cost something */
+int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter);
+
+/* Brings the CPU's clock up to date with its meter and returns it. */
+uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu);
+
+/* clock_charge_ns() for a preempt point: also without a cost table, time moves. */
+uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
+
+/* Makes what the CPU's meter shows now the zero of its time. */
+void clock_skip_meter(struct sim *sim, uint32_t cpu);
+
+/* Counts one context switch on the CPU's meter. */
+void clock_count_switch(struct sim *sim, uint32_t cpu);
+
+/* ---- queue.c ---- */
+
+/*
+ * Makes a task that is in no queue runnable on `cpu` from time ready_ns on. An
+ * engine thread preempts what runs there, others take their turn.
+ */
+void queue_insert(struct sim *sim, struct sim_task *st, uint32_t cpu, uint64_t ready_ns);
+
+/* Puts the running task back in the queue: at the end, or first with the rest of its turn. */
+void queue_put_back(struct sim *sim, uint32_t cpu, bool turn_is_over);
+
+/* Takes the task out that may run at the CPU's clock; urgent ones first. NULL when none may. */
+struct sim_task *queue_take(struct sim *sim, uint32_t cpu);
+
+/* Is there a task in turn that may run at the CPU's clock? */
+bool queue_has_ready(const struct sim_cpu *cpu);
+
+/* Writes keys_ns[cpu] anew after any change of the CPU's work or clock. */
+void queue_update_key(struct sim *sim, uint32_t cpu);
+
+/* Chooses the CPU for a task that has just become runnable. */
+uint32_t queue_choose_cpu(struct sim *sim, const struct sim_task *st);
+
+/* The CPU of the mask with the fewest tasks of the same kind at home; the lowest of equals. */
+uint32_t queue_choose_home(const struct sim *sim, const struct cpumask *cpus, bool kthread);
+
+/* Changes the home slot of a task and the CPUs' numbers of tasks. */
+void queue_set_home(struct sim *sim, struct sim_task *st, uint32_t cpu);
+
+/* ---- sched.c ---- */
+
+/*
+ * Suspends the current task, whose new state is already noted, and runs whatever
+ * comes next; returns when the task runs again, perhaps at once.
+ */
+void sched_switch(struct sim *sim);
+
+/* As sched_switch() when the current task has ended. */
+NORETURN void sched_switch_last(struct sim *sim);
+
+/* Starts the simulation from the thread; returns when it ends or pauses. */
+void sched_enter(struct sim *sim);
+
+/* Gives control back to the thread for good, from the main task. */
+NORETURN void sched_leave(struct sim *sim);
+
+/* The current task stops running until sched_wake() or its timer. `state` says why. */
+void sched_block(struct sim *sim, enum sim_state state, uint64_t until_ns);
+
+/* Makes a blocked task runnable at the given time. */
+void sched_wake(struct sim *sim, struct sim_task *st, uint64_t at_ns);
+
+/* Something happens at at_ns: the current CPU must not run past it unnoticed. */
+void sched_note_event(struct sim *sim, uint64_t at_ns);
+
+/* The part of a preempt point that is not needed most of the time. */
+void sched_preempt_slow(struct sim *sim, struct task *t);
+
+/* The current task found a word taken: runs other CPUs until it is free. */
+void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what);
+
+/* Moves a task to a CPU of its mask as soon as it holds nothing. */
+void sched_move(struct sim *sim, struct sim_task *st);
+
+/* Does the CPU wait in vain for a word that is still taken? */
+bool sched_is_spinning(const struct sim_cpu *cpu);
+
+/* ---- sim.c ---- */
+
+/* Executes the callbacks that are due; the fiber of a CPU's completion task. */
+void sim_irq_main(void *arg);
+
+/* ---- report.c ---- */
+
+/* Nothing can ever run again: says who waits for what and stops the program. */
+NORETURN void report_deadlock(struct sim *sim);
+
+/* A lock or slot was found taken where that cannot be: says who may have it and stops. */
+NORETURN void report_contention(struct sim *sim, const struct task *t, const char *what);
+
+#endif

@@ -1,0 +1,58 @@
+"""Running jobs in the simulator, for check-jobs, check-seeds and check-determinism."""
+import glob
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+
+TIMEOUT_S = 120
+STATE = re.compile(r"^state [0-9a-f]{16}$")
+
+
+def job_files(*folders):
+    return [f for folder in folders for f in sorted(glob.glob(f"{folder}/*.job"))]
+
+
+def options(job):
+    """A job may ask for options of `neap sim` in a comment line: `# options: -m 64M`."""
+    with open(job, encoding="utf-8") as file:
+        return [o for line in file if line.startswith("# options:")
+                for o in shlex.split(line.split(":", 1)[1])]
+
+
+def command(neap, job, seed, *more):
+    return [neap, "sim", "--quiet", "--seed", str(seed), *options(job), *more, job]
+
+
+def run(neap, job, seed, *more):
+    """Returns (state line, "") or ("", what went wrong)."""
+    line = command(neap, job, seed, *more)
+    told = shlex.join(line)
+    try:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return "", f"{told}: not finished after {TIMEOUT_S} s"
+    except OSError as error:
+        return "", f"{told}: {error.strerror}"
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
+        return "", f"{told}: status {done.returncode}: " + " | ".join(said)
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    if not STATE.match(last):
+        return "", f"{told}: the last line is '{last}', not 'state HASH'"
+    return last, ""
+
+
+def digest(folder):
+    """One SHA-256 over the names and bytes of all files below a directory."""
+    total = hashlib.sha256()
+    for path, dirs, files in os.walk(folder):
+        dirs.sort()
+        for name in sorted(files):
+            full = os.path.join(path, name)
+            total.update(os.path.relpath(full, folder).encode() + b"\0")
+            with open(full, "rb") as file:
+                total.update(hashlib.sha256(file.read()).digest())
+    return total.hexdigest()
