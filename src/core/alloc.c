@@ -218,14 +218,14 @@ static void block_init_used(struct zone *zone, uint32_t pfn, uint32_t order)
 }
 
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
-static ALWAYS_INLINE void alloc_count(struct task *t, struct zone *zone, struct zone *preferred,
+static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred,
 				      uint32_t order)
 {
 	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
 	struct pcp *pcp = pcp_of(t, zone);
 
 	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
-	if (likely(zone->node == preferred->node)) {
+	if (zone->node == preferred->node) {
 		racy_add(pcp->numa[NUMA_HIT], 1);
 	} else {
 		racy_add(pcp->numa[NUMA_MISS], 1);
@@ -418,6 +418,7 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	struct page *pages = t->machine->pages;
 
 	cpu_pin(t);
+	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
 	struct pcp *pcp = pcp_of(t, zone);
 
 	if (unlikely(list_empty(&pcp->list[type]) ||
@@ -428,7 +429,9 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	pcp->free_factor >>= 1;
 	uint32_t pfn = pcp_pop(pages, pcp, type, 0);
 
-	alloc_count(t, zone, zone, 0);
+	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], 1);
+	racy_add(pcp->numa[NUMA_HIT], 1);
+	racy_add(pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER], 1);
 	page_init_used(&pages[pfn], page_place(zone->node, zone->type));
 	cpu_unpin(t);
 	if (zone_wants_kswapd(zone))
@@ -445,7 +448,7 @@ static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t,
 	const struct zonelist *zonelist =
 		(gfp & GFP_BIT_THISNODE) ? &node->nofallback : &node->fallback;
 	uint32_t highest = gfp_highest_zone(gfp);
-	const struct zoneref *ref = zonelist_seek(zonelist->ref, highest, request->nodemask);
+	const struct zoneref *ref = zonelist_first(zonelist, highest, request->nodemask);
 	uint32_t type = gfp_migrate_type(m, gfp);
 	uint32_t pfn = PFN_NONE;
 
@@ -518,7 +521,7 @@ static NOINLINE void free_to_buddy(struct task *t, struct zone *zone, uint32_t p
 	cpu_unpin(t);
 }
 
-void free_pages(struct task *t, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
 	struct page *page = machine_page(m, pfn);
@@ -537,6 +540,15 @@ void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 	cpu_unpin(t);
 }
 
+void free_pages(struct task *t, uint32_t pfn, uint32_t order)
+{
+	/* Two copies of the same: in the first one the order is known. */
+	if (likely(order == 0))
+		free_block(t, pfn, 0);
+	else
+		free_block(t, pfn, order);
+}
+
 void free_page_list(struct task *t, struct list *list)
 {
 	struct page *pages = t->machine->pages;
@@ -546,7 +558,7 @@ void free_page_list(struct task *t, struct list *list)
 		/* One pin for a run, but not for so long that a remote drain starves. */
 		if (in_run == 0)
 			cpu_pin(t);
-		free_pages(t, pfn, 0);
+		free_block(t, pfn, 0);
 		if (++in_run == SWAP_CLUSTER_MAX) {
 			cpu_unpin(t);
 			in_run = 0;

@@ -89,7 +89,7 @@ static uint32_t reserve_flags(const struct task *t, uint32_t gfp)
 
 static void slow_prefer_first(struct alloc_context *ac)
 {
-	ac->preferred = zonelist_seek(ac->zonelist->ref, ac->highest, ac->nodemask);
+	ac->preferred = zonelist_first(ac->zonelist, ac->highest, ac->nodemask);
 }
 
 /* Every distinct node of the list once, as long as its zones come one after the other. */

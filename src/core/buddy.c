@@ -54,7 +54,7 @@ static uint32_t nonempty_read(const struct zone *zone, uint32_t type)
 }
 
 /* type: with BUDDY_TO_TAIL, else at the head. */
-static void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
 {
 	struct page *pages = zone->machine->pages;
 	uint32_t list_type = type & ~BUDDY_TO_TAIL;
@@ -74,7 +74,7 @@ static void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t
 }
 
 /* The frame is an ordinary inside frame afterwards. */
-static void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
 {
 	struct page *pages = zone->machine->pages;
 	uint32_t type = pages[pfn].index;
@@ -94,7 +94,7 @@ static void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
  * Is there a free block of exactly this order at pfn, in this zone? The place is compared before the order is
  * read: a frame of another zone is guarded by another lock.
  */
-static bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
 	const struct page *page = &zone->machine->pages[pfn];
 

@@ -146,6 +146,7 @@ struct zoneref {
 struct zonelist {
 	uint32_t nr;
 	struct zoneref *ref; /* nr of them, then one with zone NULL */
+	const struct zoneref *first[NR_ZONES]; /* first entry that each request limit may use */
 };
 
 enum vmscan_wait {

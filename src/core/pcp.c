@@ -48,12 +48,6 @@ static const uint8_t list_order[NR_PCP_LISTS] = {
 	0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 9, 9,
 };
 
-static uint64_t pcp_page_flags(const struct zone *zone, uint32_t order, uint32_t type)
-{
-	return PG_PCP | page_place(zone->node, zone->type) | ((uint64_t)order << PAGE_ORDER_SHIFT) |
-	       ((uint64_t)type << PAGE_TYPE_SHIFT);
-}
-
 static uint32_t pcp_page_type(const struct page *page)
 {
 	return (uint32_t)(page_flags(page) >> PAGE_TYPE_SHIFT) & 0x7;
@@ -162,22 +156,6 @@ void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32
 	uint32_t nr = all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
 
 	pcp_flush(t, zone, nr, list_index);
-}
-
-void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
-{
-	struct page *pages = zone->machine->pages;
-	struct pcp *pcp = pcp_of(t, zone);
-	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
-
-	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
-	atomic_store_explicit(&pages[pfn].flags, pcp_page_flags(zone, order, type),
-			      memory_order_relaxed);
-	list_add_head(pages, &pcp->list[index], pfn);
-	racy_add(pcp->count, 1u << order);
-	event_add_pinned(t, EV_PGFREE, (uint64_t)1 << order);
-	if (unlikely(racy_read(pcp->count) >= pcp_limit(pcp, zone, order)))
-		pcp_put_full(t, zone, index, order);
 }
 
 void pcp_drain(struct task *t, struct zone *zone, uint32_t nr)

@@ -53,13 +53,7 @@ static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint3
 uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		  uint32_t alloc_flags);
 
-/*
- * Puts a free block on its list; flushes some when the lists are full. type: its pageblock's, not Isolate.
- * => pinned, no zone lock; order is allowed
- */
-void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
-
-/* Flushes when the lists have reached their limit: the second half of pcp_put(), after the block was added. */
+/* Flushes when the lists have reached their limit: the second half of pcp_put(). => pinned, no zone lock */
 void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order);
 
 /* The limit at which a put of this order flushes. */
@@ -74,6 +68,36 @@ static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone
 	if (unlikely(atomic_load_explicit(&z->flags, memory_order_relaxed) & ZONE_RECLAIM_ACTIVE))
 		return min_u32(racy_read(pcp->batch) * 4, high);
 	return high;
+}
+
+/* What the descriptor of a block on the lists says. */
+static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t order, uint32_t type)
+{
+	return PG_PCP | page_place(zone->node, zone->type) | ((uint64_t)order << PAGE_ORDER_SHIFT) |
+	       ((uint64_t)type << PAGE_TYPE_SHIFT);
+}
+
+/*
+ * Puts a free block on its list; flushes some when the lists are full. type: its pageblock's, not Isolate.
+ * => pinned, no zone lock; order is allowed
+ */
+static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
+				  uint32_t type)
+{
+	struct neap_machine *m = zone->machine;
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
+	uint64_t *freed = &m->cpus[task_cpu(t)].meter[EV_PGFREE];
+	uint32_t count = racy_read(pcp->count) + (1u << order);
+
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
+	racy_add(*freed, (uint64_t)1 << order);
+	racy_write(pcp->count, count);
+	atomic_store_explicit(&m->pages[pfn].flags, pcp_page_flags(zone, order, type),
+			      memory_order_relaxed);
+	list_add_head(m->pages, &pcp->list[index], pfn);
+	if (unlikely(count >= pcp_limit(pcp, zone, order)))
+		pcp_put_full(t, zone, index, order);
 }
 
 /* Frees up to nr pages of this CPU's lists, list 0 first. => pinned, no zone lock */

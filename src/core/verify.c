@@ -188,6 +188,8 @@ static const char *verify_list(struct census *c, struct node *node, enum lru_lis
 		if (lruvec->size[list][zone] != c->lru[list][zone])
 			return fail(m, "size of an LRU list in a zone", lruvec->size[list][zone],
 				    c->lru[list][zone]);
+		if (!zone_populated(&node->zone[zone]))
+			continue;
 		uint64_t counted = zone_stat_exact(&node->zone[zone],
 						   (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)list));
 
@@ -416,6 +418,8 @@ uint64_t verify_state_hash(struct task *t, struct neap_machine *m)
 		struct node *node = &m->nodes[n];
 
 		for (uint32_t z = 0; z < NR_ZONES; z++) {
+			if (!zone_populated(&node->zone[z]))
+				continue;
 			hash_frames(&hash, m, &node->zone[z]);
 			for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
 				hash_add(&hash, zone_stat_exact(&node->zone[z], (enum zone_item)i));

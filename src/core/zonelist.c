@@ -105,6 +105,12 @@ static uint32_t zonelist_append_node(struct neap_machine *m, struct zonelist *li
 	return list->nr;
 }
 
+static void zonelist_set_first(struct zonelist *list)
+{
+	for (uint32_t limit = 0; limit < NR_ZONES; limit++)
+		list->first[limit] = zonelist_seek(list->ref, limit, NULL);
+}
+
 static uint32_t machine_populated_zones(const struct neap_machine *m)
 {
 	uint32_t nr = 0;
@@ -147,6 +153,8 @@ int zonelist_build(struct neap_machine *m)
 		for (uint32_t i = 0; i < nr; i++)
 			zonelist_append_node(m, &node->fallback, order[i]);
 		zonelist_append_node(m, &node->nofallback, n);
+		zonelist_set_first(&node->fallback);
+		zonelist_set_first(&node->nofallback);
 		zone_set_nofragment(m, node);
 	}
 	m->mobility_disabled = atomic_load(&m->total_pages) < GROUPING_MIN_PAGES;

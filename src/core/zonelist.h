@@ -32,9 +32,17 @@ zonelist_seek(const struct zoneref *ref, uint32_t highest, const uint64_t *nodem
 	return ref;
 }
 
+/* The entry a request prefers. */
+static ALWAYS_INLINE const struct zoneref *
+zonelist_first(const struct zonelist *list, uint32_t highest, const uint64_t *nodemask)
+{
+	return likely(nodemask == NULL) ? list->first[highest] :
+					  zonelist_seek(list->ref, highest, nodemask);
+}
+
 /* All usable entries of a list: const struct zoneref *ref is declared by the caller. */
 #define zonelist_for_each(ref, list, highest, nodemask)                                            \
-	for ((ref) = zonelist_seek((list)->ref, (highest), (nodemask)); (ref)->zone != NULL;       \
+	for ((ref) = zonelist_first((list), (highest), (nodemask)); (ref)->zone != NULL;           \
 	     (ref) = zonelist_seek((ref) + 1, (highest), (nodemask)))
 
 #endif
