@@ -1,4 +1,4 @@
-/* An array four times the machine's memory, sorted in place: neap moves what does not fit to swap. */
+/* An array four times the memory it may use, sorted in place: neap swaps what does not fit. */
 #include <stdio.h>
 
 #include <neap/neap.h>

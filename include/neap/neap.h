@@ -28,6 +28,7 @@
  *   -ENOMEM  no page could be had, after reclaim
  *   -ENOSPC  the device under a file or swap area is full
  *   -EINVAL  an argument is out of range; -ENOTSUP not possible on this machine
+ *   -EACCES  writing to a file opened read-only; -EBUSY a page is pinned, or cached
  *
  * SIZES are bytes unless a name says pages; a page is NEAP_PAGE_SIZE bytes. Times
  * are nanoseconds since the machine was created (virtual ones when simulated).
@@ -67,12 +68,13 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *   memory    total size; one zone Normal per node unless `machine` is given. Default 64M.
  *   nodes     number of nodes the memory and CPUs are split over. Default 1.
  *   cpus      number of CPUs. Default 2.
- *   machine   a PC as in job files: "nodes=2G/2+2G/2 cpus=4 dist=0-1:15 type=q35"
+ *   machine   a PC as in job files: "nodes=2G/0-1+2G/2-3 cpus=4 dist=0-1:15 type=q35"
  *   runtime   live | sim. Default live.
  *   contents  real | tags. Default real for live (tags is refused there), tags for sim.
  *   seed      simulator seed. Default 1.
  *   explore   0 | 1: simulator may preempt under locks. Default 0.
- *   costs     emulated-guest | server | path of a cost file (simulator). Default server.
+ *   costs     emulated-guest | server | path of a cost file (simulator). Default
+ *             emulated-guest with `machine`, else server.
  *   swap      SIZE or FILE:SIZE, optionally ",pri=N"; may be set several times.
  *   tmp       directory of temporary files. Default $TMPDIR or /tmp.
  *   uring     0 | 1: use io_uring if possible (live). Default 1.
@@ -279,7 +281,8 @@ NEAP_API uint64_t neap_state_hash(struct neap_machine *machine);
 
 /*
  * Error injection for tests: "swap-read", "swap-write", "file-read", "file-write", "page", "spawn": the
- * nth next operation of the kind fails (0 = none). => 0, -ENOENT
+ * nth next operation of the kind fails (0 = none); each area or file counts its own. Stores can be made
+ * to fail if fault.enable=1 was set. => 0, -ENOENT, -ENOTSUP
  */
 NEAP_API int neap_inject(struct neap_machine *machine, const char *kind, uint64_t nth, int error);
 

@@ -104,7 +104,6 @@ struct neap_file {
 	bool closed;		     /* g: waits for its last region */
 	uint32_t nr_regions;	     /* g */
 	_Atomic uint64_t tail_bytes; /* a: size at which the store would cut a page; 0 = none */
-	_Atomic uint32_t grown;	     /* a: the store may be longer than the file */
 	struct api_link link;	     /* g */
 };
 

@@ -119,7 +119,7 @@ static int file_cut(struct neap_file *file, uint64_t bytes)
 {
 	struct stat status;
 
-	if (file->fd < 0 || atomic_exchange(&file->grown, 0) == 0)
+	if (file->fd < 0 || file->read_only)
 		return 0;
 	if (fstat(file->fd, &status) != 0)
 		return -errno;
@@ -359,10 +359,8 @@ static int file_lengthen(struct task *t, struct neap_file *file, uint64_t end)
 	if (tail != 0) {
 		/* One page more than there are: to the number it has, a store need not change. */
 		err = file->store->ops->truncate(file->store, t, (tail >> NEAP_PAGE_SHIFT) + 2);
-		if (err == 0) {
-			atomic_store(&file->grown, 1);
+		if (err == 0)
 			atomic_store(&file->tail_bytes, 0);
-		}
 	}
 	(void)pthread_mutex_unlock(&file->a->guard);
 	return err;
@@ -376,7 +374,6 @@ static void file_extend(struct neap_file *file, uint64_t end)
 	(void)pthread_mutex_lock(&file->a->guard);
 	if (file_size(file) < end)
 		mapping_set_bytes(file->mapping, end);
-	atomic_store(&file->grown, 1);
 	(void)pthread_mutex_unlock(&file->a->guard);
 }
 

@@ -63,11 +63,19 @@ static int sim_disks_create(struct api_machine *a, const struct neap_config *con
 	return err;
 }
 
+/* A warning becomes the machine's sentence: the library itself prints nothing. */
+static void host_warn(void *ctx, const char *message)
+{
+	(void)api_fail(ctx, 0, "%s.", message);
+}
+
 int api_host_create(struct api_machine *a, const struct neap_config *config,
 		    const struct costs *costs)
 {
 	struct store_file_host_options options = {
 		.no_uring = !config->uring,
+		.warn = host_warn,
+		.warn_ctx = a,
 		.nr_slots = a->rt->nr_slots,
 	};
 

@@ -47,6 +47,7 @@ struct bench_result {
 static const struct argp_option bench_options[] = {
 	{ "quick", KEY_QUICK, NULL, 0, "a tenth of the work: to see that all run", 0 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },
+	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
 };
 
@@ -74,11 +75,10 @@ static error_t take_name(struct bench_options *options, const char *name)
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
 	struct bench_options *options = state->input;
-	static char name[] = "neap bench";
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->name = name;
+	case '?':
+		cmd_help(state, "bench");
 		return 0;
 	case KEY_QUICK:
 		options->quick = true;
@@ -275,7 +275,7 @@ int cmd_bench(int argc, char **argv)
 
 	argv[0] = name;
 	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
 		return CMD_USAGE;
 	if (options.json) {
 		json = json_new();

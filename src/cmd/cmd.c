@@ -10,6 +10,7 @@
  */
 #include "cmd/cmd.h"
 
+#include <argp.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -34,6 +35,17 @@ void cmd_error_lines(const char *lines)
 		fprintf(stderr, "neap: %.*s\n", (int)length, line);
 		line += length + (line[length] == '\n');
 	}
+}
+
+void cmd_help(struct argp_state *state, const char *command)
+{
+	char name[32];
+
+	/* argp sets the name from argv[0], which is "neap" for the sake of messages. */
+	snprintf(name, sizeof(name), "neap %s", command);
+	state->name = name;
+	argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+	exit(CMD_FINE);
 }
 
 bool cmd_number(const char *text, const char *what, uint64_t *value)

@@ -26,6 +26,10 @@ int cmd_bench(int argc, char **argv);
 void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);
 /* The same for lines that are complete sentences already ("FILE:LINE: ..."); each gets the prefix. */
 void cmd_error_lines(const char *lines);
+struct argp_state;
+/* --help of a command: prints its options under its own name and ends the process. */
+void cmd_help(struct argp_state *state, const char *command);
+
 /* A whole number, decimal or 0x...; => false after an error naming `what` */
 bool cmd_number(const char *text, const char *what, uint64_t *value);
 

@@ -50,6 +50,7 @@ enum option_key {
 	{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                        \
 	{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },                      \
 	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },                                     \
+	{ "help", '?', NULL, 0, "this list", 0 },                                                  \
 	{ "like", KEY_LATER_ARG, "DIR", OPTION_HIDDEN, NULL, 0 }
 
 static const struct argp_option run_options[] = { COMMON_OPTIONS, { 0 } };
@@ -179,17 +180,16 @@ static bool take_option(struct options *options, int key, char *value)
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
 	struct options *options = state->input;
-	static char run_name[] = "neap run";
-	static char sim_name[] = "neap sim";
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->name = options->live ? run_name : sim_name;
+	case '?':
+		cmd_help(state, options->live ? "run" : "sim");
 		return 0;
 	case ARGP_KEY_ARGS:
 		options->files = state->argv + state->next;
 		options->nr_files = state->argc - state->next;
 		return 0;
+	case ARGP_KEY_INIT:
 	case ARGP_KEY_ARG:
 	case ARGP_KEY_NO_ARGS:
 	case ARGP_KEY_END:
@@ -238,7 +238,7 @@ int options_parse(bool live, int argc, char **argv, struct options *options)
 	*options = (struct options){ .live = live, .tags = !live, .seed = 1 };
 	argv[0] = name;
 	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, 0, NULL, options) != 0)
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, options) != 0)
 		return CMD_USAGE;
 	if (options->tmp_dir == NULL)
 		options->tmp_dir = tmp != NULL && *tmp != '\0' ? tmp : "/tmp";

@@ -47,6 +47,7 @@ static const struct argp_option show_options[] = {
 	{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },
 	{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },
 	{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },
+	{ "help", '?', NULL, 0, "this list", 0 },
 	{ "like", KEY_LIKE, "DIR", OPTION_HIDDEN, NULL, 0 },
 	{ 0 },
 };
@@ -85,11 +86,10 @@ static error_t take_name(struct show *show, const char *name)
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
 	struct show *show = state->input;
-	static char name[] = "neap show";
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->name = name;
+	case '?':
+		cmd_help(state, "show");
 		return 0;
 	case ARGP_KEY_ARG:
 		return take_name(show, value);
@@ -228,7 +228,7 @@ int cmd_show(int argc, char **argv)
 	}
 	argv[0] = name;
 	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &show) == 0)
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &show) == 0)
 		file = find_file(show.name);
 	if (file != NULL)
 		status = show.path != NULL ? reprint(file, show.path) : show_machine(&show);

@@ -85,8 +85,8 @@ bool zone_watermark_test(const struct zone *zone, const struct watermark_query *
 	struct zone *z = (struct zone *)(uintptr_t)zone;
 	int64_t unusable = watermark_unusable(z, query->order, query->alloc_flags);
 	int64_t mark = watermark_discount(query->mark, query->alloc_flags);
-	int64_t reserve = (int64_t)atomic_load_explicit(&z->reserve[query->limit],
-							memory_order_relaxed);
+	int64_t reserve =
+		(int64_t)atomic_load_explicit(&z->reserve[query->limit], memory_order_relaxed);
 	bool enough = query->free - unusable > mark + reserve;
 	bool ok = enough && (query->order == 0 ||
 			     watermark_has_block(zone, query->order, query->alloc_flags));
@@ -155,8 +155,8 @@ static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint
 	int64_t usable = free - watermark_unusable(zone, 0, alloc_flags);
 
 	/* Marks are never negative, so a negative amount fails without being cut at zero. */
-	return usable > (int64_t)(mark + atomic_load_explicit(&zone->reserve[limit],
-							      memory_order_relaxed));
+	return usable >
+	       (int64_t)(mark + atomic_load_explicit(&zone->reserve[limit], memory_order_relaxed));
 }
 
 /* The test of the walk. */
@@ -191,7 +191,10 @@ void alloc_note_free(struct neap_machine *m)
 			break;
 }
 
-/* A fresh descriptor with one reference. The release makes the rest visible to whoever finds the reference. */
+/*
+ * A fresh descriptor with one reference. The release makes the rest visible to whoever finds the
+ * reference.
+ */
 static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags)
 {
 	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
@@ -218,8 +221,7 @@ static void block_init_used(struct zone *zone, uint32_t pfn, uint32_t order)
 }
 
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
-static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred,
-				      uint32_t order)
+static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred, uint32_t order)
 {
 	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
 	struct pcp *pcp = pcp_of(t, zone);
@@ -245,7 +247,9 @@ static ALWAYS_INLINE bool zone_wants_kswapd(struct zone *zone)
 	return unlikely(atomic_load_explicit(&zone->flags, memory_order_relaxed) & ZONE_BOOSTED);
 }
 
-/* Straight from the free lists, with the reserve as far as the request has a right to it. => pinned */
+/*
+ * Straight from the free lists, with the reserve as far as the request has a right to it. => pinned
+ */
 static uint32_t alloc_take_buddy(struct task *t, struct zone *zone, const struct alloc_context *ac)
 {
 	uint32_t pfn = PFN_NONE;
@@ -310,7 +314,10 @@ static bool node_has_dirty_room(struct node *node)
 	return node_stat(node, NR_DIRTY) + node_stat(node, NR_WRITEBACK) <= node_dirty_limit(node);
 }
 
-/* One pass. *leaving: the pass stopped because NOFRAGMENT would have made it leave the preferred node. */
+/*
+ * One pass. *leaving: the pass stopped because NOFRAGMENT would have made it leave the preferred
+ * node.
+ */
 static uint32_t alloc_walk_once(struct task *t, const struct alloc_context *ac, bool *leaving)
 {
 	struct neap_machine *m = t->machine;
@@ -409,8 +416,8 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 }
 
 /*
- * An order-0 page from the list of this CPU, if the zone is above its low mark and the list has one.
- * Must do what alloc_walk() would do then. => PFN_NONE otherwise, nothing changed
+ * An order-0 page from the list of this CPU, if the zone is above its low mark and the list has
+ * one. Must do what alloc_walk() would do then. => PFN_NONE otherwise, nothing changed
  */
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
 					  uint32_t type)
@@ -479,7 +486,10 @@ uint32_t alloc_page(struct task *t, uint32_t gfp)
 		.nodemask = NULL,
 	};
 
-	/* A policy does not bind requests for low zones: other nodes may be the only ones to have them. */
+	/*
+	 * A policy does not bind requests for low zones: other nodes may be the only ones to have
+	 * them.
+	 */
 	if (unlikely(t->policy_node != 0) && gfp_highest_zone(gfp) >= t->machine->policy_zone) {
 		const uint64_t mask = (uint64_t)1 << (t->policy_node - 1);
 

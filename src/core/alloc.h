@@ -8,8 +8,7 @@
 #include "core/machine.h"
 
 /* Rights that let a request into the HighAtomic reserve. */
-#define ALLOC_RESERVES                                                                             \
-	(ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK | ALLOC_HIGHATOMIC | ALLOC_OOM)
+#define ALLOC_RESERVES (ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK | ALLOC_HIGHATOMIC | ALLOC_OOM)
 
 struct alloc_request {
 	uint32_t gfp;
@@ -19,26 +18,29 @@ struct alloc_request {
 };
 
 /*
- * A block of 2^order frames. May sleep if gfp has DIRECT_RECLAIM (then no lock or pin may be held). Without it the
- * caller may be pinned, and hold locks of lower classes than LOCK_ZONE.
+ * A block of 2^order frames. May sleep if gfp has DIRECT_RECLAIM (then no lock or pin may be held).
+ * Without it the caller may be pinned, and hold locks of lower classes than LOCK_ZONE.
  * => PFN_NONE if none could be had by the rules of spec 02, section 8
- * => else refs = 1, maps = 0, flags = place only (HEAD, TAIL and order set for order > 0), contents undefined
- *    unless ZERO was asked
+ * => else refs = 1, maps = 0, flags = place only (HEAD, TAIL and order set for order > 0), contents
+ *    undefined unless ZERO was asked
  */
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request);
 
 /* One frame from the task's own node (or its policy node). */
 uint32_t alloc_page(struct task *t, uint32_t gfp);
 
-/* Gives back a block whose last reference is gone (refs = 0), through the per-CPU lists. Never sleeps. */
+/*
+ * Gives back a block whose last reference is gone (refs = 0), through the per-CPU lists. Never
+ * sleeps.
+ */
 void free_pages(struct task *t, uint32_t pfn, uint32_t order);
 
 /* The same for a list of single frames, each with refs = 0; the list is empty afterwards. */
 void free_page_list(struct task *t, struct list *list);
 
 /*
- * The zone index a request may use at most (spec 01, section 5), for each value of the four zone bits; 15 marks
- * combinations that mean nothing.
+ * The zone index a request may use at most (spec 01, section 5), for each value of the four zone
+ * bits; 15 marks combinations that mean nothing.
  */
 static ALWAYS_INLINE uint32_t gfp_highest_zone(uint32_t gfp)
 {
@@ -77,10 +79,10 @@ struct watermark_query {
 
 /* Why a mark test passed or failed: its terms, for explanations. Pages. */
 struct watermark_terms {
-	int64_t free;	  /* free pages the test looked at */
-	int64_t unusable; /* of them not usable by this request */
-	int64_t mark;	  /* after discounts */
-	int64_t reserve;  /* lowmem protection against this request */
+	int64_t free;	   /* free pages the test looked at */
+	int64_t unusable;  /* of them not usable by this request */
+	int64_t mark;	   /* after discounts */
+	int64_t reserve;   /* lowmem protection against this request */
 	bool order_failed; /* amount was enough, no block of the order */
 	bool ok;
 };
@@ -96,8 +98,8 @@ bool zone_watermark_ok_safe(const struct zone *zone, uint32_t order, uint64_t ma
 			    uint32_t alloc_flags);
 
 /*
- * Pages of a zone that reclaim could free: file lists, and anon lists while swap has room; the free pages if there
- * are none of these. Exact.
+ * Pages of a zone that reclaim could free: file lists, and anon lists while swap has room; the free
+ * pages if there are none of these. Exact.
  */
 uint64_t zone_reclaimable_pages(const struct zone *zone);
 

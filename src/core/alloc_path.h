@@ -8,12 +8,12 @@
 #include "core/machine.h"
 
 struct alloc_context {
-	uint32_t gfp;	  /* after the task's scopes */
+	uint32_t gfp; /* after the task's scopes */
 	uint32_t order;
-	uint32_t highest; /* zone index limit */
-	uint32_t type;	  /* migrate type */
-	uint32_t flags;	  /* ALLOC_* */
-	bool spread_dirty; /* pass over nodes that have their share of dirty pages */
+	uint32_t highest;	  /* zone index limit */
+	uint32_t type;		  /* migrate type */
+	uint32_t flags;		  /* ALLOC_* */
+	bool spread_dirty;	  /* pass over nodes that have their share of dirty pages */
 	const uint64_t *nodemask; /* NULL = all */
 	const struct zonelist *zonelist;
 	const struct zoneref *preferred; /* first usable entry; its zone is NULL if there is none */
@@ -25,7 +25,10 @@ struct alloc_context {
  */
 uint32_t alloc_walk(struct task *t, struct alloc_context *ac);
 
-/* After a failed first walk. Sleeps and reclaims as ac->gfp allows. ac->nodemask is the caller's own. */
+/*
+ * After a failed first walk. Sleeps and reclaims as ac->gfp allows. ac->nodemask is the caller's
+ * own.
+ */
 uint32_t alloc_slow(struct task *t, struct alloc_context *ac);
 
 /* Remembers the lowest number of free pages that was ever seen. */

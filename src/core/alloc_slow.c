@@ -43,7 +43,7 @@
 
 /* What a request remembers from round to round. */
 struct slow_rounds {
-	uint32_t no_progress; /* rounds in a row that reclaimed nothing */
+	uint32_t no_progress;	/* rounds in a row that reclaimed nothing */
 	uint32_t order_retries; /* rounds granted to orders 1 to 3 in place of compaction */
 };
 
@@ -52,7 +52,9 @@ static bool can_sleep(const struct alloc_context *ac)
 	return (ac->gfp & GFP_BIT_DIRECT_RECLAIM) != 0;
 }
 
-/* Rights of the request itself. HIGH and KSWAPD_RECLAIM have the same bits in both kinds of flags. */
+/*
+ * Rights of the request itself. HIGH and KSWAPD_RECLAIM have the same bits in both kinds of flags.
+ */
 static uint32_t slow_flags(const struct alloc_context *ac)
 {
 	uint32_t flags = ALLOC_WMARK_MIN | ALLOC_CPUSET;
@@ -176,9 +178,8 @@ static bool slow_retry_reclaim(struct task *t, const struct alloc_context *ac,
 	else
 		rounds->no_progress++;
 	if (rounds->no_progress <= MAX_RECLAIM_RETRIES) {
-		zonelist_for_each(ref, ac->zonelist, ac->highest, ac->nodemask)
-			if (zone_could_serve(ref->zone, ac))
-				return true;
+		zonelist_for_each(ref, ac->zonelist, ac->highest,
+				  ac->nodemask) if (zone_could_serve(ref->zone, ac)) return true;
 	}
 	/* Before giving up, the last of the reserve. */
 	return pageblock_unreserve_highatomic(t, ac, true);
@@ -201,7 +202,10 @@ static bool slow_is_oom(const struct alloc_context *ac)
 	       ac->highest >= ZONE_NORMAL;
 }
 
-/* The attempt before memory is declared gone: at the high mark, so that only a real recovery lets it pass. */
+/*
+ * The attempt before memory is declared gone: at the high mark, so that only a real recovery lets
+ * it pass.
+ */
 static uint32_t slow_last_attempt(struct task *t, const struct alloc_context *ac)
 {
 	struct alloc_context last = *ac;
@@ -234,12 +238,10 @@ static bool slow_round(struct task *t, struct alloc_context *ac, struct slow_rou
 	alloc_note_free(t->machine);
 	if (*pfn != PFN_NONE || (ac->gfp & GFP_BIT_NORETRY))
 		return false;
-	if (ac->order > NEAP_COSTLY_ORDER &&
-	    (ac->gfp & (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO)) !=
-		    (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO))
+	if (ac->order > NEAP_COSTLY_ORDER && (ac->gfp & (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO)) !=
+						     (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO))
 		return false;
-	if (slow_retry_reclaim(t, ac, rounds, reclaimed) ||
-	    slow_retry_order(ac, rounds, reclaimed))
+	if (slow_retry_reclaim(t, ac, rounds, reclaimed) || slow_retry_order(ac, rounds, reclaimed))
 		return true;
 	*pfn = slow_last_attempt(t, ac);
 	return false;
@@ -258,7 +260,10 @@ static uint32_t slow_nofail(struct task *t, const struct alloc_context *ac)
 	return pfn;
 }
 
-/* A costly request that wants one light attempt: compaction would be skipped, and then it fails at once. */
+/*
+ * A costly request that wants one light attempt: compaction would be skipped, and then it fails at
+ * once.
+ */
 static bool slow_gives_up(const struct task *t, const struct alloc_context *ac)
 {
 	return can_sleep(ac) && ac->order > NEAP_COSTLY_ORDER && (ac->gfp & GFP_BIT_NORETRY) &&

@@ -91,8 +91,8 @@ static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t
 }
 
 /*
- * Is there a free block of exactly this order at pfn, in this zone? The place is compared before the order is
- * read: a frame of another zone is guarded by another lock.
+ * Is there a free block of exactly this order at pfn, in this zone? The place is compared before
+ * the order is read: a frame of another zone is guarded by another lock.
  */
 static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
@@ -116,8 +116,8 @@ static bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32
 }
 
 /*
- * Would the block complete a larger merge if only the buddy it just missed were free as well? Then it is worth
- * keeping it out of use for a while.
+ * Would the block complete a larger merge if only the buddy it just missed were free as well? Then
+ * it is worth keeping it out of use for a while.
  */
 static bool buddy_merge_likely(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
@@ -135,8 +135,7 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(order <= NEAP_MAX_ORDER && list_type < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
-	DCHECK(pfn >= zone->start_pfn &&
-	       pfn + (1u << order) - zone->start_pfn <= zone->spanned);
+	DCHECK(pfn >= zone->start_pfn && pfn + (1u << order) - zone->start_pfn <= zone->spanned);
 	if (list_type != MT_ISOLATE)
 		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
 	while (order < NEAP_MAX_ORDER) {

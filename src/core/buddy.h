@@ -1,25 +1,34 @@
-/* Free blocks of a zone: powers of two of frames, by order and migrate type (spec 02, section 2). */
+/*
+ * Free blocks of a zone: powers of two of frames, by order and migrate type (spec 02, section 2).
+ */
 #ifndef NEAP_CORE_BUDDY_H
 #define NEAP_CORE_BUDDY_H
 
 #include "core/machine.h"
 
-/* Added to the type of buddy_free(): the block goes to the end of its list (memory that came online). */
+/*
+ * Added to the type of buddy_free(): the block goes to the end of its list (memory that came
+ * online).
+ */
 #define BUDDY_TO_TAIL 0x100u
 
 /*
- * Frees a block onto the lists of `type` (an enum migrate_type, maybe with BUDDY_TO_TAIL), merging it with its free
- * buddies. => pinned, zone lock held
+ * Frees a block onto the lists of `type` (an enum migrate_type, maybe with BUDDY_TO_TAIL), merging
+ * it with its free buddies. => pinned, zone lock held
  */
 void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
 
 /*
- * Takes the smallest sufficient block of exactly this type, and gives its upper part back. Does not count.
+ * Takes the smallest sufficient block of exactly this type, and gives its upper part back. Does not
+ * count.
  * => zone lock held; PFN_NONE if the type has none
  */
 uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, uint32_t type);
 
-/* The same, taking from other types when the own has none. Does not count. => pinned, zone lock held */
+/*
+ * The same, taking from other types when the own has none. Does not count. => pinned, zone lock
+ * held
+ */
 uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		    uint32_t alloc_flags);
 

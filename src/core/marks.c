@@ -46,8 +46,7 @@ void marks_compute(const struct marks_input *in, struct marks_terms *out)
 {
 	uint64_t min_free_pages = in->min_free_kbytes / KBYTES_PER_PAGE;
 
-	out->share =
-		in->managed_total == 0 ? 0 : min_free_pages * in->managed / in->managed_total;
+	out->share = in->managed_total == 0 ? 0 : min_free_pages * in->managed / in->managed_total;
 	out->gap_min = out->share / 4;
 	out->gap_scale = in->managed * in->scale_factor / FACTOR_UNIT;
 	uint64_t gap = max_u64(out->gap_min, out->gap_scale);
@@ -227,8 +226,7 @@ void marks_init(struct task *t, struct neap_machine *m)
 
 bool marks_boost(struct task *t, struct zone *zone)
 {
-	uint64_t factor =
-		(uint64_t)sysctl_get(&zone->machine->sysctl.watermark_boost_factor);
+	uint64_t factor = (uint64_t)sysctl_get(&zone->machine->sysctl.watermark_boost_factor);
 	uint64_t most = mark_raw(zone, WMARK_HIGH) * factor / FACTOR_UNIT;
 	uint64_t boost = atomic_load_explicit(&zone->boost, memory_order_relaxed);
 

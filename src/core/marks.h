@@ -9,13 +9,13 @@
 
 struct marks_input {
 	uint64_t min_free_kbytes;
-	uint64_t scale_factor;	 /* 1/10000 of managed */
-	uint64_t managed;	 /* of the zone, pages */
-	uint64_t managed_total;	 /* of all zones that count, pages */
+	uint64_t scale_factor;	/* 1/10000 of managed */
+	uint64_t managed;	/* of the zone, pages */
+	uint64_t managed_total; /* of all zones that count, pages */
 };
 
 struct marks_terms {
-	uint64_t share;	 /* the zone's part of min_free_kbytes, pages */
+	uint64_t share;		     /* the zone's part of min_free_kbytes, pages */
 	uint64_t gap_min, gap_scale; /* the two candidates for the gap */
 	uint64_t min, low, high, promo;
 };
@@ -33,7 +33,10 @@ void marks_setup(struct task *t, struct neap_machine *m);
 void marks_setup_protection(struct neap_machine *m);
 /* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
 void marks_init(struct task *t, struct neap_machine *m);
-/* A block of another type was taken (spec 03, section 5). => zone lock held; true if a boost was applied */
+/*
+ * A block of another type was taken (spec 03, section 5). => zone lock held; true if a boost was
+ * applied
+ */
 bool marks_boost(struct task *t, struct zone *zone);
 
 #endif

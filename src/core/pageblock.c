@@ -125,7 +125,10 @@ static bool fallback_find_at(const struct zone *zone, uint32_t order, uint32_t t
 	return false;
 }
 
-/* The largest block; or the smallest, for a movable request that would have to break up a pageblock. */
+/*
+ * The largest block; or the smallest, for a movable request that would have to break up a
+ * pageblock.
+ */
 static bool fallback_find(const struct zone *zone, uint32_t order, uint32_t type,
 			  uint32_t alloc_flags, struct fallback *found)
 {
@@ -145,8 +148,8 @@ static bool fallback_find(const struct zone *zone, uint32_t order, uint32_t type
 }
 
 /*
- * Takes the free pages of the block's pageblock, and its type if enough of it is, or could be, of the request's
- * kind. => false if nothing could be moved
+ * Takes the free pages of the block's pageblock, and its type if enough of it is, or could be, of
+ * the request's kind. => false if nothing could be moved
  */
 static bool fallback_claim(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type)
 {

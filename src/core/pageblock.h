@@ -26,7 +26,8 @@ static inline bool pageblock_type_mergeable(uint32_t type)
 void pageblock_set_type(struct neap_machine *m, uint32_t pfn, uint32_t type);
 
 /*
- * Moves the free blocks of the pageblock around `pfn` (the head of one of them) to the lists of `type`.
+ * Moves the free blocks of the pageblock around `pfn` (the head of one of them) to the lists of
+ * `type`.
  * => zone lock held; pages moved; *movable: pages in use there that could be moved, if not NULL
  */
 uint32_t pageblock_move_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type,
@@ -39,7 +40,10 @@ uint32_t pageblock_move_free(struct task *t, struct zone *zone, uint32_t pfn, ui
 bool pageblock_fallback(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 			uint32_t alloc_flags);
 
-/* The block at pfn was allocated with the right to the reserve: its pageblock joins it. => pinned, no zone lock */
+/*
+ * The block at pfn was allocated with the right to the reserve: its pageblock joins it. => pinned,
+ * no zone lock
+ */
 void pageblock_reserve_highatomic(struct task *t, struct zone *zone, uint32_t pfn);
 
 /*

@@ -114,8 +114,8 @@ static uint32_t pcp_flush_one(struct task *t, struct zone *zone, struct pcp *pcp
 }
 
 /*
- * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large block may
- * overshoot.
+ * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large
+ * block may overshoot.
  */
 static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t first)
 {
@@ -153,7 +153,8 @@ void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32
 {
 	struct pcp *pcp = pcp_of(t, zone);
 	bool all = pcp->free_factor != 0 && order != 0 && order <= NEAP_COSTLY_ORDER;
-	uint32_t nr = all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
+	uint32_t nr =
+		all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
 
 	pcp_flush(t, zone, nr, list_index);
 }
@@ -219,7 +220,10 @@ uint32_t pcp_batch_for(uint64_t managed)
 	uint64_t batch = min_u64(managed >> 10, BATCH_BYTES_MAX / NEAP_PAGE_BYTES) / 4;
 
 	batch = max_u64(batch, 1);
-	/* One less than a power of two: sizes that are powers of two would walk in step with caches. */
+	/*
+	 * One less than a power of two: sizes that are powers of two would walk in step with
+	 * caches.
+	 */
 	batch = ((uint64_t)1 << (fls_u64(batch + batch / 2) - 1)) - 1;
 	return (uint32_t)max_u64(batch, 1);
 }
@@ -298,5 +302,6 @@ const char *pcp_verify(const struct zone *zone, uint32_t cpu)
 			return wrong;
 		count += blocks << list_order[index];
 	}
-	return count == racy_read(pcp->count) ? NULL : "a per-CPU count is not the pages on the lists";
+	return count == racy_read(pcp->count) ? NULL
+					      : "a per-CPU count is not the pages on the lists";
 }

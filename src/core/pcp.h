@@ -53,7 +53,10 @@ static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint3
 uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		  uint32_t alloc_flags);
 
-/* Flushes when the lists have reached their limit: the second half of pcp_put(). => pinned, no zone lock */
+/*
+ * Flushes when the lists have reached their limit: the second half of pcp_put(). => pinned, no zone
+ * lock
+ */
 void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order);
 
 /* The limit at which a put of this order flushes. */
@@ -78,7 +81,8 @@ static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t o
 }
 
 /*
- * Puts a free block on its list; flushes some when the lists are full. type: its pageblock's, not Isolate.
+ * Puts a free block on its list; flushes some when the lists are full. type: its pageblock's, not
+ * Isolate.
  * => pinned, no zone lock; order is allowed
  */
 static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
@@ -103,7 +107,10 @@ static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pf
 /* Frees up to nr pages of this CPU's lists, list 0 first. => pinned, no zone lock */
 void pcp_drain(struct task *t, struct zone *zone, uint32_t nr);
 
-/* Frees everything on every CPU's lists (of one zone, or all if NULL). Takes other CPUs' words: nothing held. */
+/*
+ * Frees everything on every CPU's lists (of one zone, or all if NULL). Takes other CPUs' words:
+ * nothing held.
+ */
 void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only);
 
 /* batch and high of every zone and CPU (spec 04, "Batch", "High"). */
@@ -113,7 +120,10 @@ uint32_t pcp_batch_for(uint64_t managed);
 /* Limit of each of `cpus` sets that share `total` pages. */
 uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch);
 
-/* Checks one set: links, flags and count. => the CPU's word held, or nobody at work; NULL or what is wrong */
+/*
+ * Checks one set: links, flags and count. => the CPU's word held, or nobody at work; NULL or what
+ * is wrong
+ */
 const char *pcp_verify(const struct zone *zone, uint32_t cpu);
 
 #endif

@@ -29,8 +29,7 @@
 #include "core/alloc.h"
 #include "core/vmstat.h"
 
-void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes,
-	       _Atomic uint32_t *directory)
+void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes, _Atomic uint32_t *directory)
 {
 	CHECK(object_bytes >= 8 && object_bytes <= NEAP_PAGE_BYTES);
 	*pool = (struct pool){

@@ -16,19 +16,23 @@
 #define POOL_MAX_CHUNKS 4096u
 
 struct pool {
-	struct spinlock lock;	  /* LOCK_SPACE guards what follows */
-	uint32_t object_bytes;	  /* I */
-	uint32_t per_chunk;	  /* I */
+	struct spinlock lock;  /* LOCK_SPACE guards what follows */
+	uint32_t object_bytes; /* I */
+	uint32_t per_chunk;    /* I */
 	uint32_t nr_chunks;
 	uint32_t nr_used;
-	uint32_t free_id;	  /* head of the list of freed ids; an object's first 4 bytes link it */
-	uint32_t next_id;	  /* never used yet */
+	uint32_t free_id; /* head of the list of freed ids; an object's first 4 bytes link it */
+	uint32_t next_id; /* never used yet */
 	_Atomic uint32_t *directory; /* I: frame of each chunk */
-	struct hw *hw;		  /* I */
+	struct hw *hw;		     /* I */
 };
 
-/* object_bytes: at least 8, at most 4096. directory: POOL_MAX_CHUNKS zeroed entries that live as long as the pool. */
-void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes, _Atomic uint32_t *directory);
+/*
+ * object_bytes: at least 8, at most 4096. directory: POOL_MAX_CHUNKS zeroed entries that live as
+ * long as the pool.
+ */
+void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes,
+	       _Atomic uint32_t *directory);
 
 /*
  * A new zeroed object. May sleep (allocates GFP_KERNEL).
@@ -41,7 +45,8 @@ void pool_free(struct task *t, struct pool *pool, uint32_t id);
 static inline void *pool_get(const struct pool *pool, uint32_t id)
 {
 	uint32_t slot = id - 1;
-	uint32_t pfn = atomic_load_explicit(&pool->directory[slot / pool->per_chunk], memory_order_acquire);
+	uint32_t pfn = atomic_load_explicit(&pool->directory[slot / pool->per_chunk],
+					    memory_order_acquire);
 	char *base = pool->hw->ops->window(pool->hw, pfn);
 
 	return base + (size_t)(slot % pool->per_chunk) * pool->object_bytes;

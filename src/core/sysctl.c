@@ -256,8 +256,8 @@ static int in_number(struct text_in *in, int64_t *value)
 static int64_t knob_write(struct neap_machine *m, const struct knob *knob, const char *text,
 			  size_t bytes)
 {
-	struct text_in in = { .at = text, .left = bytes < WRITE_BYTES_MAX ? bytes :
-									    WRITE_BYTES_MAX };
+	struct text_in in = { .at = text,
+			      .left = bytes < WRITE_BYTES_MAX ? bytes : WRITE_BYTES_MAX };
 	int64_t value;
 
 	if (bytes == 0)

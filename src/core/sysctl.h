@@ -15,11 +15,12 @@ void sysctl_init_reserves(struct neap_machine *m);
 int64_t sysctl_read(struct neap_machine *m, const char *name, char *buffer, size_t bytes);
 /*
  * As write(2) to the file.
- * => bytes consumed, which may be fewer than given; -EINVAL, -ENOENT; -ENOTSUP a knob of Linux that this version
- *    does not act on
+ * => bytes consumed, which may be fewer than given; -EINVAL, -ENOENT; -ENOTSUP a knob of Linux that
+ *    this version does not act on
  * => recomputes what Linux recomputes. May sleep.
  */
-int64_t sysctl_write(struct task *t, struct neap_machine *m, const char *name, const char *text, size_t bytes);
+int64_t sysctl_write(struct task *t, struct neap_machine *m, const char *name, const char *text,
+		     size_t bytes);
 
 static inline int32_t sysctl_get(const _Atomic int32_t *value)
 {

@@ -32,7 +32,7 @@
 #include "core/visit.h"
 
 #define THRESHOLD_MOST 125
-#define ZONE_SIZE_SHIFT 15u /* zones are measured in 128 MiB for the threshold */
+#define ZONE_SIZE_SHIFT 15u    /* zones are measured in 128 MiB for the threshold */
 #define REMOTE_EXPIRE_FOLDS 3u /* idle folds before another node's per-CPU pages are freed */
 
 static const char *const zone_names[NR_ZONE_ITEMS] = {
@@ -71,8 +71,8 @@ void node_stat_carry(struct node *node, enum node_item item, int64_t delta)
 }
 
 /*
- * One step in direction `by` (1 or -1) from the difference. => what to carry, with the difference set back beyond
- * zero by half the threshold
+ * One step in direction `by` (1 or -1) from the difference. => what to carry, with the difference
+ * set back beyond zero by half the threshold
  */
 static int64_t diff_step(int8_t *diff, int32_t threshold, int32_t by)
 {
@@ -247,7 +247,10 @@ static void zone_thresholds_setup(struct zone *zone, uint32_t cpus)
 	zone->threshold_normal = threshold;
 	zone->threshold_pressure = vmstat_threshold_pressure(zone_low_minus_min(zone), cpus);
 	zone_set_threshold(zone, threshold);
-	/* Only where the drift could hide that min is reached; otherwise the old mark stays, as in Linux. */
+	/*
+	 * Only where the drift could hide that min is reached; otherwise the old mark stays, as in
+	 * Linux.
+	 */
 	if (drift > zone_low_minus_min(zone))
 		atomic_store_explicit(&zone->drift_mark, zone_mark(zone, WMARK_HIGH) + drift,
 				      memory_order_relaxed);
@@ -282,9 +285,9 @@ void vmstat_node_thresholds(struct task *t, struct node *node, bool pressure)
 
 		if (atomic_load_explicit(&zone->drift_mark, memory_order_relaxed) == 0)
 			continue;
-		zone_set_threshold(zone, pressure ? vmstat_threshold_pressure(
-							    zone_low_minus_min(zone), cpus) :
-						    zone->threshold_normal);
+		zone_set_threshold(
+			zone, pressure ? vmstat_threshold_pressure(zone_low_minus_min(zone), cpus)
+				       : zone->threshold_normal);
 	}
 }
 
@@ -309,8 +312,8 @@ static bool zone_fold(struct task *t, struct zone *zone)
 }
 
 /*
- * Pages of another node that this CPU has not used for a while go back: there they are of use. Those of the CPU's
- * own node stay for ever. => pinned
+ * Pages of another node that this CPU has not used for a while go back: there they are of use.
+ * Those of the CPU's own node stay for ever. => pinned
  */
 static void zone_age_remote(struct task *t, struct zone *zone)
 {

@@ -64,8 +64,8 @@ static inline void node_stat_add(struct task *t, struct node *node, enum node_it
 }
 
 /*
- * By exactly one up or down, as Linux's inc_ and dec_ functions do it: a carry overshoots by half the threshold, so
- * that a counter which moves in one direction carries half as often. => pinned
+ * By exactly one up or down, as Linux's inc_ and dec_ functions do it: a carry overshoots by half
+ * the threshold, so that a counter which moves in one direction carries half as often. => pinned
  */
 void zone_stat_inc(struct task *t, struct zone *zone, enum zone_item item);
 void zone_stat_dec(struct task *t, struct zone *zone, enum zone_item item);
@@ -126,8 +126,9 @@ void vmstat_fold_cpu(struct task *t, uint32_t cpu);
 void vmstat_fold_all(struct task *t, struct neap_machine *m);
 
 /*
- * Value of a counter by its name in any class but the write-back limits, summed over the machine as /proc/vmstat
- * does (huge page items in base pages, pgpgin and pgpgout in sectors); hidden items, too.
+ * Value of a counter by its name in any class but the write-back limits, summed over the machine as
+ * /proc/vmstat does (huge page items in base pages, pgpgin and pgpgout in sectors); hidden items,
+ * too.
  */
 uint64_t vmstat_by_name(struct neap_machine *m, const char *name, bool *found);
 

@@ -122,8 +122,8 @@ static uint32_t machine_populated_zones(const struct neap_machine *m)
 }
 
 /*
- * Requests that prefer Normal may spare other types' blocks by using DMA32 instead, if that is there. A machine
- * of one node is taken to have it.
+ * Requests that prefer Normal may spare other types' blocks by using DMA32 instead, if that is
+ * there. A machine of one node is taken to have it.
  */
 static void zone_set_nofragment(struct neap_machine *m, struct node *node)
 {

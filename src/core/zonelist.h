@@ -5,23 +5,26 @@
 #include "core/machine.h"
 
 /*
- * Builds both lists of every node, policy_zone, and whether grouping by type is worth while. The entries come
- * from the hardware's reserve. Zones and distances are set.
+ * Builds both lists of every node, policy_zone, and whether grouping by type is worth while. The
+ * entries come from the hardware's reserve. Zones and distances are set.
  * => 0 or -ENOMEM
  */
 int zonelist_build(struct neap_machine *m) MUST_CHECK;
 
 /*
- * The nodes in the order in which `node` falls back to them, itself first. load: one count per node, 0 before the
- * first node of a rebuild; nodes are built in ascending order.
+ * The nodes in the order in which `node` falls back to them, itself first. load: one count per
+ * node, 0 before the first node of a rebuild; nodes are built in ascending order.
  * => number of nodes in order[]
  */
 uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32_t *load,
 			     uint32_t *order);
 
-/* The first entry from `ref` on that a request with this limit and nodemask may use; its zone is NULL at the end. */
-static ALWAYS_INLINE const struct zoneref *
-zonelist_seek(const struct zoneref *ref, uint32_t highest, const uint64_t *nodemask)
+/*
+ * The first entry from `ref` on that a request with this limit and nodemask may use; its zone is
+ * NULL at the end.
+ */
+static ALWAYS_INLINE const struct zoneref *zonelist_seek(const struct zoneref *ref,
+							 uint32_t highest, const uint64_t *nodemask)
 {
 	while (ref->zone != NULL) {
 		if (ref->index <= highest &&
@@ -33,11 +36,12 @@ zonelist_seek(const struct zoneref *ref, uint32_t highest, const uint64_t *nodem
 }
 
 /* The entry a request prefers. */
-static ALWAYS_INLINE const struct zoneref *
-zonelist_first(const struct zonelist *list, uint32_t highest, const uint64_t *nodemask)
+static ALWAYS_INLINE const struct zoneref *zonelist_first(const struct zonelist *list,
+							  uint32_t highest,
+							  const uint64_t *nodemask)
 {
-	return likely(nodemask == NULL) ? list->first[highest] :
-					  zonelist_seek(list->ref, highest, nodemask);
+	return likely(nodemask == NULL) ? list->first[highest]
+					: zonelist_seek(list->ref, highest, nodemask);
 }
 
 /* All usable entries of a list: const struct zoneref *ref is declared by the caller. */

@@ -1,8 +1,11 @@
 /*
  * The progress line.
  *
- *     redis  45%  1.21M/s  free 812 of low 250 high 300 min 200  kswapd 1/2 ...  ETA 12s
- *     |---- must ----|  |----------- as many of these as the width allows --------|
+ *     redis  45%  1.21M/s  ETA 12s  free 240<low  kswapd 1/2  swap in 5.1k out 812  ...
+ *     | must |  |------------- as many of these as the width allows --------------|
+ *
+ * "free 240<low": 240 pages are free, fewer than the low mark. Swap rates are pages a
+ * second.
  *
  * Whoever finishes a batch of accesses polls; the poll is a look at a coarse clock
  * unless it is time to draw (5 times a second on a terminal, every 5 seconds in a
@@ -140,13 +143,13 @@ void progress_format(const struct progress_view *view, size_t columns,
 	room = add_field(line, columns, "%s/s", rate);
 	if (!view->checking && view->total > 0)
 		room = room && add_field(line, columns, "ETA %s", eta);
-	room = room && add_field(line, columns, "free %" PRIu64 " (%s)", g->free_pages,
+	room = room && add_field(line, columns, "free %" PRIu64 "%s", g->free_pages,
 				 g->free_pages < g->min_pages  ? "<min" :
 				 g->free_pages < g->low_pages  ? "<low" :
 				 g->free_pages < g->high_pages ? "<high" :
-								 "ok");
+								 ">high");
 	room = room && add_field(line, columns, "kswapd %u/%u", g->kswapd_awake, g->nr_kswapd);
-	room = room && add_field(line, columns, "swap in %s out %s/s", in, out);
+	room = room && add_field(line, columns, "swap in %s out %s", in, out);
 	room = room && add_field(line, columns, "min %" PRIu64 " low %" PRIu64 " high %" PRIu64,
 				 g->min_pages, g->low_pages, g->high_pages);
 	if (g->swap_total_pages > 0)

@@ -260,7 +260,7 @@ static void fault_submit(struct store *store, struct task *t, enum store_op op,
 		pages += piece.nr_good;
 		nr -= piece.nr_good;
 		piece_sort(fault, t, op, pages - piece.nr_good, &piece);
-		/* After its last page the wrapper may be gone, so pages are counted, not asked for. */
+		/* After its last page the wrapper may be gone: pages are counted, not asked for. */
 		if (piece.cut > 0)
 			inner->ops->submit(inner, t, op, piece.good, piece.cut, flags);
 		if (piece.nr_good > piece.cut)

@@ -50,10 +50,13 @@ struct store_fault_counts {
 int MUST_CHECK store_fault_wrap(struct store *inner, const struct store_fault_spec *spec,
 				struct store **out);
 
-/* Replaces all rules but the seed; the Nth counts start again. => may be called with I/O in flight */
+/*
+ * Replaces all rules but the seed; the Nth counts start again.
+ * => may be called with I/O in flight
+ */
 void store_fault_set(struct store *store, struct task *t, const struct store_fault_spec *spec);
 
-/* Makes the Nth page read or written from now on fail, once, with `error` (0 = -EIO). nth 0: none. */
+/* Makes the Nth page read or written from now on fail, once, with `error` (0 = -EIO). 0: none. */
 void store_fault_arm(struct store *store, struct task *t, enum store_op op, uint64_t nth,
 		     int error);
 

@@ -160,11 +160,11 @@ static size_t write_bytes(const struct store_file *file, uint64_t page)
 	uint64_t start = page << NEAP_PAGE_SHIFT;
 	uint64_t size = atomic_load(&file->size_bytes);
 
-	/* A truncation at the same time is the caller's mistake; the whole page is the safe answer. */
+	/* Truncated at the same time: the caller's mistake. The whole page is the safe answer. */
 	return start < size ? (size_t)min_u64(size - start, NEAP_PAGE_BYTES) : NEAP_PAGE_BYTES;
 }
 
-/* Appends one page to a transfer if it is adjacent. => false if it is not, or the transfer is full */
+/* Appends one page to a transfer. => false if it is not adjacent, or the transfer is full */
 static bool transfer_add(struct submission *s, struct transfer *transfer,
 			 const struct store_page *page)
 {

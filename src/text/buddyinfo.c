@@ -61,7 +61,7 @@ static void buddyinfo_print(const struct text_doc *doc, const struct text_line *
 }
 
 static const struct text_format buddyinfo_format = {
-	.title = "buddyinfo",
+	.title = "/proc/buddyinfo",
 	.form = "Node 0, zone    DMA32      1      2      0 ...",
 	.bytes_max = 4 * MIB,
 	.lines_max = 8192,

@@ -146,7 +146,7 @@ static int check_bytes(const struct text_doc *doc, const char *at, size_t bytes,
 	else
 		text_error_set(err, file_name, line,
 			       "line %u holds the byte 0x%02x at column %zu, so this is no "
-			       "saved /proc/%s but a binary or UTF-16 file",
+			       "saved %s but a binary or UTF-16 file",
 			       line, (unsigned)(unsigned char)at[bad], bad + 1, doc->format->title);
 	return -EINVAL;
 }
@@ -198,7 +198,7 @@ static int read_lines(struct text_doc *doc, size_t bytes, const char *file_name,
 			break;
 		if (length > format->line_bytes_max || number > format->lines_max) {
 			text_error_set(err, file_name, number,
-				       "line %u is beyond what a /proc/%s can have "
+				       "line %u is beyond what a %s can have "
 				       "(%u lines of %u bytes)",
 				       number, format->title, format->lines_max,
 				       format->line_bytes_max);
@@ -208,7 +208,7 @@ static int read_lines(struct text_doc *doc, size_t bytes, const char *file_name,
 		if (end == NULL) {
 			text_error_set(err, file_name, number,
 				       "the file is cut off: line %u has no newline at its end; "
-				       "save the whole /proc/%s",
+				       "save the whole %s",
 				       number, format->title);
 			error = -EINVAL;
 			break;
@@ -225,17 +225,19 @@ static int read_lines(struct text_doc *doc, size_t bytes, const char *file_name,
 static int take_input(struct text_doc *doc, const char *text, size_t bytes, const char *file_name,
 		      struct text_error *err)
 {
-	if (bytes == 0) {
-		text_error_set(err, file_name, 0, "the file is empty; save the whole /proc/%s",
+	if (bytes == 0 && !doc->format->may_be_empty) {
+		text_error_set(err, file_name, 0, "the file is empty; save the whole %s",
 			       doc->format->title);
 		return -EINVAL;
 	}
 	if (bytes > doc->format->bytes_max) {
 		text_error_set(err, file_name, 0,
-			       "the file has %zu bytes, more than the %zu that a /proc/%s can have",
+			       "the file has %zu bytes, more than the %zu that a %s can have",
 			       bytes, doc->format->bytes_max, doc->format->title);
 		return -EFBIG;
 	}
+	if (bytes == 0)
+		return 0;
 	doc->text = text_mem_resize(NULL, bytes);
 	doc->names = text_mem_resize(NULL, bytes);
 	if (doc->text == NULL || doc->names == NULL)
@@ -253,13 +255,48 @@ int text_doc_parse(struct text_doc *doc, const char *text, size_t bytes, const c
 	if (error == 0)
 		error = read_lines(doc, bytes, file_name, err);
 	uint32_t nr_strange = doc->format->by_name ? doc->nr_unknown : doc->nr_raw;
-	if (error == 0 && nr_strange == doc->nr_lines) {
+	if (error == 0 && nr_strange == doc->nr_lines && doc->nr_lines > 0) {
 		text_error_set(err, file_name, 1,
-			       "no line looks like one of /proc/%s (\"%s\"); is it another file?",
+			       "no line looks like one of %s (\"%s\"); is it another file?",
 			       doc->format->title, doc->format->form);
 		error = -EINVAL;
 	}
 	return error == -ENOMEM ? text_error_no_memory(err, file_name) : error;
+}
+
+struct text_doc *text_doc_new(const struct text_format *format)
+{
+	struct text_doc *doc = text_mem_resize(NULL, sizeof(*doc));
+
+	if (doc != NULL)
+		text_doc_init(doc, format);
+	return doc;
+}
+
+void text_doc_free(struct text_doc *doc)
+{
+	if (doc == NULL)
+		return;
+	text_doc_clear(doc);
+	free(doc);
+}
+
+int text_doc_finish(struct text_doc **doc, int error)
+{
+	if (error != 0) {
+		text_doc_free(*doc);
+		*doc = NULL;
+	}
+	return error;
+}
+
+int text_doc_load(const struct text_format *format, const struct text_input *in,
+		  struct text_doc **out, struct text_error *err)
+{
+	*out = text_doc_new(format);
+	if (*out == NULL)
+		return text_error_no_memory(err, in->file_name);
+	return text_doc_finish(out, text_doc_parse(*out, in->text, in->bytes, in->file_name, err));
 }
 
 int text_doc_write(const struct text_doc *doc, struct text_buf *out)

@@ -37,6 +37,7 @@ struct text_error {
 
 struct text_line {
 	const char *name; /* label, zone name or path; "" when the kind has none */
+	const char *word; /* a second string: a type, a setting's word; NULL when there is none */
 	const char *raw;  /* the line as read if it is odd or unknown, else NULL */
 	uint64_t value;
 	uint32_t list; /* index of the first of nr_list numbers in doc->numbers */
@@ -47,15 +48,23 @@ struct text_line {
 
 struct text_doc;
 
+/* A file as it was read. */
+struct text_input {
+	const char *text; /* not terminated */
+	size_t bytes;
+	const char *file_name; /* for messages */
+};
+
 /* What makes a file type. */
 struct text_format {
-	const char *title; /* the file's name in /proc */
+	const char *title; /* "/proc/vmstat", "nodeN/cpulist": what people call the file */
 	const char *form;  /* an example of a line, for messages */
 	size_t bytes_max;
 	uint32_t lines_max;
 	uint32_t line_bytes_max;
 	bool by_name;	/* lines of this form are common: some name must be one of 6.1's */
 	bool any_bytes; /* control characters are legal (paths); a NUL never is */
+	bool may_be_empty; /* no bytes at all are such a file, too */
 	/*
 	 * Understands one line. Leaves kind TEXT_LINE_RAW if it cannot.
 	 * => 0, or -ENOMEM
@@ -96,7 +105,23 @@ void text_doc_clear(struct text_doc *doc);
 MUST_CHECK int text_doc_parse(struct text_doc *doc, const char *text, size_t bytes,
 			      const char *file_name, struct text_error *err);
 
-/* Appends a line made by a writer; its name must outlive the document. => 0 or -ENOMEM */
+/*
+ * The same for documents of their own: most file types need nothing beside the lines.
+ * => 0 and *out, to be freed with text_doc_free(); else *out is NULL and the error as above
+ */
+MUST_CHECK int text_doc_load(const struct text_format *format, const struct text_input *in,
+			     struct text_doc **out, struct text_error *err);
+/* => an empty document, or NULL when memory is out */
+struct text_doc *text_doc_new(const struct text_format *format);
+/* doc may be NULL. */
+void text_doc_free(struct text_doc *doc);
+/* Frees a document whose making failed. => error, with *doc NULL unless error is 0 */
+int text_doc_finish(struct text_doc **doc, int error);
+
+/*
+ * Appends a line made by a writer; its name and word must outlive the document.
+ * => 0 or -ENOMEM
+ */
 MUST_CHECK int text_doc_add(struct text_doc *doc, const struct text_line *line);
 /* Appends one number to the list of `line`, which must be the latest. => 0 or -ENOMEM */
 MUST_CHECK int text_doc_add_number(struct text_doc *doc, struct text_line *line, uint64_t number);

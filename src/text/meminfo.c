@@ -176,7 +176,7 @@ static void meminfo_print(const struct text_doc *doc UNUSED, const struct text_l
 }
 
 static const struct text_format meminfo_format = {
-	.title = "meminfo",
+	.title = "/proc/meminfo",
 	.form = "MemTotal:         481004 kB",
 	.bytes_max = MIB,
 	.lines_max = 4096,

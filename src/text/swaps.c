@@ -99,7 +99,7 @@ static void swaps_print(const struct text_doc *doc, const struct text_line *line
 }
 
 static const struct text_format swaps_format = {
-	.title = "swaps",
+	.title = "/proc/swaps",
 	.form = "Filename Type Size Used Priority",
 	.bytes_max = MIB,
 	.lines_max = 4096,

@@ -136,7 +136,7 @@ static void vmstat_print(const struct text_doc *doc UNUSED, const struct text_li
 }
 
 static const struct text_format vmstat_format = {
-	.title = "vmstat",
+	.title = "/proc/vmstat",
 	.form = "nr_free_pages 112778",
 	.bytes_max = MIB,
 	.lines_max = 8192,

@@ -285,7 +285,7 @@ static void zoneinfo_print(const struct text_doc *doc, const struct text_line *l
 }
 
 static const struct text_format zoneinfo_format = {
-	.title = "zoneinfo",
+	.title = "/proc/zoneinfo",
 	.form = "Node 0, zone      DMA",
 	.bytes_max = 64 * MIB,
 	.lines_max = 4000000,

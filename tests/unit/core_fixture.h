@@ -11,7 +11,21 @@
 #ifndef NEAP_TESTS_CORE_FIXTURE_H
 #define NEAP_TESTS_CORE_FIXTURE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/alloc.h"
+#include "core/buddy.h"
 #include "core/machine.h"
+#include "core/pcp.h"
+#include "core/vmstat.h"
 
 #include "fake_hw.h"
 #include "fake_rt.h"
@@ -75,6 +89,67 @@ static inline void core_teardown(struct core_fixture *f)
 {
 	fake_hw_destroy(&f->hw);
 	free(f->m);
+}
+
+/* One node, one CPU per `cpus`, one zone Normal from pfn 1048576 on. Fails the test if it cannot be built. */
+static inline void core_setup_normal(struct core_fixture *f, uint32_t cpus, uint32_t pages)
+{
+	struct machine_desc desc;
+
+	core_desc_init(&desc, 1, cpus);
+	core_desc_zone(&desc, 0, ZONE_NORMAL, 1048576, pages);
+	assert_int_equal(core_setup(f, &desc), 0);
+}
+
+/* Drops the only reference and frees the block. */
+static inline void core_free(struct core_fixture *f, uint32_t pfn, uint32_t order)
+{
+	assert_true(page_put_test(&f->m->pages[pfn]));
+	free_pages(f->t, pfn, order);
+}
+
+static inline uint64_t core_pcp_pages(const struct zone *zone)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t cpu = 0; cpu < zone->machine->nr_cpus; cpu++)
+		pages += zone->pcp[cpu].count;
+	return pages;
+}
+
+/* Every list of every zone is right, and free + per-CPU + used = managed. */
+static inline void core_verify(struct core_fixture *f, uint64_t used_pages)
+{
+	uint64_t found = 0;
+
+	for (uint32_t n = 0; n < f->m->nr_nodes; n++) {
+		for (uint32_t i = 0; i < NR_ZONES; i++) {
+			const struct zone *zone = &f->m->nodes[n].zone[i];
+
+			if (!zone_populated(zone))
+				continue;
+			const char *wrong = buddy_verify(zone);
+
+			for (uint32_t cpu = 0; cpu < f->m->nr_cpus && wrong == NULL; cpu++)
+				wrong = pcp_verify(zone, cpu);
+			if (wrong != NULL)
+				fail_msg("node %u zone %s: %s", n, zone->name, wrong);
+			assert_int_equal(zone_stat_exact(zone, NR_FREE_PAGES),
+					 buddy_count_free(zone));
+			found += buddy_count_free(zone) + core_pcp_pages(zone);
+		}
+	}
+	assert_int_equal(found + used_pages, atomic_load(&f->m->total_pages));
+}
+
+/* The seed of a property test: printed, so that a failure can be repeated with NEAP_SEED. */
+static inline uint64_t core_seed(void)
+{
+	const char *text = getenv("NEAP_SEED");
+	uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 6192;
+
+	print_message("seed %llu\n", (unsigned long long)seed);
+	return seed;
 }
 
 #endif

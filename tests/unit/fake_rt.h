@@ -1,6 +1,7 @@
 /*
  * A runtime of one task and no time: enough to call the engine's functions from a
  * unit test. Waits end at once, sleeping only moves the clock, contention is a bug.
+ * call_at() is NULL: it belongs to virtual time.
  *
  *   struct fake_rt fake;
  *   fake_rt_init(&fake, nr_cpus);       fake.rt to machine_build(), &fake.task to the engine
@@ -139,19 +140,6 @@ static inline int fake_rt_set_cpus(struct task *t, const struct cpumask *cpus)
 	return 0;
 }
 
-static inline int fake_rt_call_at(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn fn,
-				  void *arg, uint64_t a, uint64_t b)
-{
-	(void)t;
-	(void)cpu;
-	(void)at_ns;
-	(void)fn;
-	(void)arg;
-	(void)a;
-	(void)b;
-	return -ENOSYS;
-}
-
 static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 {
 	memset(fake, 0, sizeof(*fake));
@@ -168,7 +156,6 @@ static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 		.lock_contended = fake_rt_lock_contended,
 		.slot_contended = fake_rt_slot_contended,
 		.set_cpus = fake_rt_set_cpus,
-		.call_at = fake_rt_call_at,
 	};
 	fake->rt = (struct rt){ .ops = &fake->ops, .slots = fake->slots, .nr_slots = nr_cpus };
 	for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)

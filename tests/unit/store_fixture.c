@@ -254,26 +254,12 @@ static void live_contended(struct task *t, struct spinlock *lock, enum lock_clas
 	sched_yield();
 }
 
-static int live_call_at(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn fn, void *arg,
-			uint64_t a, uint64_t b)
-{
-	(void)t;
-	(void)cpu;
-	(void)at_ns;
-	(void)fn;
-	(void)arg;
-	(void)a;
-	(void)b;
-	return -ENOSYS;
-}
-
 static const struct rt_ops live_ops = {
 	.wait = live_wait,
 	.wake = live_wake,
 	.yield = live_yield,
 	.now = live_now,
 	.lock_contended = live_contended,
-	.call_at = live_call_at,
 };
 
 /* ---- both ---- */
@@ -366,20 +352,19 @@ void fixture_book_attach(struct fixture_book *book, struct store *store)
 	store->done_ctx = book;
 }
 
-void fixture_submit(struct fixture_book *book, struct store *store, struct task *t,
-		    enum store_op op, const struct store_page *run, uint32_t nr, uint32_t flags)
+void fixture_submit(struct fixture_book *book, const struct fixture_run *run)
 {
-	struct store_page *pages = calloc(nr, sizeof(*pages));
+	struct store_page *pages = calloc(run->nr, sizeof(*pages));
 
-	CHECK(pages != NULL && nr <= ARRAY_LEN(book->answers));
+	CHECK(pages != NULL && run->nr <= ARRAY_LEN(book->answers));
 	memset(book, 0, sizeof(*book));
-	for (uint32_t i = 0; i < nr; i++)
-		pages[i] = (struct store_page){ .offset = run->offset + i,
+	for (uint32_t i = 0; i < run->nr; i++)
+		pages[i] = (struct store_page){ .offset = run->page + i,
 						.cookie = i,
 						.pfn = run->pfn + i };
-	store->ops->submit(store, t, op, pages, nr, flags);
+	run->store->ops->submit(run->store, run->t, run->op, pages, run->nr, run->flags);
 	/* The array belongs to the caller again: what the store still needs it has copied. */
-	memset(pages, 0xa5, nr * sizeof(*pages));
+	memset(pages, 0xa5, run->nr * sizeof(*pages));
 	free(pages);
 }
 
@@ -394,12 +379,11 @@ void fixture_wait(struct fixture_book *book, struct store *store, struct task *t
 	CHECK(seen == nr);
 }
 
-int fixture_transfer(struct fixture_book *book, struct store *store, struct task *t,
-		     enum store_op op, const struct store_page *run, uint32_t nr, uint32_t flags)
+int fixture_transfer(struct fixture_book *book, const struct fixture_run *run)
 {
-	fixture_submit(book, store, t, op, run, nr, flags);
-	fixture_wait(book, store, t, nr);
-	for (uint32_t i = 0; i < nr; i++)
+	fixture_submit(book, run);
+	fixture_wait(book, run->store, run->t, run->nr);
+	for (uint32_t i = 0; i < run->nr; i++)
 		if (book->answers[i].err != 0)
 			return book->answers[i].err;
 	return 0;

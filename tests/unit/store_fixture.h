@@ -98,16 +98,22 @@ struct fixture_book {
 };
 
 void fixture_book_attach(struct fixture_book *book, struct store *store);
-/*
- * Submits nr pages first.. with frames pfn.. and waits for all of them. Forgets
- * earlier answers.
- * => the first error, or 0
- */
-int fixture_transfer(struct fixture_book *book, struct store *store, struct task *t,
-		     enum store_op op, const struct store_page *run, uint32_t nr, uint32_t flags);
+/* A run of adjacent pages with adjacent frames. */
+struct fixture_run {
+	struct store *store;
+	struct task *t;
+	enum store_op op;
+	uint32_t flags;
+	uint64_t page;
+	uint32_t pfn;
+	uint32_t nr;
+};
+
+/* Submits a run and waits for all of it. Forgets earlier answers. => the first error, or 0 */
+int fixture_transfer(struct fixture_book *book, const struct fixture_run *run);
 /* The same without waiting. */
-void fixture_submit(struct fixture_book *book, struct store *store, struct task *t,
-		    enum store_op op, const struct store_page *run, uint32_t nr, uint32_t flags);
+void fixture_submit(struct fixture_book *book, const struct fixture_run *run);
+/* Waits until nr pages have been answered. */
 void fixture_wait(struct fixture_book *book, struct store *store, struct task *t, uint32_t nr);
 
 /* ---- the exerciser ---- */
@@ -128,8 +134,8 @@ struct fixture_exerciser {
 	struct store *store;
 	struct task *t;
 	struct fixture_hw *hw;
-	uint64_t first_page; /* the pages that are this one's */
-	uint32_t nr_pages;   /* at most 4096 */
+	uint64_t first_page;  /* the pages that are this one's */
+	uint32_t nr_pages;    /* at most 4096 */
 	uint32_t first_frame; /* FIXTURE_SLOTS frames from here on are this one's */
 	bool errors_expected; /* failed writes have written nothing */
 	struct rng rng;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -236,6 +237,10 @@ static void test_costs_files(void **state)
 
 	(void)state;
 	assert_non_null(config);
+	if (access("costs/server.txt", F_OK) != 0) {
+		neap_config_free(config);
+		skip(); /* an archive of the sources may come without the files */
+	}
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct costs builtin, file;
 		struct text_buf text;

@@ -33,7 +33,7 @@ static int setup(void **state)
 	const struct store_file_host_options opt = { .no_uring = true };
 
 	assert_non_null(f);
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/neap-test-XXXXXX");
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/store-test-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	(void)snprintf(f->path, sizeof(f->path), "%s/area", f->dir);
 	fixture_hw_init(&f->hw, 8, false);
@@ -157,10 +157,10 @@ static void test_temporary_survives_nothing(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		struct store *store;
-		int ret = store_file_open(f->host,
-					  &(struct store_file_spec){
-						  .dir = f->dir, .pages = 64, .swap = true },
-					  f->err, sizeof(f->err), &store);
+		int ret = store_file_open(
+			f->host,
+			&(struct store_file_spec){ .dir = f->dir, .pages = 64, .swap = true },
+			f->err, sizeof(f->err), &store);
 
 		if (ret == 0)
 			(void)kill(getpid(), SIGKILL);
@@ -266,8 +266,7 @@ static void test_contradictions(void **state)
 	open_bad(f, &(struct store_file_spec){ .pages = 1, .swap = true }, -EINVAL, "2 pages");
 	open_bad(f, &(struct store_file_spec){ .path = f->path, .pages = 1, .swap = true }, -EINVAL,
 		 "2 pages");
-	open_bad(f,
-		 &(struct store_file_spec){ .pages = ((uint64_t)1 << 32) + 1, .swap = true },
+	open_bad(f, &(struct store_file_spec){ .pages = ((uint64_t)1 << 32) + 1, .swap = true },
 		 -EFBIG, "ask for less");
 	open_bad(f, &(struct store_file_spec){ .pages = UINT64_MAX }, -EFBIG, "ask for less");
 	assert_int_equal(nr_entries(f->dir), 0);
@@ -386,8 +385,8 @@ static void test_swap_temporary(void **state)
 static void test_load(void **state)
 {
 	struct fixture *f = *state;
-	struct store *store = open_good(
-		f, &(struct store_file_spec){ .dir = f->dir, .swap = true, .pages = 10 });
+	struct store *store =
+		open_good(f, &(struct store_file_spec){ .dir = f->dir, .swap = true, .pages = 10 });
 	char page[NEAP_PAGE_BYTES];
 	char back[NEAP_PAGE_BYTES];
 

@@ -92,13 +92,14 @@ static struct store *open_file(struct fixture *f, uint64_t pages, bool swap)
 	return store;
 }
 
-static int transfer(struct fixture *f, struct store *store, enum store_op op, uint64_t page,
-		    uint32_t pfn, uint32_t nr, uint32_t flags)
-{
-	const struct store_page run = { .offset = page, .pfn = pfn };
-
-	return fixture_transfer(&f->book, store, &f->t, op, &run, nr, flags);
-}
+#define RUN(f, the_store, the_op, first, frame, number, the_flags)                                 \
+	(&(struct fixture_run){ .store = (the_store),                                              \
+				.t = &(f)->t,                                                      \
+				.op = (the_op),                                                    \
+				.flags = (the_flags),                                              \
+				.page = (first),                                                   \
+				.pfn = (frame),                                                    \
+				.nr = (number) })
 
 static void fill(struct fixture *f, uint32_t pfn, uint64_t page, uint32_t nr)
 {
@@ -116,8 +117,12 @@ static void test_write_and_read(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		fill(f, 0, 1, 300); /* more than fits one transfer */
-		assert_int_equal(transfer(f, store, STORE_WRITE, 1, 0, 300, flags[i]), 0);
-		assert_int_equal(transfer(f, store, STORE_READ, 1, 400, 300, flags[i]), 0);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_WRITE, 1, 0, 300, flags[i])),
+				 0);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_READ, 1, 400, 300, flags[i])),
+				 0);
 		for (uint32_t p = 0; p < 300; p++)
 			assert_true(fixture_matches(&f->hw, 400 + p, 1 + p, 1));
 	}
@@ -133,11 +138,15 @@ static void test_outside_a_swap_area(void **state)
 
 	for (uint32_t flags = 0; flags <= STORE_OWN; flags++) {
 		fill(f, 0, 6, 4);
-		assert_int_equal(transfer(f, store, STORE_WRITE, 6, 0, 4, flags), -EIO);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_WRITE, 6, 0, 4, flags)),
+				 -EIO);
 		assert_int_equal(f->book.answers[1].err, 0);
 		assert_int_equal(f->book.answers[2].err, -EIO);
 		assert_int_equal(f->book.answers[3].err, -EIO);
-		assert_int_equal(transfer(f, store, STORE_READ, UINT64_MAX - 1, 0, 1, flags), -EIO);
+		assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ,
+								UINT64_MAX - 1, 0, 1, flags)),
+				 -EIO);
 	}
 	store->ops->close(store);
 }
@@ -149,16 +158,17 @@ static void test_holes_and_ends(void **state)
 	struct store_geometry geometry;
 
 	memset(fixture_frame(&f->hw, 0), 0x55, (size_t)8 * NEAP_PAGE_BYTES);
-	assert_int_equal(transfer(f, store, STORE_READ, 0, 0, 8, STORE_OWN), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 0, 0, 8, STORE_OWN)),
+			 0);
 	for (uint32_t p = 0; p < 8; p++)
 		assert_true(fixture_matches(&f->hw, p, p, 0));
 	/* A write behind the end extends the file. */
 	fill(f, 0, 9, 1);
-	assert_int_equal(transfer(f, store, STORE_WRITE, 9, 0, 1, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 9, 0, 1, 0)), 0);
 	store->ops->geometry(store, &geometry);
 	assert_int_equal(geometry.pages, 10);
 	assert_int_equal(store->ops->truncate(store, &f->t, 9), 0);
-	assert_int_equal(transfer(f, store, STORE_READ, 9, 1, 1, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 9, 1, 1, 0)), 0);
 	assert_true(fixture_matches(&f->hw, 1, 9, 0));
 	assert_int_equal(store->ops->truncate(store, &f->t, UINT64_MAX), -EFBIG);
 	store->ops->close(store);
@@ -168,7 +178,7 @@ static void test_holes_and_ends(void **state)
 static void test_file_that_is_not_whole_pages(void **state)
 {
 	struct fixture *f = *state;
-	char path[] = "/tmp/neap-test-XXXXXX";
+	char path[] = "/tmp/store-test-XXXXXX";
 	int fd = mkstemp(path);
 	struct store *store;
 	char err[200];
@@ -181,18 +191,18 @@ static void test_file_that_is_not_whole_pages(void **state)
 			 0);
 	fixture_book_attach(&f->book, store);
 	memset(fixture_frame(&f->hw, 0), 0x55, (size_t)2 * NEAP_PAGE_BYTES);
-	assert_int_equal(transfer(f, store, STORE_READ, 0, 0, 2, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 0, 0, 2, 0)), 0);
 	const char *last = fixture_frame(&f->hw, 1);
 	assert_memory_equal(last + 4996 - 4096, "tail", 4);
 	for (uint32_t i = 5000 - 4096; i < NEAP_PAGE_BYTES; i++)
 		assert_int_equal(last[i], 0);
 	memset(fixture_frame(&f->hw, 0), 'z', (size_t)4 * NEAP_PAGE_BYTES);
-	assert_int_equal(transfer(f, store, STORE_WRITE, 0, 0, 2, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 0, 0, 2, 0)), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_END), 5000);
 	assert_int_equal(store->ops->truncate(store, &f->t, 2), 0); /* as many pages as it has */
 	assert_int_equal(lseek(fd, 0, SEEK_END), 5000);
 	/* Extended in one submit, page 1 is not the last one any more and is written whole. */
-	assert_int_equal(transfer(f, store, STORE_WRITE, 0, 0, 3, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 0, 0, 3, 0)), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_END), 3 * NEAP_PAGE_BYTES);
 	char byte = 0;
 	assert_int_equal(pread(fd, &byte, 1, 6000), 1);
@@ -214,35 +224,53 @@ static void swap_descriptor(const struct store *store, const char *path, int acc
 	close(fd);
 }
 
-/* The process's own memory as a file: what is not mapped there cannot be read or written. */
+/*
+ * Eight pages of memory, of which page 3 cannot be accessed: it maps a file behind
+ * its end. (A hole would not do: the next mapping, such as a ring, would land in it.)
+ */
+static char *memory_with_a_bad_page(void)
+{
+	int empty = memfd_create("neap-test", MFD_CLOEXEC);
+	char *memory = mmap(NULL, 8 * NEAP_PAGE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(empty >= 0 && memory != MAP_FAILED);
+	char *bad = mmap(memory + 3 * NEAP_PAGE_BYTES, NEAP_PAGE_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, empty, 0);
+	assert_ptr_equal(bad, memory + 3 * NEAP_PAGE_BYTES);
+	close(empty);
+	return memory;
+}
+
+/* The process's own memory as a file. */
 static void test_one_bad_page(void **state)
 {
 	struct fixture *f = *state;
 	struct store *store = open_file(f, 4, false);
-	char *memory = mmap(NULL, 8 * NEAP_PAGE_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = memory_with_a_bad_page();
 
-	assert_true(memory != MAP_FAILED);
-	assert_int_equal(munmap(memory + 3 * NEAP_PAGE_BYTES, NEAP_PAGE_BYTES), 0);
 	swap_descriptor(store, "/proc/self/mem", O_RDWR);
 	for (uint32_t flags = 0; flags <= STORE_OWN; flags++) {
 		uint64_t first = (uint64_t)(uintptr_t)memory >> NEAP_PAGE_SHIFT;
 
 		fill(f, 0, 0, 8);
-		assert_int_equal(transfer(f, store, STORE_WRITE, first, 0, 8, flags), -EIO);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_WRITE, first, 0, 8, flags)),
+				 -EIO);
 		for (uint32_t i = 0; i < 8; i++)
 			assert_int_equal(f->book.answers[i].err, i == 3 ? -EIO : 0);
 		assert_memory_equal(memory + 7 * NEAP_PAGE_BYTES, fixture_frame(&f->hw, 7),
 				    NEAP_PAGE_BYTES);
-		assert_int_equal(transfer(f, store, STORE_READ, first, 100, 8, flags), -EIO);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_READ, first, 100, 8, flags)),
+				 -EIO);
 		for (uint32_t i = 0; i < 8; i++) {
 			assert_int_equal(f->book.answers[i].err, i == 3 ? -EIO : 0);
 			assert_true(i == 3 || fixture_matches(&f->hw, 100 + i, i, 1));
 		}
 	}
 	store->ops->close(store);
-	munmap(memory, 3 * NEAP_PAGE_BYTES);
-	munmap(memory + 4 * NEAP_PAGE_BYTES, 4 * NEAP_PAGE_BYTES);
+	munmap(memory, 8 * NEAP_PAGE_BYTES);
 }
 
 static void test_full_disk(void **state)
@@ -252,7 +280,9 @@ static void test_full_disk(void **state)
 
 	swap_descriptor(store, "/dev/full", O_RDWR);
 	for (uint32_t flags = 0; flags <= STORE_OWN; flags++) {
-		assert_int_equal(transfer(f, store, STORE_WRITE, 1, 0, 5, flags), -ENOSPC);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, store, STORE_WRITE, 1, 0, 5, flags)),
+				 -ENOSPC);
 		for (uint32_t i = 0; i < 5; i++)
 			assert_int_equal(f->book.answers[i].err, -ENOSPC);
 	}
@@ -267,8 +297,8 @@ static void test_descriptor_that_cannot_write(void **state)
 	struct store *store = open_file(f, 16, true);
 
 	swap_descriptor(store, "/dev/zero", O_RDONLY);
-	assert_int_equal(transfer(f, store, STORE_WRITE, 1, 0, 5, 0), -EIO);
-	assert_int_equal(transfer(f, store, STORE_READ, 1, 0, 5, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 1, 0, 5, 0)), -EIO);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 1, 0, 5, 0)), 0);
 	store->ops->close(store);
 }
 
@@ -286,15 +316,15 @@ static void test_file_size_limit(void **state)
 	limit.rlim_cur = (rlim_t)6 * NEAP_PAGE_BYTES + 100;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	fill(f, 0, 0, 9);
-	int ret = transfer(f, store, STORE_WRITE, 0, 0, 9, 0);
-	int own = transfer(f, store, STORE_WRITE, 0, 0, 9, STORE_OWN);
+	int ret = fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 0, 0, 9, 0));
+	int own = fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 0, 0, 9, STORE_OWN));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	(void)signal(SIGXFSZ, handler);
 	assert_int_equal(ret, -ENOSPC);
 	assert_int_equal(own, -ENOSPC);
 	for (uint32_t i = 0; i < 9; i++)
 		assert_int_equal(f->book.answers[i].err, i < 6 ? 0 : -ENOSPC);
-	assert_int_equal(transfer(f, store, STORE_READ, 0, 100, 6, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 0, 100, 6, 0)), 0);
 	for (uint32_t i = 0; i < 6; i++)
 		assert_true(fixture_matches(&f->hw, 100 + i, i, 1));
 	store->ops->close(store);
@@ -308,16 +338,16 @@ static void test_transfer_continues(void **state)
 	size_t moved[] = { 0, 1, 4095, 4096, 4097, 5 * 4096, 8 * 4096 - 1, 8 * 4096 };
 
 	fill(f, 0, 0, 8);
-	assert_int_equal(transfer(f, store, STORE_WRITE, 0, 0, 8, 0), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 0, 0, 8, 0)), 0);
 	for (size_t m = 0; m < ARRAY_LEN(moved); m++) {
-		struct transfer run = {
-			.fd = store_file_fd(store), .op = STORE_READ, .nr_pages = 8
-		};
+		struct transfer run = { .fd = store_file_fd(store),
+					.op = STORE_READ,
+					.nr_pages = 8 };
 
 		memset(fixture_frame(&f->hw, 100), 0x55, (size_t)8 * NEAP_PAGE_BYTES);
 		for (uint32_t i = 0; i < 8; i++)
-			run.iov[i] = (struct iovec){ fixture_frame(&f->hw, 100 + i),
-						     NEAP_PAGE_BYTES };
+			run.iov[i] =
+				(struct iovec){ fixture_frame(&f->hw, 100 + i), NEAP_PAGE_BYTES };
 		assert_int_equal(transfer_bytes(&run), 8 * NEAP_PAGE_BYTES);
 		transfer_finish(&run, moved[m]);
 		for (uint32_t i = 0; i < 8; i++) {
@@ -348,9 +378,9 @@ static void test_no_ring_warns_once(void **state)
 {
 	struct fixture *f = *state;
 	struct fixture other = { .nr_warnings = 0 };
-	const struct store_file_host_options opt = {
-		.warn = warned, .warn_ctx = &other, .nr_slots = FIXTURE_CPUS
-	};
+	const struct store_file_host_options opt = { .warn = warned,
+						     .warn_ctx = &other,
+						     .nr_slots = FIXTURE_CPUS };
 	int spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct store_host *mine = f->host;
 	struct rlimit old;
@@ -367,8 +397,9 @@ static void test_no_ring_warns_once(void **state)
 	assert_int_equal(other.nr_warnings, 1);
 	assert_false(f->host->needs_reaper || store_file_host_uring(f->host));
 	struct store *store = open_file(f, 16, true);
-	assert_int_equal(transfer(f, store, STORE_READ, 1, 0, 9, 0), 0);
-	assert_int_equal(transfer(f, store, STORE_READ, 1, 0, 9, STORE_OWN), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 1, 0, 9, 0)), 0);
+	assert_int_equal(fixture_transfer(&f->book, RUN(f, store, STORE_READ, 1, 0, 9, STORE_OWN)),
+			 0);
 	store->ops->close(store);
 	assert_int_equal(other.nr_warnings, 1);
 	f->host->ops->kick(f->host);
@@ -390,10 +421,11 @@ static void test_no_own_ring(void **state)
 	limit.rlim_cur = 0;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	fill(f, 0, 1, 40);
-	int ret = transfer(f, store, STORE_WRITE, 1, 0, 40, STORE_OWN);
+	int ret = fixture_transfer(&f->book, RUN(f, store, STORE_WRITE, 1, 0, 40, STORE_OWN));
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(ret, 0);
-	assert_int_equal(transfer(f, store, STORE_READ, 1, 100, 40, STORE_OWN), 0);
+	assert_int_equal(
+		fixture_transfer(&f->book, RUN(f, store, STORE_READ, 1, 100, 40, STORE_OWN)), 0);
 	assert_true(fixture_matches(&f->hw, 139, 40, 1));
 	assert_int_equal(f->nr_warnings, f->no_uring ? 0 : 1);
 	store->ops->close(store);
@@ -413,10 +445,8 @@ static void test_own_submits_add_up(void **state)
 			{ .offset = 300, .cookie = 101, .pfn = 1 },
 			{ .offset = 301, .cookie = 102, .pfn = 2 },
 		};
-		const struct store_page run = { .offset = 1, .pfn = 10 };
-
 		fixture_book_attach(&f->book, store);
-		fixture_submit(&f->book, store, &f->t, STORE_READ, &run, 90, STORE_OWN);
+		fixture_submit(&f->book, RUN(f, store, STORE_READ, 1, 10, 90, STORE_OWN));
 		store->ops->submit(store, &f->t, STORE_READ, scattered, 3, STORE_OWN);
 		/* The slot's ring is held now, if there is one. */
 		store->ops->submit(store, &other, STORE_READ,
@@ -508,9 +538,11 @@ struct leaver {
 static void *leaver_main(void *arg)
 {
 	struct leaver *leaver = arg;
-	const struct store_page run = { .offset = 1, .pfn = 0 };
+	const struct fixture_run run = {
+		.store = leaver->store, .t = &leaver->t, .op = STORE_WRITE, .page = 1, .nr = 500
+	};
 
-	fixture_submit(&leaver->f->book, leaver->store, &leaver->t, STORE_WRITE, &run, 500, 0);
+	fixture_submit(&leaver->f->book, &run);
 	return NULL;
 }
 
@@ -528,7 +560,9 @@ static void test_submitter_ends(void **state)
 		assert_int_equal(pthread_create(&thread, NULL, leaver_main, &leaver), 0);
 		assert_int_equal(pthread_join(thread, NULL), 0);
 		fixture_wait(&f->book, leaver.store, &f->t, 500);
-		assert_int_equal(transfer(f, leaver.store, STORE_READ, 1, 512, 500, 0), 0);
+		assert_int_equal(fixture_transfer(&f->book,
+						  RUN(f, leaver.store, STORE_READ, 1, 512, 500, 0)),
+				 0);
 		for (uint32_t i = 0; i < 500; i++)
 			assert_true(fixture_matches(&f->hw, 512 + i, 1 + i, round));
 	}

@@ -126,8 +126,8 @@ static void test_label_is_tamed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_cut_to_size),
-		cmocka_unit_test(test_wrong),	   cmocka_unit_test(test_bad_pages),
+		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_cut_to_size),
+		cmocka_unit_test(test_wrong),	       cmocka_unit_test(test_bad_pages),
 		cmocka_unit_test(test_label_is_tamed),
 	};
 

@@ -1,0 +1,470 @@
+/*
+ * Tests of core/buddy.c and core/pageblock.c: splitting, merging, positions on the lists, crossing
+ * between migrate types, the reserve; and random traffic against a map of used frames.
+ */
+#include "core_fixture.h"
+
+#include "core/gfp.h"
+#include "core/pageblock.h"
+#include "core/zonelist.h"
+
+#define BASE 1048576u /* first frame of the zone */
+
+struct lists {
+	struct core_fixture f;
+	struct zone *zone;
+};
+
+static void lists_open(struct lists *l, uint32_t pages)
+{
+	core_setup_normal(&l->f, 1, pages);
+	l->zone = &l->f.m->nodes[0].zone[ZONE_NORMAL];
+	cpu_pin(l->f.t);
+	spin_lock(l->f.t, &l->zone->lock, LOCK_ZONE);
+}
+
+static void lists_close(struct lists *l)
+{
+	assert_null(buddy_verify(l->zone));
+	spin_unlock(l->f.t, &l->zone->lock, LOCK_ZONE);
+	cpu_unpin(l->f.t);
+	core_teardown(&l->f);
+}
+
+/* Takes as the allocator does: with the count. */
+static uint32_t lists_take(struct lists *l, uint32_t order, uint32_t type, uint32_t flags)
+{
+	uint32_t pfn = buddy_take(l->f.t, l->zone, order, type, flags);
+
+	if (pfn != PFN_NONE)
+		zone_stat_add(l->f.t, l->zone, NR_FREE_PAGES, -((int64_t)1 << order));
+	return pfn;
+}
+
+static void lists_free(struct lists *l, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	buddy_free(l->f.t, l->zone, pfn, order, type);
+}
+
+/* Takes every frame of the zone as single pages; afterwards nothing is free. */
+static void lists_take_all(struct lists *l)
+{
+	while (lists_take(l, 0, MT_MOVABLE, 0) != PFN_NONE)
+		;
+	assert_int_equal(buddy_count_free(l->zone), 0);
+}
+
+static uint32_t list_first(const struct lists *l, uint32_t order, uint32_t type)
+{
+	return l->zone->area[order].list[type].first;
+}
+
+static uint32_t list_last(const struct lists *l, uint32_t order, uint32_t type)
+{
+	return l->zone->area[order].list[type].last;
+}
+
+static void test_split_and_merge(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 1024);
+	assert_int_equal(l.zone->area[10].nr_free, 1);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(lists_take(&l, 0, MT_MOVABLE, 0), BASE + i);
+	assert_int_equal(list_first(&l, 0, MT_MOVABLE), BASE + 3);
+	for (uint32_t order = 2; order < 10; order++)
+		assert_int_equal(list_first(&l, order, MT_MOVABLE), BASE + (1u << order));
+	assert_null(buddy_verify(l.zone));
+	assert_int_equal(zone_stat_exact(l.zone, NR_FREE_PAGES), 1021);
+	lists_free(&l, BASE + 1, 0, MT_MOVABLE);
+	lists_free(&l, BASE, 0, MT_MOVABLE);
+	lists_free(&l, BASE + 2, 0, MT_MOVABLE);
+	assert_int_equal(l.zone->area[10].nr_free, 1);
+	assert_int_equal(zone_stat_exact(l.zone, NR_FREE_PAGES), 1024);
+	lists_close(&l);
+}
+
+/* A page whose merge partner's neighbour is free waits at the tail; others go to the head. */
+static void test_positions(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 1024);
+	lists_take_all(&l);
+	lists_free(&l, BASE + 2, 1, MT_MOVABLE);
+	lists_free(&l, BASE + 8, 0, MT_MOVABLE);
+	lists_free(&l, BASE, 0, MT_MOVABLE);
+	assert_int_equal(list_first(&l, 0, MT_MOVABLE), BASE + 8);
+	assert_int_equal(list_last(&l, 0, MT_MOVABLE), BASE);
+	lists_free(&l, BASE + 16, 0, MT_MOVABLE);
+	assert_int_equal(list_first(&l, 0, MT_MOVABLE), BASE + 16);
+	lists_free(&l, BASE + 32, 0, MT_MOVABLE | BUDDY_TO_TAIL);
+	assert_int_equal(list_last(&l, 0, MT_MOVABLE), BASE + 32);
+	/* The missing page completes the merge up to order 2. */
+	lists_free(&l, BASE + 1, 0, MT_MOVABLE);
+	assert_int_equal(list_first(&l, 2, MT_MOVABLE), BASE);
+	lists_close(&l);
+}
+
+/* A block takes the type it is freed with, and merges with neighbours of any type below order 9. */
+static void test_types_when_freeing(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 1024);
+	lists_take_all(&l);
+	lists_free(&l, BASE, 0, MT_UNMOVABLE);
+	lists_free(&l, BASE + 1, 0, MT_RECLAIMABLE);
+	assert_int_equal(list_first(&l, 1, MT_RECLAIMABLE), BASE);
+	assert_int_equal(list_first(&l, 0, MT_UNMOVABLE), PFN_NONE);
+	/* Whole pageblocks stay apart if one of them is reserved. */
+	pageblock_set_type(l.f.m, BASE + 512, MT_HIGHATOMIC);
+	lists_free(&l, BASE + 512, 9, MT_HIGHATOMIC);
+	lists_free(&l, BASE + 2, 1, MT_MOVABLE);
+	for (uint32_t order = 2; order < 9; order++)
+		lists_free(&l, BASE + (1u << order), order, MT_MOVABLE);
+	assert_int_equal(l.zone->area[9].nr_free, 2);
+	assert_int_equal(list_first(&l, 9, MT_HIGHATOMIC), BASE + 512);
+	lists_close(&l);
+}
+
+static void test_isolated_pages_do_not_count(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 1024);
+	lists_take_all(&l);
+	lists_free(&l, BASE, 3, MT_ISOLATE);
+	lists_free(&l, BASE + 64, 3, MT_MOVABLE);
+	assert_int_equal(zone_stat_exact(l.zone, NR_FREE_PAGES), 8);
+	assert_int_equal(buddy_count_free(l.zone), 8);
+	assert_int_equal(l.zone->area[3].nr_free, 2);
+	lists_close(&l);
+}
+
+/* ---- crossing between types ---- */
+
+static void test_steal_whole_block(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	/* The largest block is taken, from the head of its list, and its pageblocks with it. */
+	assert_int_equal(lists_take(&l, 0, MT_UNMOVABLE, ALLOC_KSWAPD), BASE);
+	assert_int_equal(pageblock_type(l.f.m, BASE), MT_UNMOVABLE);
+	assert_int_equal(pageblock_type(l.f.m, BASE + 512), MT_UNMOVABLE);
+	assert_int_equal(pageblock_type(l.f.m, BASE + 1024), MT_MOVABLE);
+	assert_int_equal(list_first(&l, 9, MT_UNMOVABLE), BASE + 512);
+	assert_int_equal(l.zone->boost, 0);
+	/* The next one stays within. */
+	assert_int_equal(lists_take(&l, 9, MT_UNMOVABLE, 0), BASE + 512);
+	assert_int_equal(lists_take(&l, 9, MT_UNMOVABLE, 0), BASE + 1024);
+	/* Reclaimable looks at Unmovable before Movable, but the order counts first. */
+	assert_int_equal(lists_take(&l, 0, MT_RECLAIMABLE, 0), BASE + 2048);
+	lists_close(&l);
+}
+
+/* Takes everything, then frees `pages` single frames of the first pageblock, every second one. */
+static void lists_scatter(struct lists *l, uint32_t pages)
+{
+	lists_take_all(l);
+	for (uint32_t i = 0; i < pages; i++)
+		lists_free(l, BASE + 2 * i, 0, MT_MOVABLE);
+}
+
+static void test_steal_claims_half_free_pageblock(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	lists_scatter(&l, 256);
+	/* 256 free and the rest neither movable nor alike is enough. */
+	assert_int_not_equal(lists_take(&l, 0, MT_UNMOVABLE, ALLOC_KSWAPD), PFN_NONE);
+	assert_int_equal(pageblock_type(l.f.m, BASE), MT_UNMOVABLE);
+	assert_int_equal(list_first(&l, 0, MT_MOVABLE), PFN_NONE);
+	assert_int_equal(l.zone->area[0].nr_free, 255);
+	/* The theft boosts the marks and asks for kswapd. */
+	assert_int_equal(l.zone->boost, 512);
+	assert_int_equal(l.zone->flags, ZONE_BOOSTED);
+	lists_close(&l);
+}
+
+static void test_steal_leaves_pageblock_of_movable_pages(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	lists_scatter(&l, 100);
+	/* The other pages are on an LRU list: they are movable, so the type stays. */
+	for (uint32_t i = 0; i < 512; i++)
+		if (!page_test(&l.f.m->pages[BASE + i], PG_BUDDY))
+			page_set(&l.f.m->pages[BASE + i], PG_LRU);
+	assert_int_not_equal(lists_take(&l, 0, MT_UNMOVABLE, 0), PFN_NONE);
+	assert_int_equal(pageblock_type(l.f.m, BASE), MT_MOVABLE);
+	assert_int_equal(l.zone->area[0].nr_free, 99);
+	assert_int_not_equal(list_first(&l, 0, MT_UNMOVABLE), PFN_NONE);
+	assert_int_equal(l.zone->flags, 0);
+	/* A movable request gets them back, page by page: its claim is too small a block. */
+	uint32_t first = list_first(&l, 0, MT_UNMOVABLE);
+
+	assert_int_equal(lists_take(&l, 0, MT_MOVABLE, 0), first);
+	assert_int_equal(l.zone->area[0].nr_free, 98);
+	assert_int_not_equal(list_first(&l, 0, MT_UNMOVABLE), PFN_NONE);
+	lists_close(&l);
+}
+
+static void test_movable_steals_smallest(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	lists_take_all(&l);
+	for (uint32_t at = 0; at < 4096; at += 512)
+		pageblock_set_type(l.f.m, BASE + at, MT_UNMOVABLE);
+	lists_free(&l, BASE + 1024, 3, MT_UNMOVABLE);
+	lists_free(&l, BASE + 2048, 1, MT_UNMOVABLE);
+	assert_int_equal(lists_take(&l, 0, MT_MOVABLE, 0), BASE + 2048);
+	assert_int_equal(list_first(&l, 0, MT_MOVABLE), BASE + 2049);
+	assert_int_equal(list_first(&l, 3, MT_UNMOVABLE), BASE + 1024);
+	/* An unmovable request claims the largest instead. */
+	lists_free(&l, BASE + 3072, 2, MT_RECLAIMABLE);
+	assert_int_equal(lists_take(&l, 3, MT_UNMOVABLE, 0), BASE + 1024);
+	assert_int_equal(lists_take(&l, 0, MT_UNMOVABLE, 0), BASE + 3072);
+	lists_close(&l);
+}
+
+static void test_nofragment_takes_pageblocks_only(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	lists_take_all(&l);
+	lists_free(&l, BASE + 1024, 8, MT_MOVABLE);
+	assert_int_equal(lists_take(&l, 0, MT_UNMOVABLE, ALLOC_NOFRAGMENT), PFN_NONE);
+	lists_free(&l, BASE + 2048, 9, MT_MOVABLE);
+	assert_int_equal(lists_take(&l, 0, MT_UNMOVABLE, ALLOC_NOFRAGMENT), BASE + 2048);
+	/* Without the flag the rest of that pageblock may be claimed: the smallest block serves. */
+	assert_int_equal(lists_take(&l, 4, MT_RECLAIMABLE, 0), BASE + 2048 + 16);
+	lists_close(&l);
+}
+
+/* Nothing falls back to the reserve. */
+static void test_reserve_is_not_a_fallback(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 4096);
+	lists_take_all(&l);
+	pageblock_set_type(l.f.m, BASE, MT_HIGHATOMIC);
+	lists_free(&l, BASE, 9, MT_HIGHATOMIC);
+	for (uint32_t type = 0; type < NR_PCP_TYPES; type++)
+		assert_int_equal(lists_take(&l, 0, type, 0), PFN_NONE);
+	assert_int_equal(buddy_take_smallest(l.f.t, l.zone, 0, MT_HIGHATOMIC), BASE);
+	lists_free(&l, BASE, 0, MT_HIGHATOMIC);
+	lists_close(&l);
+}
+
+static void test_reserve_and_give_back(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 65536);
+	struct core_fixture *f = &l.f;
+	struct zone *zone = l.zone;
+	const struct zonelist *list = &f->m->nodes[0].fallback;
+	const struct alloc_context ac = { .highest = ZONE_MOVABLE,
+					  .type = MT_UNMOVABLE,
+					  .zonelist = list,
+					  .preferred = list->ref };
+
+	/* Eight pageblocks, each half in use. */
+	lists_take_all(&l);
+	for (uint32_t i = 0; i < 8; i++)
+		lists_free(&l, BASE + i * 512, 8, MT_MOVABLE);
+	spin_unlock(f->t, &zone->lock, LOCK_ZONE);
+	/* Up to one per cent and a block, tested before it is added. */
+	for (uint32_t i = 0; i < 8; i++)
+		pageblock_reserve_highatomic(f->t, zone, BASE + i * 512 + 256);
+	assert_int_equal(zone->nr_reserved_highatomic, 3 * 512);
+	assert_int_equal(pageblock_type(f->m, BASE + 1024), MT_HIGHATOMIC);
+	assert_int_equal(pageblock_type(f->m, BASE + 1536), MT_MOVABLE);
+	assert_true(buddy_has(zone, 8, MT_HIGHATOMIC));
+	assert_true(pageblock_unreserve_highatomic(f->t, &ac, false));
+	assert_true(pageblock_unreserve_highatomic(f->t, &ac, false));
+	assert_false(pageblock_unreserve_highatomic(f->t, &ac, false));
+	assert_int_equal(zone->nr_reserved_highatomic, 512);
+	assert_true(pageblock_unreserve_highatomic(f->t, &ac, true));
+	assert_int_equal(zone->nr_reserved_highatomic, 0);
+	assert_false(pageblock_unreserve_highatomic(f->t, &ac, true));
+	assert_int_equal(pageblock_type(f->m, BASE), MT_UNMOVABLE);
+	assert_false(buddy_has(zone, 0, MT_HIGHATOMIC));
+	spin_lock(f->t, &zone->lock, LOCK_ZONE);
+	lists_close(&l);
+}
+
+static void test_counting_pageblocks(void **state)
+{
+	struct core_fixture f;
+	struct machine_desc desc;
+	uint64_t nr[NR_TYPES];
+
+	(void)state;
+	core_desc_init(&desc, 1, 1);
+	desc.node[0].zone[ZONE_DMA] = (struct machine_zone_desc){
+		.start_pfn = 1, .spanned = 4095, .present = 3998, .managed = 3840
+	};
+	/* Half of this zone's sections are absent. */
+	desc.node[0].zone[ZONE_DMA32] = (struct machine_zone_desc){
+		.start_pfn = 4096, .spanned = 258048, .present = 126976, .managed = 126976
+	};
+	assert_int_equal(core_setup(&f, &desc), 0);
+	pageblock_count(&f.m->nodes[0].zone[ZONE_DMA], nr);
+	assert_int_equal(nr[MT_MOVABLE], 8);
+	pageblock_set_type(f.m, 8192, MT_RECLAIMABLE);
+	pageblock_count(&f.m->nodes[0].zone[ZONE_DMA32], nr);
+	assert_int_equal(nr[MT_MOVABLE], 247);
+	assert_int_equal(nr[MT_RECLAIMABLE], 1);
+	core_teardown(&f);
+}
+
+/* ---- the checker itself ---- */
+
+static void test_verify_finds(void **state)
+{
+	struct lists l;
+
+	(void)state;
+	lists_open(&l, 1024);
+	lists_take_all(&l);
+	lists_free(&l, BASE, 2, MT_MOVABLE);
+	lists_free(&l, BASE + 8, 2, MT_MOVABLE);
+	struct page *page = &l.f.m->pages[BASE];
+
+	assert_null(buddy_verify(l.zone));
+	page->owner = 3;
+	assert_string_equal(buddy_verify(l.zone),
+			    "1: a free block's head names another order or type than its list");
+	page->owner = 2;
+	page_set(page, PG_LRU);
+	assert_non_null(buddy_verify(l.zone));
+	page_clear(page, PG_LRU);
+	page->prev = BASE + 4;
+	assert_string_equal(buddy_verify(l.zone), "2: a free list's link does not lead back");
+	page->prev = BASE + 8;
+	l.zone->area[2].nr_free++;
+	assert_non_null(buddy_verify(l.zone));
+	l.zone->area[2].nr_free--;
+	l.zone->nonempty[MT_MOVABLE] = 0;
+	assert_non_null(buddy_verify(l.zone));
+	l.zone->nonempty[MT_MOVABLE] = 1u << 2;
+	lists_close(&l);
+}
+
+/* ---- random traffic ---- */
+
+#define HELD_MAX 512u
+
+struct held {
+	uint32_t pfn, order;
+};
+
+static void map_mark(uint8_t *map, uint32_t at, uint32_t order, uint8_t used)
+{
+	for (uint32_t i = 0; i < 1u << order; i++) {
+		assert_int_not_equal(map[at + i], used);
+		map[at + i] = used;
+	}
+}
+
+/* Random takes and frees on a zone of odd shape; every frame is used by one holder at most. */
+static void traffic_round(struct rng *rng, uint32_t pages)
+{
+	struct lists l;
+	struct held held[HELD_MAX];
+	uint8_t *map = calloc(pages, 1);
+	uint32_t nr = 0;
+	uint64_t used = 0;
+
+	assert_non_null(map);
+	lists_open(&l, pages);
+	for (uint32_t step = 0; step < 3000; step++) {
+		uint32_t order = (uint32_t)rng_below(rng, NR_ORDERS);
+		uint32_t type = (uint32_t)rng_below(rng, NR_PCP_TYPES);
+
+		order = rng_below(rng, 3) != 0 ? order % 3 : order;
+		if (nr < HELD_MAX && rng_below(rng, 100) < 55) {
+			uint32_t flags = rng_below(rng, 4) == 0 ? ALLOC_NOFRAGMENT : 0;
+			uint32_t pfn = lists_take(&l, order, type, flags);
+
+			if (pfn == PFN_NONE)
+				continue;
+			assert_int_equal(pfn & ((1u << order) - 1), 0);
+			map_mark(map, pfn - BASE, order, 1);
+			held[nr++] = (struct held){ pfn, order };
+			used += (uint64_t)1 << order;
+		} else if (nr > 0) {
+			uint32_t i = (uint32_t)rng_below(rng, nr);
+
+			map_mark(map, held[i].pfn - BASE, held[i].order, 0);
+			lists_free(&l, held[i].pfn, held[i].order,
+				   pageblock_type(l.f.m, held[i].pfn));
+			used -= (uint64_t)1 << held[i].order;
+			held[i] = held[--nr];
+		}
+		assert_int_equal(zone_stat_exact(l.zone, NR_FREE_PAGES), pages - used);
+		if (step % 16 == 0) {
+			const char *wrong = buddy_verify(l.zone);
+
+			if (wrong != NULL)
+				fail_msg("step %u: %s", step, wrong);
+			assert_int_equal(buddy_count_free(l.zone), pages - used);
+		}
+	}
+	lists_close(&l);
+	free(map);
+}
+
+static void test_random_traffic(void **state)
+{
+	static const uint32_t shapes[] = { 1, 513, 1024, 2559, 4095, 5000, 8192, 10007 };
+	struct rng rng;
+
+	(void)state;
+	rng_seed(&rng, core_seed());
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+		traffic_round(&rng, shapes[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_split_and_merge),
+		cmocka_unit_test(test_positions),
+		cmocka_unit_test(test_types_when_freeing),
+		cmocka_unit_test(test_isolated_pages_do_not_count),
+		cmocka_unit_test(test_steal_whole_block),
+		cmocka_unit_test(test_steal_claims_half_free_pageblock),
+		cmocka_unit_test(test_steal_leaves_pageblock_of_movable_pages),
+		cmocka_unit_test(test_movable_steals_smallest),
+		cmocka_unit_test(test_nofragment_takes_pageblocks_only),
+		cmocka_unit_test(test_reserve_is_not_a_fallback),
+		cmocka_unit_test(test_reserve_and_give_back),
+		cmocka_unit_test(test_counting_pageblocks),
+		cmocka_unit_test(test_verify_finds),
+		cmocka_unit_test(test_random_traffic),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
