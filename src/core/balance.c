@@ -18,6 +18,7 @@
  * Linux: prepare_scan_count() and get_scan_count() in mm/vmscan.c.
  */
 #include "core/lru.h"
+#include "core/racy.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
@@ -61,8 +62,8 @@ void balance_prepare(struct neap_machine *m, struct node *node, struct scan_cont
 	struct lruvec *lruvec = &node->lruvec;
 
 	(void)m;
-	sc->anon_cost = lruvec->anon_cost;
-	sc->file_cost = lruvec->file_cost;
+	sc->anon_cost = racy_read(lruvec->anon_cost);
+	sc->file_cost = racy_read(lruvec->file_cost);
 	sc->may_deactivate = 0;
 	for (uint32_t file = 0; file < 2; file++) {
 		bool refaulted = activations(node, file) !=

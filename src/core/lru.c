@@ -27,6 +27,7 @@
 
 #include "core/alloc.h"
 #include "core/pagelock.h"
+#include "core/racy.h"
 #include "core/visit.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
@@ -363,16 +364,17 @@ void lru_note_cost(struct task *t, struct lruvec *lruvec, uint32_t file, uint64_
 	spin_lock(t, &lruvec->lock, LOCK_LRU);
 	uint64_t total = 0;
 
-	if (file)
-		lruvec->file_cost += pages;
-	else
-		lruvec->anon_cost += pages;
+	uint64_t anon = lruvec->anon_cost + (file ? 0 : pages);
+	uint64_t files = lruvec->file_cost + (file ? pages : 0);
+
 	for (uint32_t list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list++)
 		total += lruvec_size(lruvec, (enum lru_list)list, NR_ZONES - 1);
-	if (lruvec->anon_cost + lruvec->file_cost > total / 4) {
-		lruvec->anon_cost /= 2;
-		lruvec->file_cost /= 2;
+	if (anon + files > total / 4) {
+		anon /= 2;
+		files /= 2;
 	}
+	racy_write(lruvec->anon_cost, anon);
+	racy_write(lruvec->file_cost, files);
 	spin_unlock(t, &lruvec->lock, LOCK_LRU);
 }
 

@@ -239,13 +239,19 @@ static struct stamp make_stamp(const struct verify_object *o, uint64_t index, ui
 	};
 }
 
+/* A counter of one task that others read while it counts. */
+static void count_up(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
 static uint64_t number_access(struct verify_task *t)
 {
 	if (t->next_access == t->last_access) {
 		t->next_access = atomic_fetch_add(&t->verify->next_access, ACCESS_BLOCK);
 		t->last_access = t->next_access + ACCESS_BLOCK;
 	}
-	t->accesses++;
+	count_up(&t->accesses);
 	return t->next_access++;
 }
 
@@ -447,7 +453,7 @@ static bool read_page(struct verify_task *t, struct verify_object *o, uint64_t i
 		state |= STATE_UNSURE;
 	}
 	if (whole && page->data != NULL)
-		t->whole_pages++;
+		count_up(&t->whole_pages);
 	state_drop(held, state);
 	return right;
 }
@@ -492,7 +498,7 @@ bool verify_write(struct verify_task *t, struct verify_object *o, uint64_t index
 	if (!right)
 		note_wrong(t, o, index, page, state);
 	if (page->faulted && !how.whole && page->data != NULL)
-		t->whole_pages++;
+		count_up(&t->whole_pages);
 	if (anew)
 		state = ((uint32_t)how.fill << STATE_FILL_SHIFT) | (state & STATE_VERSION_MAX);
 	state &= ~(STATE_LAZY | STATE_VERSION_MAX);
@@ -522,7 +528,7 @@ bool verify_user_begin(struct verify_task *t, struct verify_object *o, uint64_t 
 
 	number_access(t);
 	if (page->faulted)
-		t->whole_pages++;
+		count_up(&t->whole_pages);
 	if (!right)
 		note_wrong(t, o, index, page, state);
 	return right;

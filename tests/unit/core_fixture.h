@@ -91,7 +91,10 @@ static inline void core_teardown(struct core_fixture *f)
 	free(f->m);
 }
 
-/* One node, one CPU per `cpus`, one zone Normal from pfn 1048576 on. Fails the test if it cannot be built. */
+/*
+ * One node, one CPU per `cpus`, one zone Normal from pfn 1048576 on. Fails the test if it cannot be
+ * built.
+ */
 static inline void core_setup_normal(struct core_fixture *f, uint32_t cpus, uint32_t pages)
 {
 	struct machine_desc desc;

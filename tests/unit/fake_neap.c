@@ -420,7 +420,12 @@ void neap_sleep(struct neap_machine *m, uint64_t ns)
 
 uint64_t neap_now(struct neap_machine *m)
 {
-	return m->now_ns;
+	uint64_t now_ns;
+
+	pthread_mutex_lock(&m->mutex);
+	now_ns = m->now_ns;
+	pthread_mutex_unlock(&m->mutex);
+	return now_ns;
 }
 
 void neap_tick(struct neap_machine *m, uint64_t ticks)

@@ -81,7 +81,9 @@ static void test_mark_terms(void **state)
 	(void)state;
 	core_setup_normal(&f, 1, 65536);
 	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
-	struct watermark_query query = { .order = 3, .limit = ZONE_MOVABLE, .mark = 100, .free = 620 };
+	struct watermark_query query = {
+		.order = 3, .limit = ZONE_MOVABLE, .mark = 100, .free = 620
+	};
 
 	zone->reserve[ZONE_MOVABLE] = 10;
 	zone->nr_reserved_highatomic = 512;
@@ -284,8 +286,7 @@ static void test_zone_choice(void **state)
 	do {
 		pfn = alloc_page(f.t, GFP_NOWAIT);
 	} while (pfn != PFN_NONE);
-	assert_true(zone_stat_exact(dma32, NR_FREE_PAGES) >=
-		    dma32->reserve[ZONE_NORMAL]);
+	assert_true(zone_stat_exact(dma32, NR_FREE_PAGES) >= dma32->reserve[ZONE_NORMAL]);
 	assert_true(zone_stat_exact(&f.m->nodes[0].zone[ZONE_DMA], NR_FREE_PAGES) > 0);
 	core_teardown(&f);
 }
@@ -534,7 +535,8 @@ static void test_highatomic(void **state)
 	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
 
 	alloc_pages(f.t, &request);
-	assert_int_equal(zone->nr_reserved_highatomic, 0); /* the low mark was met: no rights used */
+	assert_int_equal(zone->nr_reserved_highatomic,
+			 0); /* the low mark was met: no rights used */
 	uint64_t low = zone_mark(zone, WMARK_LOW);
 	struct alloc_request filler = { .gfp = GFP_NOWAIT | GFP_BIT_NOMEMALLOC, .order = 4 };
 
@@ -597,8 +599,8 @@ static void test_injection(void **state)
 		core_setup_normal(&f, 1, 4096);
 		f.m->inject[0] = nth;
 		for (uint32_t i = 1; i < 30; i++) {
-			uint64_t before = zone_stat_exact(&f.m->nodes[0].zone[ZONE_NORMAL],
-							  NR_FREE_PAGES);
+			uint64_t before =
+				zone_stat_exact(&f.m->nodes[0].zone[ZONE_NORMAL], NR_FREE_PAGES);
 			uint32_t pfn = alloc_page(f.t, GFP_KERNEL);
 
 			assert_int_equal(pfn == PFN_NONE, i == nth);
@@ -667,8 +669,8 @@ static void random_step(struct core_fixture *f, struct rng *rng)
 	const uint64_t mask = 1 + rng_below(rng, 3);
 	struct alloc_request request = {
 		.gfp = random_gfp(rng),
-		.order = rng_below(rng, 4) == 0 ? (uint32_t)rng_below(rng, NR_ORDERS) :
-						  (uint32_t)rng_below(rng, 3),
+		.order = rng_below(rng, 4) == 0 ? (uint32_t)rng_below(rng, NR_ORDERS)
+						: (uint32_t)rng_below(rng, 3),
 		.node = (uint32_t)rng_below(rng, f->m->nr_nodes),
 		.nodemask = rng_below(rng, 4) == 0 ? &mask : NULL,
 	};

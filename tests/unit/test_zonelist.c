@@ -14,9 +14,7 @@ struct order_case {
 };
 
 static const struct order_case cases[] = {
-	{ .nr_nodes = 2,
-	  .distance = { { 10, 20 }, { 20, 10 } },
-	  .order = { "0 1 ", "1 0 " } },
+	{ .nr_nodes = 2, .distance = { { 10, 20 }, { 20, 10 } }, .order = { "0 1 ", "1 0 " } },
 	{ .nr_nodes = 2,
 	  .distance = { { 10, 20 }, { 20, 10 } },
 	  .no_memory = { false, true },
@@ -76,7 +74,9 @@ static void test_lists(void **state)
 	static const struct {
 		uint32_t node;
 		enum zone_type type;
-	} expect[] = { { 0, ZONE_NORMAL }, { 0, ZONE_DMA32 }, { 0, ZONE_DMA }, { 1, ZONE_MOVABLE } };
+	} expect[] = {
+		{ 0, ZONE_NORMAL }, { 0, ZONE_DMA32 }, { 0, ZONE_DMA }, { 1, ZONE_MOVABLE }
+	};
 	struct core_fixture f;
 	struct machine_desc desc;
 
@@ -126,8 +126,7 @@ static void test_first_entries(void **state)
 	assert_int_equal(zonelist_first(list, ZONE_DMA32, NULL)->index, ZONE_DMA32);
 	assert_int_equal(zonelist_first(list, ZONE_MOVABLE, &node1)->zone->node, 1);
 	assert_null(zonelist_first(list, ZONE_DMA32, &node1)->zone);
-	zonelist_for_each(ref, list, ZONE_NORMAL, NULL)
-		seen++;
+	zonelist_for_each(ref, list, ZONE_NORMAL, NULL) seen++;
 	assert_int_equal(seen, 3);
 	core_teardown(&f);
 }
