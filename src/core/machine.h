@@ -75,7 +75,7 @@ struct free_area {
 	uint64_t nr_free;	    /* z: blocks, all types */
 };
 
-/* Per-CPU page lists of one zone on one CPU. All p; what others read is accessed with core/racy.h. */
+/* Per-CPU page lists of one zone on one CPU. All p; others read it through core/racy.h. */
 struct pcp {
 	uint32_t count; /* pages over all lists */
 	uint32_t high;	/* written remotely by recomputation: relaxed */
@@ -114,13 +114,13 @@ struct zone {
 	_Atomic uint32_t flags;	      /* a: ZONE_* */
 	int32_t threshold_normal;     /* w */
 	int32_t threshold_pressure;   /* w */
-	bool nofragment;	      /* I: requests that prefer this zone spare other types' blocks */
+	bool nofragment;	      /* I: requests that prefer it spare other types */
 	struct pcp *pcp;	      /* I: one per CPU */
 
 	struct spinlock lock CACHE_ALIGNED;
 	struct free_area area[NR_ORDERS];  /* z */
 	_Atomic uint64_t nr_reserved_highatomic; /* z to write: pages */
-	_Atomic uint16_t nonempty[NR_TYPES]; /* z to write: bit o = the list of order o has a block */
+	_Atomic uint16_t nonempty[NR_TYPES]; /* z to write: bit = order with a block */
 	uint64_t nr_isolated_blocks;	   /* z */
 
 	_Atomic int64_t stat[NR_ZONE_ITEMS] CACHE_ALIGNED; /* a */

@@ -22,6 +22,8 @@
 #define NEAP_NR_ORDERS 11u
 #define NEAP_NR_TYPES 6u  /* migrate types, CMA included */
 #define NEAP_MAX_SWAPS 29u
+#define SNAPSHOT_MAX_SYSCTLS 96u
+#define SNAPSHOT_PSI_AVERAGES 3u /* over 10, 60 and 300 seconds */
 
 enum zone_type {
 	ZONE_DMA,
@@ -69,6 +71,7 @@ struct snapshot_node {
 	uint32_t id;
 	bool has_memory;
 	struct cpumask cpus;
+	uint64_t huge_total, huge_free, huge_surplus; /* pool pages of 2 MiB on this node */
 	uint32_t distance[NEAP_MAX_NODES];
 	uint64_t stat[NR_NODE_ITEMS]; /* base pages; the writers divide the huge items */
 	struct snapshot_zone zone[NEAP_NR_ZONES];
@@ -80,6 +83,26 @@ struct snapshot_swap {
 	uint64_t size_pages; /* usable slots, header excluded */
 	uint64_t used_pages;
 	int32_t priority;
+};
+
+/* A file of /proc/sys/vm: its name there, and what a read gives without the newline. */
+struct snapshot_sysctl {
+	char name[40];
+	char value[64];
+};
+
+/* One line of /proc/pressure/memory. */
+struct snapshot_psi {
+	uint32_t average_hundredths[SNAPSHOT_PSI_AVERAGES]; /* 1/100 percent */
+	uint64_t total_us;
+};
+
+/* Policy of transparent huge pages: the bracketed word of .../transparent_hugepage/enabled. */
+enum snapshot_thp {
+	SNAPSHOT_THP_UNKNOWN, /* no file said it; the reference kernel's is "always" from 512 MiB */
+	SNAPSHOT_THP_ALWAYS,
+	SNAPSHOT_THP_MADVISE,
+	SNAPSHOT_THP_NEVER,
 };
 
 struct snapshot {
@@ -104,6 +127,10 @@ struct snapshot {
 	uint64_t direct_map_kb[3]; /* 4k, 2M, 1G */
 	uint64_t huge_total, huge_free, huge_reserved, huge_surplus; /* pool pages of 2 MiB */
 	struct snapshot_swap swap[NEAP_MAX_SWAPS];
+	struct snapshot_psi psi_some, psi_full; /* memory pressure */
+	enum snapshot_thp thp;
+	uint32_t nr_sysctls; /* files that can be read; ascending by name */
+	struct snapshot_sysctl sysctl[SNAPSHOT_MAX_SYSCTLS];
 	struct snapshot_node node[]; /* nr_nodes */
 };
 

@@ -548,5 +548,7 @@ void pagetypeinfo_fill_snapshot(const struct text_doc *doc, struct snapshot *sna
 		}
 		for (uint32_t order = 0; order < NEAP_NR_ORDERS; order++)
 			fill_cut(zone, order);
+		/* The reserve is counted in whole pageblocks: spec 02, invariant 5. */
+		zone->nr_reserved_highatomic = zone->nr_blocks[MT_HIGHATOMIC] << PAGEBLOCK_ORDER;
 	}
 }

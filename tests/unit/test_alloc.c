@@ -110,7 +110,7 @@ static void test_mark_order(void **state)
 {
 	struct core_fixture f;
 	struct watermark_terms terms;
-	static uint32_t pfn[2560];
+	static uint32_t pfn[2560 + 1]; /* the last one is the failure */
 	uint32_t nr = 0;
 
 	(void)state;
