@@ -31,10 +31,7 @@ struct bench {
 /* All benches, ending with one whose name is NULL. */
 extern const struct bench bench_table[];
 
-/*
- * Hook for the allocator's own bench, which needs the engine's inner entry points: a definition
- * elsewhere replaces the weak one of bench_table.c, which goes through the public interface.
- */
+/* The allocator's own bench, below the public interface (bench/bench_alloc.c). */
 int bench_alloc(struct neap_machine *machine, bool quick, struct bench_sample *sample);
 
 /* => the real clock */

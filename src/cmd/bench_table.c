@@ -82,31 +82,6 @@ static int bench_access(struct neap_machine *machine, bool quick, struct bench_s
 	return error;
 }
 
-/* ---- alloc ---- */
-
-__attribute__((weak)) int bench_alloc(struct neap_machine *machine, bool quick,
-				      struct bench_sample *sample)
-{
-	uint64_t rounds = quick ? 2000 : 20000;
-	struct neap_block *blocks[64];
-	int error = 0;
-
-	sample->ns = bench_clock_ns();
-	for (uint64_t round = 0; round < rounds && error == 0; round++) {
-		uint32_t nr = 0;
-
-		while (nr < ARRAY_LEN(blocks) && error == 0) {
-			error = neap_block_alloc(machine, 0, 0xcc0, NEAP_ANY_NODE, &blocks[nr]);
-			nr += error == 0;
-		}
-		while (nr > 0)
-			neap_block_free(machine, blocks[--nr]);
-	}
-	sample->ns = bench_clock_ns() - sample->ns;
-	sample->operations = rounds * 2 * ARRAY_LEN(blocks);
-	return error;
-}
-
 /* ---- fault ---- */
 
 static int bench_fault(struct neap_machine *machine, bool quick, struct bench_sample *sample)

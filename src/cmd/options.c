@@ -87,12 +87,12 @@ static bool take_setting(struct options *options, const char *text)
 	}
 	memcpy(name, text, (size_t)(equals - text));
 	switch (support_sysctl(name)) {
-	case SUPPORT_SYSCTL_YES:
+	case SUPPORT_YES:
 		break;
-	case SUPPORT_SYSCTL_LATER:
+	case SUPPORT_LATER:
 		cmd_error("--set %s: %s cannot be set yet", text, name);
 		return false;
-	case SUPPORT_SYSCTL_UNKNOWN:
+	case SUPPORT_UNKNOWN:
 		cmd_error("--set %s: there is no '%s' below /proc/sys/vm", text, name);
 		return false;
 	}

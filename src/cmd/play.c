@@ -160,7 +160,7 @@ static bool set_machine_settings(struct neap_config *config, const struct job *j
 		fine = colon != NULL;
 		if (fine)
 			*colon = '\0';
-		if (!fine || support_sysctl(item) != SUPPORT_SYSCTL_YES) {
+		if (!fine || support_sysctl(item) != SUPPORT_YES) {
 			cmd_error("%s:%u: set=%s is not possible", job->path, job->machine.line,
 				  item);
 			fine = false;

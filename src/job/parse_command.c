@@ -283,8 +283,18 @@ static void parse_advise(struct parser *p)
 		take_object(p, JOB_OP_ADVISE, KIND(JOB_ANON) | KIND(JOB_MAPPING));
 	const char *advice = word(p, 2);
 
-	if (command != NULL && !support_advice(advice, &command->advice))
+	if (command == NULL)
+		return;
+	switch (support_advice(advice, &command->advice)) {
+	case SUPPORT_YES:
+		break;
+	case SUPPORT_LATER:
+		parser_error(p, "advise %s is not possible yet", advice);
+		break;
+	case SUPPORT_UNKNOWN:
 		parser_error(p, "'%.60s' is no advice: cold, pageout, free or willneed", advice);
+		break;
+	}
 }
 
 static void parse_fill(struct parser *p)
@@ -313,13 +323,13 @@ static void parse_sysctl(struct parser *p)
 	char text[1024] = "";
 
 	switch (support_sysctl(name)) {
-	case SUPPORT_SYSCTL_LATER:
+	case SUPPORT_LATER:
 		parser_error(p, "sysctl %s is not possible yet", name);
 		break;
-	case SUPPORT_SYSCTL_UNKNOWN:
+	case SUPPORT_UNKNOWN:
 		parser_error(p, "there is no '%.60s' below /proc/sys/vm", name);
 		break;
-	case SUPPORT_SYSCTL_YES:
+	case SUPPORT_YES:
 		break;
 	}
 	for (uint32_t i = 2; i < p->nr_words; i++) {

@@ -9,6 +9,7 @@
  *
  *     missing_commands   command -> what is missing, in words
  *     sysctls            name below /proc/sys/vm -> can it be written
+ *     words              advice -> can it be given
  *
  * What must never happen: a command that is accepted here and then silently does
  * nothing. `thp off`, `khugepaged off` and `mglru off` are accepted because a
@@ -100,31 +101,32 @@ const char *support_missing_command(const char *command)
 	return NULL;
 }
 
-enum support_sysctl support_sysctl(const char *name)
+enum support support_sysctl(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sysctls); i++)
 		if (strcmp(sysctls[i].name, name) == 0)
-			return sysctls[i].possible ? SUPPORT_SYSCTL_YES : SUPPORT_SYSCTL_LATER;
-	return SUPPORT_SYSCTL_UNKNOWN;
+			return sysctls[i].possible ? SUPPORT_YES : SUPPORT_LATER;
+	return SUPPORT_UNKNOWN;
 }
 
-bool support_advice(const char *name, enum neap_advice *advice)
+enum support support_advice(const char *name, enum neap_advice *advice)
 {
 	static const struct {
 		const char *name;
 		enum neap_advice advice;
+		bool possible;
 	} words[] = {
-		{ "cold", NEAP_COLD },
-		{ "pageout", NEAP_PAGEOUT },
-		{ "willneed", NEAP_WILLNEED },
-		{ "free", NEAP_LAZYFREE },
+		{ "cold", NEAP_COLD, false },
+		{ "pageout", NEAP_PAGEOUT, false },
+		{ "willneed", NEAP_WILLNEED, true },
+		{ "free", NEAP_LAZYFREE, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strcmp(words[i].name, name) == 0) {
 			*advice = words[i].advice;
-			return true;
+			return words[i].possible ? SUPPORT_YES : SUPPORT_LATER;
 		}
 	}
-	return false;
+	return SUPPORT_UNKNOWN;
 }

@@ -15,15 +15,15 @@
  */
 const char *support_missing_command(const char *command);
 
-enum support_sysctl {
-	SUPPORT_SYSCTL_YES,	/* can be written */
-	SUPPORT_SYSCTL_LATER,	/* Linux 6.1 has it, neap does not yet */
-	SUPPORT_SYSCTL_UNKNOWN, /* no file of that name below /proc/sys/vm */
+enum support {
+	SUPPORT_YES,
+	SUPPORT_LATER,	 /* Linux 6.1 has it, neap does not yet */
+	SUPPORT_UNKNOWN, /* nobody has it */
 };
 
-enum support_sysctl support_sysctl(const char *name);
-
-/* => the advice of that name in *advice; false if there is none */
-bool support_advice(const char *name, enum neap_advice *advice);
+/* Can this file below /proc/sys/vm be written? */
+enum support support_sysctl(const char *name);
+/* Can this advice (a word of the job language) be given? => *advice unless unknown */
+enum support support_advice(const char *name, enum neap_advice *advice);
 
 #endif

@@ -16,12 +16,6 @@ struct text_report {
 	struct text_buf unknown_names; /* free it with text_report_free() */
 };
 
-struct text_input {
-	const char *text; /* not terminated */
-	size_t bytes;
-	const char *file_name; /* for messages */
-};
-
 struct text_file {
 	const char *name; /* as below /proc */
 	/* Appends the file of a machine. => 0 or -ENOMEM */

@@ -156,8 +156,8 @@ static void add_swaps(struct machine_fixture *f)
 		const struct swap_spec area = {
 			.store = f->swap[i],
 			.path = "/dev/test",
-			.priority = setup->swap_priority != 0 ? setup->swap_priority
-							      : SWAP_PRIO_AUTO,
+			.priority =
+				setup->swap_priority != 0 ? setup->swap_priority : SWAP_PRIO_AUTO,
 		};
 
 		assert_int_equal(swap_on(f->t, f->m, &area), 0);
@@ -183,9 +183,8 @@ static void check_all_free(const struct machine_fixture *f)
 	for (uint32_t n = 0; n < f->m->nr_nodes; n++) {
 		for (uint32_t z = 0; z < NR_ZONES; z++) {
 			const struct zone *zone = &f->m->nodes[n].zone[z];
-			uint64_t found = zone_managed(zone) != 0
-						 ? zone_stat_exact(zone, NR_FREE_PAGES)
-						 : 0;
+			uint64_t found =
+				zone_managed(zone) != 0 ? zone_stat_exact(zone, NR_FREE_PAGES) : 0;
 
 			for (uint32_t cpu = 0; zone->pcp != NULL && cpu < f->m->nr_cpus; cpu++)
 				found += zone->pcp[cpu].count;
@@ -568,8 +567,7 @@ uint64_t machine_reclaim_one(struct machine_fixture *f, struct page *page)
 	return machine_reclaim(f, &sc, &stat, &page, 1);
 }
 
-void machine_swap_out(struct machine_fixture *f, struct region *region, uint64_t first,
-		      uint64_t nr)
+void machine_swap_out(struct machine_fixture *f, struct region *region, uint64_t first, uint64_t nr)
 {
 	lru_drain_all(f->t);
 	machine_age(f, region, first, nr);
@@ -625,15 +623,19 @@ uint64_t machine_stalls(struct machine_fixture *f)
 void machine_hoard(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left)
 {
 	const uint32_t gfp = GFP_BIT_MEMALLOC | GFP_BIT_NOWARN;
+	struct fixture_hoard aside = { 0 };
 
 	while (machine_zone_count(f, NR_FREE_PAGES) > left) {
 		uint32_t pfn = alloc_page(f->t, gfp);
+		bool ours = pfn != PFN_NONE && page_zone(f->m, machine_page(f->m, pfn)) == f->zone;
+		struct fixture_hoard *to = ours ? hoard : &aside;
 
 		assert_int_not_equal(pfn, PFN_NONE);
 		page_set(machine_page(f->m, pfn), PG_KERNEL);
-		list_add_tail(f->m->pages, &hoard->list, pfn);
-		hoard->nr++;
+		list_add_tail(f->m->pages, &to->list, pfn);
+		to->nr++;
 	}
+	machine_release(f, &aside, UINT64_MAX);
 }
 
 void machine_release(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t nr)

@@ -81,7 +81,6 @@ static const char mixed_job[] = "anon A 400K\n"
 				"alloc C order=9 try\n"
 				"release B\n"
 				"advise A willneed\n"
-				"advise A free\n"
 				"touch A seq all\n"
 				"expect vmstat.pswpout > 0 and neap.mismatches == 0\n"
 				"expect neap.failed_blocks = 1 and meminfo.MemTotal == 160\n";
@@ -113,7 +112,6 @@ static const struct failing_job failing_jobs[] = {
 	{ "alloc B order=9\n", RUN_FAILED, "t.job:1: block 1 of 1 (order 9) of B: Cannot" },
 	{ "cpu 7\n", RUN_FAILED, "t.job:1: the machine has no CPU 7" },
 	{ "sysctl swappiness x\nsleep 1\n", RUN_FAILED, "t.job:1: sysctl swappiness x: Invalid" },
-	{ "anon A 4K\nadvise A cold\n", RUN_FAILED, "t.job:2: advise A: this machine cannot" },
 	{ "snapshot s\nfile F 4K path=/no/such/dir/f\n", RUN_FAILED,
 	  "t.job:2: file F: No such file" },
 };

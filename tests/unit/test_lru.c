@@ -539,10 +539,9 @@ static uint64_t isolate(struct machine_fixture *f, struct lru_isolate *ctl, stru
 static void body_isolate(struct machine_fixture *f)
 {
 	struct region *region = listed_region(f, 10);
-	struct lru_isolate ctl = { .list = LRU_INACTIVE_ANON,
-				   .want = 4,
-				   .zone_limit = ZONE_MOVABLE,
-				   .may_unmap = true };
+	struct lru_isolate ctl = {
+		.list = LRU_INACTIVE_ANON, .want = 4, .zone_limit = ZONE_MOVABLE, .may_unmap = true
+	};
 	struct page *moving = machine_page_at(f, region, 1);
 	struct list list;
 
@@ -612,10 +611,9 @@ static void fill_from_dma(struct machine_fixture *f, struct region *region, uint
 static void body_isolate_zones(struct machine_fixture *f)
 {
 	struct region *region = machine_region(f, 20);
-	struct lru_isolate ctl = { .list = LRU_INACTIVE_ANON,
-				   .want = 2,
-				   .zone_limit = ZONE_DMA,
-				   .may_unmap = true };
+	struct lru_isolate ctl = {
+		.list = LRU_INACTIVE_ANON, .want = 2, .zone_limit = ZONE_DMA, .may_unmap = true
+	};
 	uint64_t skip_before = machine_events(f, EV_PGSKIP_NORMAL);
 	uint32_t found[LIST_MAX];
 	struct list list;
@@ -644,18 +642,23 @@ static void body_isolate_zones(struct machine_fixture *f)
 	assert_int_equal(found[17], pfn_at(f, region, 10));
 	lru_putback(f->t, f->node, &list);
 
-	/* Only pages that are skipped: they do not count as scanned, so the whole list is walked. */
+	/* Skipped pages leave the walk; rejected ones are met again until enough was scanned. */
 	ctl = (struct lru_isolate){ .list = LRU_INACTIVE_ANON, .want = 30, .zone_limit = ZONE_DMA };
 	assert_int_equal(isolate(f, &ctl, &list), 0);
 	assert_int_equal(ctl.skipped, 16);
-	assert_int_equal(ctl.scanned, 4);
+	assert_int_equal(ctl.scanned, 30);
+	/* Nothing but skipped pages: the walk ends with the list. */
+	assert_int_equal(region_zap(f->t, region, 8, 4), 4);
+	ctl = (struct lru_isolate){ .list = LRU_INACTIVE_ANON, .want = 30, .zone_limit = ZONE_DMA };
+	assert_int_equal(isolate(f, &ctl, &list), 0);
+	assert_int_equal(ctl.skipped, 16);
+	assert_int_equal(ctl.scanned, 0);
 }
 
 static void test_isolate_zones(void **state)
 {
 	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1, .dma_pages = 1024 },
-		    body_isolate_zones);
+	machine_run(&(struct machine_setup){ .nr_cpus = 1, .dma_pages = 1024 }, body_isolate_zones);
 }
 
 static void body_putback(struct machine_fixture *f)

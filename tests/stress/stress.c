@@ -1,0 +1,389 @@
+/*
+ * A stress program over the public interface.
+ *
+ *   1. The machine is small (16 MiB unless told), has two nodes and four CPUs, and
+ *      its program uses five times the memory: regions of four times, files of
+ *      three quarters of it, each mapped twice.
+ *   2. Workers do what worker.c says: read, write, pin, release, map, sync, destroy
+ *      and make anew, and compare every page they read with what it must hold.
+ *   3. Live, a watcher looks at counters, texts, traces and knobs meanwhile, sees to
+ *      it that everybody makes progress, and now and then has all stand still for a
+ *      neap_verify(). It is meant to run under the thread sanitizer.
+ *   4. Simulated (--sim), the same workers run on the exploring simulator, which
+ *      switches CPUs under locks: one small run for each seed.
+ *   5. A wrong page, a broken law or a refused operation stops the program with a
+ *      core file and the seed; so does a worker that hangs.
+ *
+ * Of a simulated run the seed alone repeats it, step by step; of a live one it only
+ * repeats the workers' choices.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stress.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define NSEC_PER_MSEC UINT64_C(1000000)
+#define WATCH_NS (50 * NSEC_PER_MSEC)
+#define VERIFY_ROUNDS 60u  /* watcher's rounds between two verifications */
+#define HANG_SECONDS 120u  /* without an operation of a worker */
+#define SIM_SEED_SECONDS 120u
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- a machine ---- */
+
+static void set(const struct world *w, struct neap_config *config, const char *name,
+		const char *value)
+{
+	if (neap_config_set(config, name, value) != 0)
+		fail(w, "%s=%s: %s", name, value, neap_config_error(config));
+}
+
+static void machine_create(struct world *w)
+{
+	struct neap_config *config = neap_config_new();
+	char number[32];
+
+	if (config == NULL)
+		fail(w, "no memory");
+	snprintf(number, sizeof(number), "%" PRIu64 "K", w->opt->memory / 1024);
+	set(w, config, "memory", number);
+	set(w, config, "nodes", "2");
+	set(w, config, "cpus", "4");
+	snprintf(number, sizeof(number), "%" PRIu64 "K", w->opt->memory * 3 / 1024);
+	set(w, config, "swap", number);
+	set(w, config, "swap", number);
+	set(w, config, "contents", "real");
+	set(w, config, "runtime", w->opt->sim ? "sim" : "live");
+	if (w->opt->faults)
+		set(w, config, "fault.enable", "1");
+	if (w->opt->sim) {
+		snprintf(number, sizeof(number), "%" PRIu64, w->seed);
+		set(w, config, "seed", number);
+		set(w, config, "explore", "1");
+	} else {
+		set(w, config, "uring", w->opt->uring ? "1" : "0");
+	}
+	if (neap_machine_create(config, &w->machine) != 0)
+		fail(w, "no machine: %s", neap_config_error(config));
+	neap_config_free(config);
+}
+
+static void verify(struct world *w, const char *when)
+{
+	if (neap_verify(w->machine) != 0)
+		fail(w, "neap_verify %s: %s", when, neap_machine_error(w->machine));
+}
+
+static void workers_start(struct world *w, struct worker *workers)
+{
+	for (uint32_t i = 0; i < w->opt->nr_threads; i++) {
+		char name[24];
+		int err;
+
+		workers[i] = (struct worker){
+			.world = w,
+			.id = i,
+			.rng = mix(w->seed * 64 + i),
+			.ops_left = w->opt->sim ? w->opt->nr_ops : UINT64_MAX,
+		};
+		snprintf(name, sizeof(name), "worker%" PRIu32, i);
+		err = neap_thread_start(w->machine, name, (int)(i % 4), worker_main, &workers[i],
+					&workers[i].thread);
+		if (err != 0)
+			fail(w, "a worker does not start: %s", strerror(-err));
+	}
+}
+
+static void workers_join(struct world *w, struct worker *workers)
+{
+	for (uint32_t i = 0; i < w->opt->nr_threads; i++)
+		if (neap_thread_join(w->machine, workers[i].thread) != 0)
+			fail(w, "worker %" PRIu32 " failed", i);
+}
+
+/* ---- live: the watcher ---- */
+
+/* What a monitor of the machine would read. */
+static void watch_read(struct world *w)
+{
+	static const char *const files[] = { "vmstat", "zoneinfo", "buddyinfo", "meminfo", "swaps" };
+	struct neap_gauge gauge;
+	struct neap_stalls stalls;
+	char *text;
+
+	neap_gauge(w->machine, &gauge);
+	neap_stalls(w->machine, &stalls);
+	(void)neap_counter(w->machine, "pgfault");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int64_t bytes = neap_proc_text(w->machine, files[i], &text);
+
+		if (bytes < 0)
+			fail(w, "neap_proc_text of %s: %s", files[i], strerror((int)-bytes));
+		free(text);
+	}
+}
+
+static void watch_write(struct world *w, uint64_t *rng)
+{
+	static const char *const swappiness[] = { "0", "60", "200" };
+	static const char *const cluster[] = { "0", "3", "5" };
+	static const char *const scale[] = { "10", "100" };
+	uint64_t choice = rng_next(rng);
+	const char *name = "swappiness";
+	const char *value = swappiness[choice / 8 % 3];
+
+	if (choice % 3 == 1) {
+		name = "page-cluster";
+		value = cluster[choice / 8 % 3];
+	} else if (choice % 3 == 2) {
+		name = "watermark_scale_factor";
+		value = scale[choice / 8 % 2];
+	}
+	if (neap_sysctl_write(w->machine, name, value, strlen(value)) < 0)
+		fail(w, "%s=%s: %s", name, value, neap_machine_error(w->machine));
+}
+
+static void watch_trace(struct world *w, uint64_t round)
+{
+	if (round % 40 == 10 && neap_trace_start(w->machine, "/dev/null") != 0)
+		fail(w, "no trace: %s", neap_machine_error(w->machine));
+	else if (round % 40 == 30)
+		(void)neap_trace_stop(w->machine);
+}
+
+static void watch_fault(struct world *w, uint64_t *rng)
+{
+	static const char *const kinds[] = { "swap-read", "swap-write", "file-read", "file-write" };
+
+	if (w->opt->faults)
+		(void)neap_inject(w->machine, kinds[rng_next(rng) % 4], 1 + rng_next(rng) % 200,
+				  -5);
+}
+
+/* Has everybody stand still, and looks at everything. */
+static void watch_verify(struct world *w)
+{
+	atomic_store(&w->pause, 1);
+	while (atomic_load(&w->nr_paused) != w->opt->nr_threads)
+		neap_sleep(w->machine, NSEC_PER_MSEC);
+	verify(w, "between");
+	atomic_store(&w->pause, 0);
+	while (atomic_load(&w->nr_paused) != 0)
+		neap_sleep(w->machine, NSEC_PER_MSEC);
+}
+
+static void watch_progress(struct world *w, struct worker *workers, uint64_t *seen,
+			   uint64_t *since_ns)
+{
+	uint64_t now_ns = clock_ns();
+
+	for (uint32_t i = 0; i < w->opt->nr_threads; i++) {
+		uint64_t ops = atomic_load(&workers[i].ops);
+
+		if (ops != seen[i] || since_ns[i] == 0) {
+			seen[i] = ops;
+			since_ns[i] = now_ns;
+		} else if (now_ns - since_ns[i] > HANG_SECONDS * UINT64_C(1000000000)) {
+			fail(w, "worker %" PRIu32 " hangs in '%s' after %" PRIu64 " operations", i,
+			     worker_operation(&workers[i]), ops);
+		}
+	}
+}
+
+static void print_counts(struct world *w, const char *what)
+{
+	static const char *const names[NR_COUNTERS] = {
+		"pages read", "pages written", "pins",  "releases",   "rebuilds",
+		"syncs",      "blocks",	       "ENOMEM", "I/O errors", "left out",
+	};
+	static const char *const counters[] = { "pgfault",    "pgmajfault",   "pswpin",
+						"pswpout",    "pgsteal_kswapd", "pgsteal_direct",
+						"allocstall_normal" };
+
+	printf("stress: %s:", what);
+	for (uint32_t i = 0; i < NR_COUNTERS; i++)
+		printf(" %s %" PRIu64, names[i], atomic_load(&w->count[i]));
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		printf(" %s %" PRIu64, counters[i], neap_counter(w->machine, counters[i]));
+	printf("\n");
+	fflush(stdout);
+}
+
+static void live_run(const struct options *opt)
+{
+	static struct world w;
+	static struct worker workers[MAX_THREADS];
+	uint64_t seen[MAX_THREADS] = { 0 }, since_ns[MAX_THREADS] = { 0 };
+	uint64_t end_ns = clock_ns() + opt->seconds * 1000000000;
+	uint64_t rng = mix(opt->seed);
+
+	w.opt = opt;
+	w.seed = opt->seed;
+	machine_create(&w);
+	world_create(&w);
+	workers_start(&w, workers);
+	for (uint64_t round = 1; clock_ns() < end_ns; round++) {
+		neap_sleep(w.machine, WATCH_NS);
+		watch_read(&w);
+		watch_trace(&w, round);
+		if (round % 8 == 0)
+			watch_write(&w, &rng);
+		if (round % 4 == 0)
+			watch_fault(&w, &rng);
+		if (round % VERIFY_ROUNDS == 0)
+			watch_verify(&w);
+		watch_progress(&w, workers, seen, since_ns);
+	}
+	atomic_store(&w.stop, 1);
+	workers_join(&w, workers);
+	verify(&w, "at the end");
+	world_check(&w);
+	verify(&w, "after the last look");
+	print_counts(&w, opt->faults ? "live, with I/O errors"
+				     : opt->uring ? "live" : "live without io_uring");
+	world_destroy(&w);
+	neap_machine_destroy(w.machine);
+}
+
+/* ---- simulated ---- */
+
+static int sim_main(void *arg)
+{
+	struct world *w = arg;
+	static struct worker workers[MAX_THREADS];
+
+	world_create(w);
+	workers_start(w, workers);
+	workers_join(w, workers);
+	world_check(w);
+	verify(w, "at the end");
+	world_destroy(w);
+	return 0;
+}
+
+static uint64_t running_seed; /* for the handler below */
+
+static void on_signal(int number)
+{
+	char text[96];
+	int length = snprintf(text, sizeof(text), "stress: seed %" PRIu64 ": signal %d\n",
+			      running_seed, number);
+
+	if (write(STDERR_FILENO, text, (size_t)length) < 0)
+		_exit(3);
+	signal(number == SIGALRM ? SIGABRT : number, SIG_DFL);
+	raise(number == SIGALRM ? SIGABRT : number);
+}
+
+static void sim_run(const struct options *opt)
+{
+	uint64_t start_ns = clock_ns(), end_ns = start_ns + opt->seconds * 1000000000;
+	uint64_t seed = opt->seed;
+	static struct world w;
+
+	for (; seed == opt->seed || clock_ns() < end_ns; seed++) {
+		if (opt->nr_seeds != 0 && seed - opt->seed == opt->nr_seeds)
+			break;
+		memset(&w, 0, sizeof(w));
+		w.opt = opt;
+		w.seed = seed;
+		running_seed = seed;
+		alarm(SIM_SEED_SECONDS);
+		machine_create(&w);
+		if (neap_run(w.machine, sim_main, &w) != 0)
+			fail(&w, "the run failed: %s", neap_machine_error(w.machine));
+		if (seed == opt->seed)
+			print_counts(&w, "simulated, first seed");
+		neap_machine_destroy(w.machine);
+	}
+	alarm(0);
+	printf("stress: %" PRIu64 " seeds from %" PRIu64 " in %.1f s, %.1f a minute\n",
+	       seed - opt->seed, opt->seed, (double)(clock_ns() - start_ns) / 1e9,
+	       (double)(seed - opt->seed) * 60e9 / (double)(clock_ns() - start_ns));
+}
+
+/* ---- the program ---- */
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: stress [--sim] [--plain] [--faults] [--seconds N] [--seed N]"
+			" [--seeds N] [--ops N] [--threads N] [--memory MIB]\n");
+	return 2;
+}
+
+/* => the number behind an option, which is consumed */
+static bool take_number(int argc, char **argv, int *at, uint64_t *out)
+{
+	char *end;
+
+	if (*at + 1 >= argc)
+		return false;
+	*out = strtoull(argv[++*at], &end, 10);
+	return end != argv[*at] && *end == '\0';
+}
+
+static bool parse(int argc, char **argv, struct options *opt)
+{
+	uint64_t threads = 4, mib = 0;
+	bool good = true;
+
+	for (int i = 1; i < argc && good; i++) {
+		if (strcmp(argv[i], "--sim") == 0)
+			opt->sim = true;
+		else if (strcmp(argv[i], "--plain") == 0)
+			opt->uring = false;
+		else if (strcmp(argv[i], "--faults") == 0)
+			opt->faults = true;
+		else if (strcmp(argv[i], "--seconds") == 0)
+			good = take_number(argc, argv, &i, &opt->seconds);
+		else if (strcmp(argv[i], "--seed") == 0)
+			good = take_number(argc, argv, &i, &opt->seed);
+		else if (strcmp(argv[i], "--seeds") == 0)
+			good = take_number(argc, argv, &i, &opt->nr_seeds);
+		else if (strcmp(argv[i], "--ops") == 0)
+			good = take_number(argc, argv, &i, &opt->nr_ops);
+		else if (strcmp(argv[i], "--threads") == 0)
+			good = take_number(argc, argv, &i, &threads);
+		else if (strcmp(argv[i], "--memory") == 0)
+			good = take_number(argc, argv, &i, &mib);
+		else
+			good = false;
+	}
+	if (mib == 0)
+		mib = opt->sim ? 4 : 16;
+	opt->memory = mib * MIB;
+	opt->nr_threads = (uint32_t)threads;
+	return good && threads >= 1 && threads <= MAX_THREADS && mib <= 4096;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options opt = { .seconds = 10, .uring = true, .nr_ops = 400, .seed = 1 };
+	static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGALRM };
+
+	if (!parse(argc, argv, &opt))
+		return usage();
+	running_seed = opt.seed;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		signal(signals[i], on_signal);
+	printf("stress: seed %" PRIu64 ", %" PRIu64 " s\n", opt.seed, opt.seconds);
+	fflush(stdout);
+	if (opt.sim)
+		sim_run(&opt);
+	else
+		live_run(&opt);
+	return 0;
+}
