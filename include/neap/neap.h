@@ -58,7 +58,9 @@ struct neap_block;
 
 /* ---- describing a machine ---- */
 
-/* => a configuration with the defaults, or NULL if memory is out. Free it with neap_config_free(). */
+/*
+ * => a configuration with the defaults, or NULL if memory is out. Free it with neap_config_free().
+ */
 NEAP_API struct neap_config *neap_config_new(void);
 NEAP_API void neap_config_free(struct neap_config *config);
 
@@ -83,14 +85,17 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *
  * => 0, or -EINVAL with neap_config_error() saying what was wrong
  */
-NEAP_API NEAP_MUST_CHECK int neap_config_set(struct neap_config *config, const char *name, const char *value);
+NEAP_API NEAP_MUST_CHECK int neap_config_set(struct neap_config *config, const char *name,
+					     const char *value);
 NEAP_API const char *neap_config_error(const struct neap_config *config);
 
 /*
- * Builds the machine and starts its threads (kswapd0, ...). The configuration may be freed afterwards.
+ * Builds the machine and starts its threads (kswapd0, ...). The configuration may be freed
+ * afterwards.
  * => 0 and *out; else a negative errno and neap_config_error() explains
  */
-NEAP_API NEAP_MUST_CHECK int neap_machine_create(struct neap_config *config, struct neap_machine **out);
+NEAP_API NEAP_MUST_CHECK int neap_machine_create(struct neap_config *config,
+						 struct neap_machine **out);
 
 /*
  * Stops the threads and frees everything; unnamed files disappear. Regions, files and blocks of the
@@ -100,16 +105,19 @@ NEAP_API void neap_machine_destroy(struct neap_machine *machine);
 NEAP_API const char *neap_machine_error(const struct neap_machine *machine);
 
 /*
- * Calls fn(arg) as a task of the machine and returns its result. On a simulated machine virtual time
+ * Calls fn(arg) as a task of the machine and returns its result. On a simulated machine virtual
+ * time
  * passes only inside. Not nested.
  */
 NEAP_API int neap_run(struct neap_machine *machine, int (*fn)(void *arg), void *arg);
 
 /* ---- threads and time ---- */
 
-/* Starts fn(arg) as a further task. cpu: home CPU, or -1 for any. => 0, -EAGAIN, -ENOMEM, -EINVAL */
-NEAP_API NEAP_MUST_CHECK int neap_thread_start(struct neap_machine *machine, const char *name, int cpu,
-					       int (*fn)(void *arg), void *arg,
+/*
+ * Starts fn(arg) as a further task. cpu: home CPU, or -1 for any. => 0, -EAGAIN, -ENOMEM, -EINVAL
+ */
+NEAP_API NEAP_MUST_CHECK int neap_thread_start(struct neap_machine *machine, const char *name,
+					       int cpu, int (*fn)(void *arg), void *arg,
 					       struct neap_thread **out);
 /* Waits for it, frees it, and returns its function's result. */
 NEAP_API int neap_thread_join(struct neap_machine *machine, struct neap_thread *thread);
@@ -128,21 +136,30 @@ NEAP_API void neap_tick(struct neap_machine *machine, uint64_t ticks);
 #define NEAP_LOCKED 1u /* region flag: mlock; pages are faulted in at once and never reclaimed */
 
 /*
- * A region of `bytes` (rounded up to pages) of anonymous memory, initially zero. node: strict binding,
+ * A region of `bytes` (rounded up to pages) of anonymous memory, initially zero. node: strict
+ * binding,
  * or NEAP_ANY_NODE.
  */
-NEAP_API NEAP_MUST_CHECK int neap_region_create(struct neap_machine *machine, uint64_t bytes, uint32_t flags,
-						int node, struct neap_region **out);
-/* A shared mapping of the whole file (its size now). The file stays open until the region is destroyed. */
-NEAP_API NEAP_MUST_CHECK int neap_region_map(struct neap_file *file, uint32_t flags, struct neap_region **out);
+NEAP_API NEAP_MUST_CHECK int neap_region_create(struct neap_machine *machine, uint64_t bytes,
+						uint32_t flags, int node, struct neap_region **out);
+/*
+ * A shared mapping of the whole file (its size now). The file stays open until the region is
+ * destroyed.
+ */
+NEAP_API NEAP_MUST_CHECK int neap_region_map(struct neap_file *file, uint32_t flags,
+					     struct neap_region **out);
 /* Unmaps and frees. No access to the region may be in progress or follow. */
 NEAP_API void neap_region_destroy(struct neap_region *region);
 NEAP_API uint64_t neap_region_pages(const struct neap_region *region);
 
-/* Copies bytes out of or into the region; may cross pages. May block. => 0, -EIO, -ENOMEM, -EINVAL, -ENOTSUP */
-NEAP_API NEAP_MUST_CHECK int neap_read(struct neap_region *region, uint64_t offset, void *buffer, size_t bytes);
-NEAP_API NEAP_MUST_CHECK int neap_write(struct neap_region *region, uint64_t offset, const void *buffer,
-					size_t bytes);
+/*
+ * Copies bytes out of or into the region; may cross pages. May block. => 0, -EIO, -ENOMEM, -EINVAL,
+ * -ENOTSUP
+ */
+NEAP_API NEAP_MUST_CHECK int neap_read(struct neap_region *region, uint64_t offset, void *buffer,
+				       size_t bytes);
+NEAP_API NEAP_MUST_CHECK int neap_write(struct neap_region *region, uint64_t offset,
+					const void *buffer, size_t bytes);
 /* Touches one page as a load or store would, without moving data. May block. */
 NEAP_API NEAP_MUST_CHECK int neap_access(struct neap_region *region, uint64_t page, bool write);
 
@@ -156,27 +173,33 @@ struct neap_page {
 };
 
 #define NEAP_PAGE_READ 0u
-#define NEAP_PAGE_WRITE 1u     /* contents may be changed until end */
-#define NEAP_PAGE_OVERWRITE 3u /* all of it will be written: old contents need not be read (files) */
-#define NEAP_PAGE_EXEC 4u      /* an instruction fetch */
+#define NEAP_PAGE_WRITE 1u /* contents may be changed until end */
+#define NEAP_PAGE_OVERWRITE                                                                        \
+	3u		  /* all of it will be written: old contents need not be read (files) */
+#define NEAP_PAGE_EXEC 4u /* an instruction fetch */
 
 /*
  * Begins an access to one page: faults it in (may block), then holds it still.
  * => 0: access page->data or page->tag, then call neap_page_end() soon
  * => between begin and end the task must not call any other neap function, nor block
  */
-NEAP_API NEAP_MUST_CHECK int neap_page_begin(struct neap_region *region, uint64_t page_index, uint32_t flags,
-					     struct neap_page *page);
+NEAP_API NEAP_MUST_CHECK int neap_page_begin(struct neap_region *region, uint64_t page_index,
+					     uint32_t flags, struct neap_page *page);
 NEAP_API void neap_page_end(struct neap_region *region, struct neap_page *page);
 
 /*
- * Pins one page in memory: *data stays valid until neap_unpin(), other calls are allowed meanwhile. Pinned
+ * Pins one page in memory: *data stays valid until neap_unpin(), other calls are allowed meanwhile.
+ * Pinned
  * pages are not reclaimed. write: the contents may change while pinned.
  */
-NEAP_API NEAP_MUST_CHECK int neap_pin(struct neap_region *region, uint64_t page_index, bool write, void **data);
+NEAP_API NEAP_MUST_CHECK int neap_pin(struct neap_region *region, uint64_t page_index, bool write,
+				      void **data);
 NEAP_API void neap_unpin(struct neap_region *region, uint64_t page_index);
 
-/* Gives pages back (MADV_DONTNEED): anonymous ones read as zero afterwards. => pages that held something */
+/*
+ * Gives pages back (MADV_DONTNEED): anonymous ones read as zero afterwards. => pages that held
+ * something
+ */
 NEAP_API int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t nr_pages);
 
 enum neap_advice {
@@ -186,8 +209,8 @@ enum neap_advice {
 	NEAP_LAZYFREE, /* MADV_FREE: contents may be dropped */
 };
 /* => 0, or -ENOTSUP if this advice is not implemented */
-NEAP_API NEAP_MUST_CHECK int neap_advise(struct neap_region *region, uint64_t first_page, uint64_t nr_pages,
-					 enum neap_advice advice);
+NEAP_API NEAP_MUST_CHECK int neap_advise(struct neap_region *region, uint64_t first_page,
+					 uint64_t nr_pages, enum neap_advice advice);
 
 /* ---- files through the page cache ---- */
 
@@ -195,27 +218,31 @@ NEAP_API NEAP_MUST_CHECK int neap_advise(struct neap_region *region, uint64_t fi
 #define NEAP_FILE_CREATE 2u /* a named file must not exist yet */
 
 /*
- * Opens a file. path NULL: an unnamed temporary file (simulated machines: a modelled disk), sparse, of
- * `bytes`. path given: an existing file (bytes ignored), or with NEAP_FILE_CREATE a new one of `bytes`.
+ * Opens a file. path NULL: an unnamed temporary file (simulated machines: a modelled disk), sparse,
+ * of
+ * `bytes`. path given: an existing file (bytes ignored), or with NEAP_FILE_CREATE a new one of
+ * `bytes`.
  * A simulated machine with path reads and writes that file's bytes (real contents only).
  */
-NEAP_API NEAP_MUST_CHECK int neap_file_open(struct neap_machine *machine, const char *path, uint64_t bytes,
-					    uint32_t flags, struct neap_file **out);
-/* Writes dirty pages back, drops the cache, closes. => 0 or the first write error not yet reported */
+NEAP_API NEAP_MUST_CHECK int neap_file_open(struct neap_machine *machine, const char *path,
+					    uint64_t bytes, uint32_t flags, struct neap_file **out);
+/*
+ * Writes dirty pages back, drops the cache, closes. => 0 or the first write error not yet reported
+ */
 NEAP_API int neap_file_close(struct neap_file *file);
 NEAP_API uint64_t neap_file_bytes(const struct neap_file *file);
 /* => bytes moved (short at end of file) or negative errno */
-NEAP_API NEAP_MUST_CHECK int64_t neap_file_read(struct neap_file *file, uint64_t offset, void *buffer,
-						size_t bytes);
-NEAP_API NEAP_MUST_CHECK int64_t neap_file_write(struct neap_file *file, uint64_t offset, const void *buffer,
-						 size_t bytes);
+NEAP_API NEAP_MUST_CHECK int64_t neap_file_read(struct neap_file *file, uint64_t offset,
+						void *buffer, size_t bytes);
+NEAP_API NEAP_MUST_CHECK int64_t neap_file_write(struct neap_file *file, uint64_t offset,
+						 const void *buffer, size_t bytes);
 /* As neap_page_begin(), for a page of the file as a read- or write-type call sees it. */
-NEAP_API NEAP_MUST_CHECK int neap_file_page_begin(struct neap_file *file, uint64_t page_index, uint32_t flags,
-						  struct neap_page *page);
+NEAP_API NEAP_MUST_CHECK int neap_file_page_begin(struct neap_file *file, uint64_t page_index,
+						  uint32_t flags, struct neap_page *page);
 NEAP_API void neap_file_page_end(struct neap_file *file, struct neap_page *page);
 /* Puts contents straight to the backing store, as O_DIRECT would; the page must not be cached. */
-NEAP_API NEAP_MUST_CHECK int neap_file_load(struct neap_file *file, uint64_t page_index, const void *data,
-					    uint64_t tag);
+NEAP_API NEAP_MUST_CHECK int neap_file_load(struct neap_file *file, uint64_t page_index,
+					    const void *data, uint64_t tag);
 /* fsync. => 0 or the first write error since the last call */
 NEAP_API NEAP_MUST_CHECK int neap_file_sync(struct neap_file *file);
 /* Drops clean, unmapped cached pages (POSIX_FADV_DONTNEED). => pages dropped */
@@ -224,18 +251,19 @@ NEAP_API int64_t neap_file_drop(struct neap_file *file);
 /* ---- kernel-like allocations ---- */
 
 /*
- * One block of 2^order frames, taken as an in-kernel user would (gfp: Linux 6.1's bit values; spec 02).
+ * One block of 2^order frames, taken as an in-kernel user would (gfp: Linux 6.1's bit values; spec
+ * 02).
  * node: preferred node, or NEAP_ANY_NODE. => 0, -ENOMEM
  */
-NEAP_API NEAP_MUST_CHECK int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp,
-					      int node, struct neap_block **out);
+NEAP_API NEAP_MUST_CHECK int neap_block_alloc(struct neap_machine *machine, uint32_t order,
+					      uint32_t gfp, int node, struct neap_block **out);
 NEAP_API void neap_block_free(struct neap_machine *machine, struct neap_block *block);
 
 /* ---- knobs, files, counters ---- */
 
 /* name below /proc/sys/vm. => bytes of text, -ENOENT, -ERANGE (buffer too small) */
-NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_read(struct neap_machine *machine, const char *name, char *buffer,
-						  size_t bytes);
+NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_read(struct neap_machine *machine, const char *name,
+						  char *buffer, size_t bytes);
 /* => bytes consumed, as Linux; -EINVAL, -ENOENT, -ENOTSUP (exists in Linux, not yet here) */
 NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_write(struct neap_machine *machine, const char *name,
 						   const char *text, size_t bytes);
@@ -243,16 +271,20 @@ NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_write(struct neap_machine *machine,
  * Text of a file as Linux would print it: "vmstat", "zoneinfo", "buddyinfo", "meminfo", "swaps".
  * *text is malloc'ed and terminated; the caller frees it. => bytes, -ENOENT, -ENOMEM
  */
-NEAP_API NEAP_MUST_CHECK int64_t neap_proc_text(struct neap_machine *machine, const char *file, char **text);
-/* Writes every file of neap_proc_text() into directory dir (created if missing). => 0 or negative errno */
+NEAP_API NEAP_MUST_CHECK int64_t neap_proc_text(struct neap_machine *machine, const char *file,
+						char **text);
+/*
+ * Writes every file of neap_proc_text() into directory dir (created if missing). => 0 or negative
+ * errno
+ */
 NEAP_API NEAP_MUST_CHECK int neap_snapshot_save(struct neap_machine *machine, const char *dir);
 /* A counter of /proc/vmstat, or one of neap's own ("accesses", "minor_faults"...). 0 if unknown. */
 NEAP_API uint64_t neap_counter(struct neap_machine *machine, const char *name);
 /* Free pages and the marks summed over the machine, kswapd states: for progress lines. Cheap. */
 struct neap_gauge {
 	uint64_t free_pages, min_pages, low_pages, high_pages, managed_pages;
-	uint64_t peak_used_pages;      /* most frames in use at once since creation */
-	uint32_t kswapd_awake;	       /* kswapds running now */
+	uint64_t peak_used_pages; /* most frames in use at once since creation */
+	uint32_t kswapd_awake;	  /* kswapds running now */
 	uint32_t nr_kswapd;
 	uint64_t swap_used_pages, swap_total_pages;
 };
@@ -264,24 +296,31 @@ struct neap_stalls {
 NEAP_API void neap_stalls(struct neap_machine *machine, struct neap_stalls *out);
 
 /*
- * Writes trace events in Linux's trace text to the file (created, truncated) until neap_trace_stop() or
+ * Writes trace events in Linux's trace text to the file (created, truncated) until
+ * neap_trace_stop() or
  * the machine's end. Lost events are counted in the file's last lines. => 0 or negative errno
  */
 NEAP_API NEAP_MUST_CHECK int neap_trace_start(struct neap_machine *machine, const char *path);
 NEAP_API int neap_trace_stop(struct neap_machine *machine);
 
 /*
- * Checks every invariant: each frame in exactly one state, counters equal a full count, no swap slot lost
+ * Checks every invariant: each frame in exactly one state, counters equal a full count, no swap
+ * slot lost
  * or shared. Nothing else may run meanwhile (other tasks blocked or joined). => 0, or -EUCLEAN with
  * neap_machine_error() naming the first violation
  */
 NEAP_API NEAP_MUST_CHECK int neap_verify(struct neap_machine *machine);
-/* A hash over the machine's whole state: equal for equal histories. Same condition as neap_verify(). */
+/*
+ * A hash over the machine's whole state: equal for equal histories. Same condition as
+ * neap_verify().
+ */
 NEAP_API uint64_t neap_state_hash(struct neap_machine *machine);
 
 /*
- * Error injection for tests: "swap-read", "swap-write", "file-read", "file-write", "page", "spawn": the
- * nth next operation of the kind fails (0 = none); each area or file counts its own. Stores can be made
+ * Error injection for tests: "swap-read", "swap-write", "file-read", "file-write", "page", "spawn":
+ * the
+ * nth next operation of the kind fails (0 = none); each area or file counts its own. Stores can be
+ * made
  * to fail if fault.enable=1 was set. => 0, -ENOENT, -ENOTSUP
  */
 NEAP_API int neap_inject(struct neap_machine *machine, const char *kind, uint64_t nth, int error);

@@ -393,9 +393,9 @@ static int explore(const struct job *job, const struct options *options, struct 
 			       status == CMD_FINE ? "fine" : "FAILED", result.state_hash);
 		if (status != CMD_FINE && status != CMD_INTERRUPTED) {
 			failed++;
-			cmd_error("%s: seed %" PRIu64 " fails; again with: neap sim --explore 1"
-				  " --seed %" PRIu64 " %s",
-				  job->path, seed, seed, job->path);
+			cmd_error("%s: seed %" PRIu64 " fails; --explore 1 --seed %" PRIu64
+				  " with the same options repeats it",
+				  job->path, seed, seed);
 		}
 		run_result_free(&result);
 		if (status == CMD_USAGE || status == CMD_WORLD)

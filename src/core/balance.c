@@ -66,20 +66,22 @@ void balance_prepare(struct neap_machine *m, struct node *node, struct scan_cont
 	sc->file_cost = racy_read(lruvec->file_cost);
 	sc->may_deactivate = 0;
 	for (uint32_t file = 0; file < 2; file++) {
-		bool refaulted = activations(node, file) !=
-				 atomic_load_explicit(&lruvec->refaults[file], memory_order_relaxed);
+		bool refaulted =
+			activations(node, file) !=
+			atomic_load_explicit(&lruvec->refaults[file], memory_order_relaxed);
 
 		if (sc->force_deactivate || refaulted || lru_inactive_is_low(lruvec, file))
 			sc->may_deactivate |= file ? DEACTIVATE_FILE : DEACTIVATE_ANON;
 	}
 	uint64_t inactive_file = lruvec_size(lruvec, LRU_INACTIVE_FILE, NR_ZONES - 1);
 
-	sc->cache_trim_mode = (inactive_file >> sc->priority) != 0 && !(sc->may_deactivate & DEACTIVATE_FILE);
+	sc->cache_trim_mode =
+		(inactive_file >> sc->priority) != 0 && !(sc->may_deactivate & DEACTIVATE_FILE);
 	sc->file_is_tiny = file_is_tiny(node, sc);
 }
 
-void balance_shares(uint64_t anon_cost, uint64_t file_cost, uint32_t swappiness, uint64_t *anon_share,
-		    uint64_t *file_share)
+void balance_shares(uint64_t anon_cost, uint64_t file_cost, uint32_t swappiness,
+		    uint64_t *anon_share, uint64_t *file_share)
 {
 	uint64_t sum = anon_cost + file_cost;
 	uint64_t anon = sum + anon_cost;
@@ -90,7 +92,8 @@ void balance_shares(uint64_t anon_cost, uint64_t file_cost, uint32_t swappiness,
 	*file_share = (200 - swappiness) * (total + 1) / (file + 1);
 }
 
-static enum scan_mode scan_mode(struct neap_machine *m, const struct scan_control *sc, uint32_t swappiness)
+static enum scan_mode scan_mode(struct neap_machine *m, const struct scan_control *sc,
+				uint32_t swappiness)
 {
 	if (!sc->may_swap || !reclaim_can_swap(m))
 		return SCAN_FILE;
@@ -103,15 +106,16 @@ static enum scan_mode scan_mode(struct neap_machine *m, const struct scan_contro
 	return SCAN_FRACT;
 }
 
-void balance_scan_count(struct neap_machine *m, struct node *node, const struct scan_control *sc, uint64_t nr[4],
-			struct scan_terms *terms)
+void balance_scan_count(struct neap_machine *m, struct node *node, const struct scan_control *sc,
+			uint64_t nr[4], struct scan_terms *terms)
 {
 	uint32_t swappiness = (uint32_t)sysctl_get(&m->sysctl.swappiness);
 	struct scan_terms local;
 	struct scan_terms *out = terms != NULL ? terms : &local;
 
 	out->mode = scan_mode(m, sc, swappiness);
-	balance_shares(sc->anon_cost, sc->file_cost, swappiness, &out->anon_share, &out->file_share);
+	balance_shares(sc->anon_cost, sc->file_cost, swappiness, &out->anon_share,
+		       &out->file_share);
 	for (uint32_t list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_FILE; list++) {
 		bool file = list >= LRU_INACTIVE_FILE;
 		uint64_t size = lruvec_size(&node->lruvec, (enum lru_list)list, sc->reclaim_idx);

@@ -75,7 +75,8 @@ static bool throttle_on_reserves(struct task *t, const struct direct_request *re
 
 /* ---- the run ---- */
 
-static void shrink_zones(struct task *t, const struct direct_request *request, struct scan_control *sc)
+static void shrink_zones(struct task *t, const struct direct_request *request,
+			 struct scan_control *sc)
 {
 	struct node *last = NULL;
 	struct node *first = NULL;
@@ -84,7 +85,8 @@ static void shrink_zones(struct task *t, const struct direct_request *request, s
 		struct zone *zone = request->zonelist->ref[i].zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
-		if (request->zonelist->ref[i].index > sc->reclaim_idx || !node_allowed(request, node))
+		if (request->zonelist->ref[i].index > sc->reclaim_idx ||
+		    !node_allowed(request, node))
 			continue;
 		if (first == NULL)
 			first = node;
@@ -109,7 +111,8 @@ static void snapshot_refaults(const struct direct_request *request, uint32_t hig
 		struct zone *zone = request->zonelist->ref[i].zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
-		if (request->zonelist->ref[i].index > highest || node == last || !node_allowed(request, node))
+		if (request->zonelist->ref[i].index > highest || node == last ||
+		    !node_allowed(request, node))
 			continue;
 		last = node;
 		reclaim_snapshot_refaults(node);
@@ -117,7 +120,8 @@ static void snapshot_refaults(const struct direct_request *request, uint32_t hig
 }
 
 /* Priorities 12 down to 0, until the goal is met. */
-static void run_priorities(struct task *t, const struct direct_request *request, struct scan_control *sc)
+static void run_priorities(struct task *t, const struct direct_request *request,
+			   struct scan_control *sc)
 {
 	event_add(t, (enum meter_item)(EV_ALLOCSTALL_DMA + (int)request->highest), 1);
 	for (sc->priority = DEF_PRIORITY; sc->priority >= 0; sc->priority--) {
@@ -132,7 +136,8 @@ static void run_priorities(struct task *t, const struct direct_request *request,
 	snapshot_refaults(request, sc->reclaim_idx);
 }
 
-static uint64_t reclaim_run(struct task *t, const struct direct_request *request, struct scan_control *sc)
+static uint64_t reclaim_run(struct task *t, const struct direct_request *request,
+			    struct scan_control *sc)
 {
 	run_priorities(t, request, sc);
 	if (sc->nr_reclaimed != 0)
@@ -160,7 +165,10 @@ uint64_t direct_reclaim(struct task *t, const struct direct_request *request)
 				   .may_unmap = true,
 				   .may_swap = true };
 
-	/* The allocator set it: what reclaim allocates may use the reserves and never comes back here. */
+	/*
+	 * The allocator set it: what reclaim allocates may use the reserves and never comes back
+	 * here.
+	 */
 	CHECK(t->flags & PF_MEMALLOC);
 	if (throttle_on_reserves(t, request))
 		return 1;

@@ -36,7 +36,9 @@ struct event_record {
 /* Slow half of event_emit(). Pins itself. */
 void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32_t nr);
 
-/* One event, if tracing is on. Arguments are converted to uint64_t. Nothing is evaluated otherwise. */
+/*
+ * One event, if tracing is on. Arguments are converted to uint64_t. Nothing is evaluated otherwise.
+ */
 #define event_emit(t, id, ...)                                                                     \
 	do {                                                                                       \
 		if (unlikely(atomic_load_explicit(&(t)->machine->tracing, memory_order_relaxed)))  \

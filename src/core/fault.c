@@ -10,7 +10,6 @@
  *   swap word                   page from swap cache, or read in with neighbours
  *   present, not writable       -                        make writable: zero page is
  *                                                        replaced, swap slot freed
- *   poison                      -EIO                     -EIO
  *
  * Races. The hardware replaces entries only if they still hold what we saw, so of
  * two faults on one page one wins; the loser drops its page and returns "try
@@ -44,10 +43,10 @@
 /* A fault in progress. */
 struct fault {
 	struct region *region;
-	uint64_t page;	/* in the region */
+	uint64_t page; /* in the region */
 	uint64_t vpn;
 	bool write;
-	bool major;	/* out: had to wait for I/O */
+	bool major; /* out: had to wait for I/O */
 };
 
 /* The answer "look again", beside 0 and errors. */
@@ -94,7 +93,9 @@ static int fault_new_anon(struct task *t, struct fault *f)
 	if (pfn == PFN_NONE)
 		return -ENOMEM;
 	struct page *page = machine_page(t->machine, pfn);
-	struct hw_entry entry = { .vpn = f->vpn, .pfn = pfn, .flags = HW_WRITE | HW_YOUNG | HW_DIRTY };
+	struct hw_entry entry = { .vpn = f->vpn,
+				  .pfn = pfn,
+				  .flags = HW_WRITE | HW_YOUNG | HW_DIRTY };
 
 	make_anon(t, f, page);
 	/* Locked until it is accounted: a zap must not see the entry before. */
@@ -114,7 +115,8 @@ static int fault_new_anon(struct task *t, struct fault *f)
 /* ---- swap ---- */
 
 /* Should the slot be freed now that the page is in memory (spec 13, section 5, step 4)? */
-static bool swap_slot_unneeded(const struct fault *f, struct neap_machine *m, const struct page *page)
+static bool swap_slot_unneeded(const struct fault *f, struct neap_machine *m,
+			       const struct page *page)
 {
 	if (swap_is_half_full(m) || page_test(page, PG_MLOCKED))
 		return true;
@@ -181,7 +183,9 @@ static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
 				lru_drain(t);
 			result = map_swapped(t, f, page, slot);
 		} else {
-			/* The read failed. Out of the cache, so that the next access reads again. */
+			/*
+			 * The read failed. Out of the cache, so that the next access reads again.
+			 */
 			if (!page_test(page, PG_WRITEBACK))
 				swap_cache_delete(t, page);
 			result = -EIO;
@@ -244,7 +248,7 @@ static int fault_file(struct task *t, struct fault *f)
 
 /* ---- write to a present, read-only entry ---- */
 
-static void allow_write(struct task *t, struct fault *f, struct page *page)
+static void entry_allow_write(struct task *t, struct fault *f, struct page *page)
 {
 	struct hw_entry entry = { .vpn = f->vpn, .pfn = (uint32_t)(page - t->machine->pages) };
 
@@ -281,7 +285,7 @@ static int fault_protected(struct task *t, struct fault *f, uint32_t pfn)
 				page_wait_writeback(t, page);
 			swap_cache_try_free(t, page);
 		}
-		allow_write(t, f, page);
+		entry_allow_write(t, f, page);
 	}
 	page_unlock(t, page);
 	page_put(t, page);
@@ -303,8 +307,6 @@ static int fault_once(struct task *t, struct fault *f)
 	}
 	if (word_is_swap(entry.word))
 		return fault_swap(t, f, word_to_swap(entry.word));
-	if (entry.word == WORD_POISON)
-		return -EIO;
 	if (f->region->mapping != NULL)
 		return fault_file(t, f);
 	if (!f->write && !(f->region->flags & REGION_LOCKED))

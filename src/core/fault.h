@@ -18,11 +18,16 @@ int fault_handle(struct task *t, struct region *region, uint64_t page, uint32_t 
  * Faults the page in and takes a reference, so that it stays mapped to its frame. May sleep.
  * => 0 and *pfn, or as fault_handle(). Undo with fault_unpin().
  */
-int fault_pin(struct task *t, struct region *region, uint64_t page, bool write, uint32_t *pfn) MUST_CHECK;
+int fault_pin(struct task *t, struct region *region, uint64_t page, bool write,
+	      uint32_t *pfn) MUST_CHECK;
 /* May sleep. written: the contents changed while pinned. */
 void fault_unpin(struct task *t, struct page *page, bool written);
 
-/* Touches pages first..first+nr-1 for reading (MADV_WILLNEED, mlock). May sleep. => 0 or the first error */
-int fault_populate(struct task *t, struct region *region, uint64_t first, uint64_t nr, bool write) MUST_CHECK;
+/*
+ * Touches pages first..first+nr-1 for reading (MADV_WILLNEED, mlock). May sleep. => 0 or the first
+ * error
+ */
+int fault_populate(struct task *t, struct region *region, uint64_t first, uint64_t nr,
+		   bool write) MUST_CHECK;
 
 #endif

@@ -43,8 +43,12 @@ static bool index_covers(const struct mapping *mapping, uint64_t index)
 	return mapping->root != PFN_NONE && (index >> (INDEX_SLOT_BITS * mapping->height)) == 0;
 }
 
-/* Frame of the node of `level` (1 = leaf) on the way to index; PFN_NONE if missing. => lock held, covered */
-static uint32_t node_find(struct neap_machine *m, const struct mapping *mapping, uint64_t index, uint32_t level)
+/*
+ * Frame of the node of `level` (1 = leaf) on the way to index; PFN_NONE if missing. => lock held,
+ * covered
+ */
+static uint32_t node_find(struct neap_machine *m, const struct mapping *mapping, uint64_t index,
+			  uint32_t level)
 {
 	uint32_t node = mapping->root;
 
@@ -121,7 +125,8 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 	if (!index_covers(mapping, index)) {
 		node_slots(m, fresh)[0] = (uint64_t)mapping->root << INDEX_FRAME_SHIFT;
 		machine_page(m, fresh)->index = 1;
-		atomic_store(&machine_page(m, fresh)->maps, page_maps(machine_page(m, mapping->root)));
+		atomic_store(&machine_page(m, fresh)->maps,
+			     page_maps(machine_page(m, mapping->root)));
 		mapping->root = fresh;
 		mapping->height++;
 		return true;
@@ -145,7 +150,8 @@ static bool index_has_leaf(struct task *t, const struct mapping *mapping, uint64
 }
 
 /* => 0, -EEXIST; lock held, the leaf exists */
-static int index_store_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn, uint64_t *shadow)
+static int index_store_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
+			    uint64_t *shadow)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t leaf = node_find(m, mapping, index, 1);
@@ -160,7 +166,8 @@ static int index_store_page(struct task *t, struct mapping *mapping, uint64_t in
 	return 0;
 }
 
-int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn, uint64_t *shadow)
+int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
+		 uint64_t *shadow)
 {
 	uint32_t fresh = PFN_NONE;
 	int err;
@@ -231,7 +238,8 @@ bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, b
 	return true;
 }
 
-void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow, struct list *freed)
+void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
+		  struct list *freed)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t leaf = node_find(m, mapping, index, 1);

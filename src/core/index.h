@@ -31,8 +31,12 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index);
  */
 int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 		 uint64_t *shadow) MUST_CHECK;
-/* Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed. => lock held */
-void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow, struct list *freed);
+/*
+ * Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed. =>
+ * lock held
+ */
+void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
+		  struct list *freed);
 /* Marks or unmarks a page dirty. => lock held; whether that changed anything */
 bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, bool dirty);
 /* Gives gathered nodes back. Nothing held. */
@@ -40,12 +44,12 @@ void index_free_nodes(struct task *t, struct list *freed);
 
 /* Finds pages at `from` or later, ascending. => lock held; frames stored, at most max */
 struct index_scan {
-	uint64_t from;	  /* in; out: where to go on */
+	uint64_t from; /* in; out: where to go on */
 	bool dirty_only;
-	uint32_t nr;	  /* out */
+	uint32_t nr; /* out */
 	uint32_t max;
 	uint32_t pfn[32];
-	bool done;	  /* out: nothing more */
+	bool done; /* out: nothing more */
 };
 void index_scan(struct task *t, struct mapping *mapping, struct index_scan *scan);
 /* Drops the shadows, and with them every node. No pages left. Nothing held. */

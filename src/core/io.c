@@ -42,7 +42,8 @@ static void end_read(struct task *t, struct page *page, enum io_kind kind, int e
 	} else {
 		page_set(page, PG_ERROR);
 		if (kind == IO_SWAP_READ)
-			atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->read_errors, 1);
+			atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->read_errors,
+					 1);
 	}
 	page_unlock_from_io(t, page);
 	page_put(t, page);
@@ -76,7 +77,8 @@ static void wake_throttled(struct task *t, struct node *node)
 	cpu_pin(t);
 	node_stat_add(t, node, NR_THROTTLED_WRITTEN, 1);
 	cpu_unpin(t);
-	uint64_t written = node_stat_exact(node, NR_THROTTLED_WRITTEN) - atomic_load(&node->nr_reclaim_start);
+	uint64_t written =
+		node_stat_exact(node, NR_THROTTLED_WRITTEN) - atomic_load(&node->nr_reclaim_start);
 
 	if (written > (uint64_t)SWAP_CLUSTER_MAX * waiters)
 		waitq_wake(t, &node->reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
@@ -159,8 +161,8 @@ static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 	cpu_unpin(t);
 }
 
-void io_read_pages(struct task *t, struct store *store, enum io_kind kind, const struct store_page *pages,
-		   uint32_t nr)
+void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
+		   const struct store_page *pages, uint32_t nr)
 {
 	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
 	count_submit(t, kind, nr);
@@ -214,7 +216,10 @@ void io_wait_page(struct task *t, struct store *store, struct page *page)
 	struct waitq *wq = page_wait_queue(t->machine, page);
 	uint32_t seq = waitq_begin(wq);
 
-	/* The host is asked at least once, so that every own request is reaped even if ours is done already. */
+	/*
+	 * The host is asked at least once, so that every own request is reaped even if ours is done
+	 * already.
+	 */
 	if (!page_test(page, PG_LOCKED))
 		seq--;
 	store->host->ops->wait(store->host, t, &wq->seq, seq);

@@ -35,17 +35,21 @@ static inline uint64_t io_cookie(enum io_kind kind, uint32_t pfn)
 }
 
 /*
- * Submits reads of locked pages, each with a reference for the I/O, in one batch; the lock of each goes over to its
+ * Submits reads of locked pages, each with a reference for the I/O, in one batch; the lock of each
+ * goes over to its
  * completion. The caller then calls io_wait_page() for one of them. May sleep.
  */
-void io_read_pages(struct task *t, struct store *store, enum io_kind kind, const struct store_page *pages,
-		   uint32_t nr);
+void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
+		   const struct store_page *pages, uint32_t nr);
 /* A write that may be gathered in the task's plug. May sleep. */
-void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn);
+void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
+	      uint32_t pfn);
 void io_plug(struct task *t, struct io_plug *plug);
 /* Sends what is gathered. May sleep. */
 void io_unplug(struct task *t);
-/* After io_read_pages(): reaps the task's requests and waits until the page is unlocked. May sleep. */
+/*
+ * After io_read_pages(): reaps the task's requests and waits until the page is unlocked. May sleep.
+ */
 void io_wait_page(struct task *t, struct store *store, struct page *page);
 
 /* Body of thread neap_io. */

@@ -68,7 +68,8 @@ static bool node_boosted(const struct node *node, uint32_t highest)
 	for (uint32_t z = 0; z <= highest && z < NR_ZONES; z++) {
 		struct zone *zone = (struct zone *)(uintptr_t)&node->zone[z];
 
-		if (zone_managed(zone) != 0 && atomic_load_explicit(&zone->boost, memory_order_relaxed) != 0)
+		if (zone_managed(zone) != 0 &&
+		    atomic_load_explicit(&zone->boost, memory_order_relaxed) != 0)
 			return true;
 	}
 	return false;
@@ -145,8 +146,12 @@ void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order
 	raise_order(node, order);
 	if (!atomic_load(&node->kswapd_sleeping))
 		return;
-	/* A node that needs compaction, not reclaim, is kcompactd's business, which does not exist yet. */
-	if (node_hopeless(node) || (kswapd_balanced(node, order, highest) && !node_boosted(node, highest)))
+	/*
+	 * A node that needs compaction, not reclaim, is kcompactd's business, which does not exist
+	 * yet.
+	 */
+	if (node_hopeless(node) ||
+	    (kswapd_balanced(node, order, highest) && !node_boosted(node, highest)))
 		return;
 	event_emit(t, MM_VMSCAN_WAKEUP_KSWAPD, node->id, order, gfp);
 	waitq_wake(t, &node->kswapd_wait, 1);
@@ -159,7 +164,7 @@ struct balance {
 	struct node *node;
 	struct scan_control sc;
 	uint32_t highest;
-	uint64_t boost;		     /* still to be worked off */
+	uint64_t boost;		       /* still to be worked off */
 	uint64_t zone_boost[NR_ZONES]; /* seen at the start; removed at the end */
 	bool was_boosted;
 };
@@ -335,7 +340,8 @@ static bool nap(struct task *t, struct node *node, uint32_t seq)
 	return waitq_wait(t, &node->kswapd_wait, seq, KSWAPD_NAP_NS) != -ETIMEDOUT;
 }
 
-static void try_to_sleep(struct task *t, struct node *node, uint32_t reclaim_order, uint32_t highest)
+static void try_to_sleep(struct task *t, struct node *node, uint32_t reclaim_order,
+			 uint32_t highest)
 {
 	bool woken = false;
 
@@ -360,7 +366,10 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t reclaim_ord
 			waitq_wait(t, &node->kswapd_wait, seq, RT_FOREVER);
 		vmstat_node_thresholds(t, node, true);
 	} else {
-		event_add(t, woken ? EV_KSWAPD_LOW_WMARK_HIT_QUICKLY : EV_KSWAPD_HIGH_WMARK_HIT_QUICKLY, 1);
+		event_add(t,
+			  woken ? EV_KSWAPD_LOW_WMARK_HIT_QUICKLY
+				: EV_KSWAPD_HIGH_WMARK_HIT_QUICKLY,
+			  1);
 	}
 	atomic_store(&node->kswapd_sleeping, 0);
 	waitq_end(&node->kswapd_wait);
@@ -382,7 +391,9 @@ static int kswapd_main(struct task *t, void *arg)
 		atomic_store(&node->kswapd_highest_zone, NO_REQUEST);
 		if (atomic_load(&t->machine->stopping))
 			break;
-		/* After a thaw there is no balancing: the request just taken is lost, as in Linux. */
+		/*
+		 * After a thaw there is no balancing: the request just taken is lost, as in Linux.
+		 */
 		if (freezer_wait(t, t->machine))
 			continue;
 		event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order);

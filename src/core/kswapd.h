@@ -12,7 +12,8 @@ int kswapd_run(struct task *t, struct node *node) MUST_CHECK;
 void kswapd_stop(struct task *t, struct node *node);
 
 /*
- * A request for order at zones up to `highest` found its mark missed in `zone` (spec 12, section 7): records the
+ * A request for order at zones up to `highest` found its mark missed in `zone` (spec 12, section
+ * 7): records the
  * request, wakes kswapd if it sleeps and the node needs it. Never sleeps. Nothing held.
  */
 void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order, uint32_t highest);

@@ -76,7 +76,9 @@ static inline uint32_t list_pop(struct page *pages, struct list *list)
 	return pfn;
 }
 
-/* Moves everything from `from` to the head of `to`, keeping the order; `from` is empty afterwards. */
+/*
+ * Moves everything from `from` to the head of `to`, keeping the order; `from` is empty afterwards.
+ */
 static inline void list_splice_head(struct page *pages, struct list *to, struct list *from)
 {
 	if (list_empty(from))

@@ -32,7 +32,8 @@
 #include "core/vmstat.h"
 #include "core/workingset.h"
 
-_Static_assert(NR_UNEVICTABLE - NR_INACTIVE_ANON == LRU_UNEVICTABLE, "node items follow list order");
+_Static_assert(NR_UNEVICTABLE - NR_INACTIVE_ANON == LRU_UNEVICTABLE,
+	       "node items follow list order");
 _Static_assert(NR_ZONE_UNEVICTABLE - NR_ZONE_INACTIVE_ANON == LRU_UNEVICTABLE,
 	       "zone items follow list order");
 
@@ -60,7 +61,8 @@ bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
 }
 
 /* delta is +1 or -1. => pinned, lru lock held */
-static void lru_account(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta)
+static void lru_account(struct task *t, struct lruvec *lruvec, const struct page *page,
+			int64_t delta)
 {
 	struct neap_machine *m = t->machine;
 	enum lru_list list = page_lru_list(page);
@@ -198,7 +200,8 @@ static void batch_move_lazyfree(struct task *t, struct lruvec *lruvec, struct pa
 {
 	uint64_t flags = page_flags(page);
 
-	if (!(flags & PG_ANON) || !(flags & PG_SWAPBACKED) || (flags & (PG_SWAPCACHE | PG_UNEVICTABLE)))
+	if (!(flags & PG_ANON) || !(flags & PG_SWAPBACKED) ||
+	    (flags & (PG_SWAPCACHE | PG_UNEVICTABLE)))
 		return;
 	lruvec_remove(t, lruvec, page);
 	page_clear(page, PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED);
@@ -283,7 +286,8 @@ void lru_activate(struct task *t, struct page *page)
 
 void lru_deactivate(struct task *t, struct page *page)
 {
-	if (page_test(page, PG_LRU) && page_test(page, PG_ACTIVE) && !page_test(page, PG_UNEVICTABLE))
+	if (page_test(page, PG_LRU) && page_test(page, PG_ACTIVE) &&
+	    !page_test(page, PG_UNEVICTABLE))
 		batch_queue(t, BATCH_DEACTIVATE, page);
 }
 
@@ -393,7 +397,10 @@ static bool isolate_one(struct task *t, struct lru_isolate *ctl, struct page *pa
 		if (page_test_clear(page, PG_LRU))
 			taken = true;
 		else
-			/* Somebody moves it; it still has the mover's reference, so this is not the last. */
+			/*
+			 * Somebody moves it; it still has the mover's reference, so this is not the
+			 * last.
+			 */
 			CHECK(!page_put_test(page));
 	}
 	if (taken) {

@@ -6,7 +6,10 @@
 
 #include "core/machine.h"
 
-/* Drops a reference; the last one takes the page off its LRU list and frees it. Never sleeps. Nothing held. */
+/*
+ * Drops a reference; the last one takes the page off its LRU list and frees it. Never sleeps.
+ * Nothing held.
+ */
 void page_put(struct task *t, struct page *page);
 
 /* Frees a page whose references were frozen at zero, taking it off its list first. Never sleeps. */
@@ -32,18 +35,20 @@ void lru_mark_accessed(struct task *t, struct page *page);
 struct lru_isolate {
 	struct lruvec *lruvec;
 	enum lru_list list;
-	uint64_t want;		 /* pages to scan */
-	uint32_t zone_limit;	 /* highest zone index wanted */
+	uint64_t want;	     /* pages to scan */
+	uint32_t zone_limit; /* highest zone index wanted */
 	bool may_unmap;
-	uint64_t scanned;	 /* out: without skipped */
-	uint64_t skipped;	 /* out */
+	uint64_t scanned;		 /* out: without skipped */
+	uint64_t skipped;		 /* out */
 	uint64_t skipped_zone[NR_ZONES]; /* out */
 };
 /* => pages taken onto *out, each with a reference and PG_ISOLATED; pinned, lru lock held */
 uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out);
 /* Takes one page off its list if it is on one. => false if somebody else has it. Nothing held. */
 bool lru_isolate_page(struct task *t, struct page *page);
-/* Puts isolated pages back where their flags say, dropping the isolation's reference. Nothing held. */
+/*
+ * Puts isolated pages back where their flags say, dropping the isolation's reference. Nothing held.
+ */
 void lru_putback(struct task *t, struct node *node, struct list *list);
 
 /* Pages on a list of a node in zones 0..zone_limit. */
@@ -64,7 +69,8 @@ static inline enum lru_list page_lru_list(const struct page *page)
 
 	if (flags & PG_UNEVICTABLE)
 		return LRU_UNEVICTABLE;
-	return (enum lru_list)(((flags & PG_SWAPBACKED) ? 0u : 2u) + ((flags & PG_ACTIVE) ? 1u : 0u));
+	return (enum lru_list)(((flags & PG_SWAPBACKED) ? 0u : 2u) +
+			       ((flags & PG_ACTIVE) ? 1u : 0u));
 }
 
 #endif

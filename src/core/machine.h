@@ -82,8 +82,8 @@ struct pcp {
 	uint32_t batch;
 	uint32_t free_factor;
 	uint32_t expire;
-	int32_t threshold;	     /* of the differences below */
-	int8_t diff[NR_ZONE_ITEMS];  /* not yet added to zone.stat */
+	int32_t threshold;	    /* of the differences below */
+	int8_t diff[NR_ZONE_ITEMS]; /* not yet added to zone.stat */
 	struct list list[NR_PCP_LISTS];
 	uint64_t numa[NR_NUMA_ITEMS];
 } CACHE_ALIGNED;
@@ -94,34 +94,34 @@ struct node_cpu {
 	int8_t diff[NR_NODE_ITEMS];
 } CACHE_ALIGNED;
 
-#define ZONE_BOOSTED 1u		/* a boost asks for kswapd at the next allocation */
-#define ZONE_RECLAIM_ACTIVE 2u	/* kswapd works here: per-CPU lists stay short */
+#define ZONE_BOOSTED 1u	       /* a boost asks for kswapd at the next allocation */
+#define ZONE_RECLAIM_ACTIVE 2u /* kswapd works here: per-CPU lists stay short */
 
 struct zone {
-	struct neap_machine *machine; /* I */
-	const char *name;	      /* I */
-	uint32_t node;		      /* I */
-	uint32_t type;		      /* I: enum zone_type */
-	uint32_t start_pfn;	      /* I */
-	uint32_t spanned;	      /* I */
-	uint32_t present;	      /* I */
-	uint32_t cma;		      /* I */
-	_Atomic uint64_t managed;     /* w */
-	_Atomic uint64_t mark[NR_WMARKS]; /* w: without boost */
-	_Atomic uint64_t boost;	      /* z to write */
+	struct neap_machine *machine;	    /* I */
+	const char *name;		    /* I */
+	uint32_t node;			    /* I */
+	uint32_t type;			    /* I: enum zone_type */
+	uint32_t start_pfn;		    /* I */
+	uint32_t spanned;		    /* I */
+	uint32_t present;		    /* I */
+	uint32_t cma;			    /* I */
+	_Atomic uint64_t managed;	    /* w */
+	_Atomic uint64_t mark[NR_WMARKS];   /* w: without boost */
+	_Atomic uint64_t boost;		    /* z to write */
 	_Atomic uint64_t reserve[NR_ZONES]; /* w: lowmem protection by request limit */
-	_Atomic uint64_t drift_mark;  /* w */
-	_Atomic uint32_t flags;	      /* a: ZONE_* */
-	int32_t threshold_normal;     /* w */
-	int32_t threshold_pressure;   /* w */
-	bool nofragment;	      /* I: requests that prefer it spare other types */
-	struct pcp *pcp;	      /* I: one per CPU */
+	_Atomic uint64_t drift_mark;	    /* w */
+	_Atomic uint32_t flags;		    /* a: ZONE_* */
+	int32_t threshold_normal;	    /* w */
+	int32_t threshold_pressure;	    /* w */
+	bool nofragment;		    /* I: requests that prefer it spare other types */
+	struct pcp *pcp;		    /* I: one per CPU */
 
 	struct spinlock lock CACHE_ALIGNED;
-	struct free_area area[NR_ORDERS];  /* z */
+	struct free_area area[NR_ORDERS];	 /* z */
 	_Atomic uint64_t nr_reserved_highatomic; /* z to write: pages */
-	_Atomic uint16_t nonempty[NR_TYPES]; /* z to write: bit = order with a block */
-	uint64_t nr_isolated_blocks;	   /* z */
+	_Atomic uint16_t nonempty[NR_TYPES];	 /* z to write: bit = order with a block */
+	uint64_t nr_isolated_blocks;		 /* z */
 
 	_Atomic int64_t stat[NR_ZONE_ITEMS] CACHE_ALIGNED; /* a */
 };
@@ -129,13 +129,13 @@ struct zone {
 /* The LRU lists of one node (later: of one memory group on one node). */
 struct lruvec {
 	struct spinlock lock;
-	struct list list[NR_LRU_LISTS];			    /* l */
-	_Atomic uint64_t size[NR_LRU_LISTS][NR_ZONES];	    /* l to write: pages by list and zone */
-	uint64_t anon_cost, file_cost;			    /* l */
-	_Atomic uint64_t nonresident_age;		    /* a */
-	_Atomic uint64_t refaults[2];			    /* a: snapshot of activations, anon and file */
-	_Atomic uint32_t congested;			    /* a */
-	uint32_t node;					    /* I */
+	struct list list[NR_LRU_LISTS];		       /* l */
+	_Atomic uint64_t size[NR_LRU_LISTS][NR_ZONES]; /* l to write: pages by list and zone */
+	uint64_t anon_cost, file_cost;		       /* l */
+	_Atomic uint64_t nonresident_age;	       /* a */
+	_Atomic uint64_t refaults[2]; /* a: snapshot of activations, anon and file */
+	_Atomic uint32_t congested;   /* a */
+	uint32_t node;		      /* I */
 };
 
 struct zoneref {
@@ -145,7 +145,7 @@ struct zoneref {
 
 struct zonelist {
 	uint32_t nr;
-	struct zoneref *ref; /* nr of them, then one with zone NULL */
+	struct zoneref *ref;		       /* nr of them, then one with zone NULL */
 	const struct zoneref *first[NR_ZONES]; /* first entry that each request limit may use */
 };
 
@@ -162,29 +162,29 @@ enum vmscan_wait {
 #define NODE_FLAG_RECLAIM_LOCKED 4u
 
 struct node {
-	struct neap_machine *machine; /* I */
-	uint32_t id;		      /* I */
-	uint32_t nr_zones;	      /* I: highest populated index + 1 */
-	struct cpumask cpus;	      /* I */
+	struct neap_machine *machine;	   /* I */
+	uint32_t id;			   /* I */
+	uint32_t nr_zones;		   /* I: highest populated index + 1 */
+	struct cpumask cpus;		   /* I */
 	uint32_t distance[NEAP_MAX_NODES]; /* I */
 	struct zone zone[NR_ZONES];
-	struct zonelist fallback;     /* I */
-	struct zonelist nofallback;   /* I */
+	struct zonelist fallback;   /* I */
+	struct zonelist nofallback; /* I */
 	struct lruvec lruvec;
-	struct node_cpu *cpu;	      /* I: one per CPU */
+	struct node_cpu *cpu;				   /* I: one per CPU */
 	_Atomic int64_t stat[NR_NODE_ITEMS] CACHE_ALIGNED; /* a */
-	_Atomic uint64_t min_unmapped_pages; /* w */
-	_Atomic uint64_t min_slab_pages;     /* w */
-	_Atomic uint64_t reserve_pages;	     /* w: this node's part of totalreserve */
+	_Atomic uint64_t min_unmapped_pages;		   /* w */
+	_Atomic uint64_t min_slab_pages;		   /* w */
+	_Atomic uint64_t reserve_pages;			   /* w: this node's part of totalreserve */
 
 	/* kswapd (spec 12) */
-	struct task *kswapd;		      /* w */
-	struct waitq kswapd_wait;	      /* a */
-	_Atomic uint32_t kswapd_sleeping;     /* a: 1 while it waits on kswapd_wait */
-	_Atomic uint32_t kswapd_order;	      /* a */
-	_Atomic uint32_t kswapd_highest_zone; /* a: NR_ZONES = no request */
-	_Atomic uint32_t kswapd_failures;     /* a */
-	struct waitq pfmemalloc_wait;	      /* a */
+	struct task *kswapd;			    /* w */
+	struct waitq kswapd_wait;		    /* a */
+	_Atomic uint32_t kswapd_sleeping;	    /* a: 1 while it waits on kswapd_wait */
+	_Atomic uint32_t kswapd_order;		    /* a */
+	_Atomic uint32_t kswapd_highest_zone;	    /* a: NR_ZONES = no request */
+	_Atomic uint32_t kswapd_failures;	    /* a */
+	struct waitq pfmemalloc_wait;		    /* a */
 	struct waitq reclaim_wait[NR_VMSCAN_WAITS]; /* a */
 	_Atomic uint32_t nr_writeback_throttled;    /* a */
 	_Atomic uint64_t nr_reclaim_start;	    /* a: nr_written when throttling began */
@@ -203,14 +203,14 @@ struct event_ring {
 /* CPU-private data. All p unless marked. */
 struct cpu {
 	uint64_t meter[NR_METER_ITEMS];
-	uint32_t id;	/* I */
-	uint32_t node;	/* I */
+	uint32_t id;   /* I */
+	uint32_t node; /* I */
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
 	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
-	struct list freed;			  /* pages gathered by a batch free */
-	uint64_t stall_bucket[64][8]; /* histogram of stalls: core/stall.c */
+	struct list freed;		     /* pages gathered by a batch free */
+	uint64_t stall_bucket[64][8];	     /* histogram of stalls: core/stall.c */
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
 } CACHE_ALIGNED;
 
@@ -228,63 +228,63 @@ struct swap_area; /* core/swap.h */
 struct event_reader;
 
 struct neap_machine {
-	struct rt *rt;		     /* I */
-	struct hw *hw;		     /* I */
-	struct store_host *host;     /* I */
-	struct page *pages;	     /* I: pages[pfn] */
-	uint32_t *slot_of;	     /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
-	uint8_t *block_type;	     /* z: migrate type by pfn / 512 */
-	uint32_t max_pfn;	     /* I: highest frame + 1 */
-	uint32_t nr_nodes;	     /* I */
-	uint32_t nr_cpus;	     /* I */
-	bool mobility_disabled;	     /* I */
-	uint32_t policy_zone;	     /* I: highest populated zone type, Movable excluded */
-	_Atomic uint32_t pcp_draining; /* a: 1 while somebody drains all per-CPU lists */
-	struct node *nodes;	     /* I */
-	struct cpu *cpus;	     /* I */
-	struct cpumask online;	     /* I (hot-plug comes later) */
+	struct rt *rt;		 /* I */
+	struct hw *hw;		 /* I */
+	struct store_host *host; /* I */
+	struct page *pages;	 /* I: pages[pfn] */
+	uint32_t *slot_of;	 /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
+	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
+	uint32_t max_pfn;	 /* I: highest frame + 1 */
+	uint32_t nr_nodes;	 /* I */
+	uint32_t nr_cpus;	 /* I */
+	bool mobility_disabled;	 /* I */
+	uint32_t policy_zone;	 /* I: highest populated zone type, Movable excluded */
+	_Atomic uint32_t pcp_draining;		  /* a: 1 while somebody drains all per-CPU lists */
+	struct node *nodes;			  /* I */
+	struct cpu *cpus;			  /* I */
+	struct cpumask online;			  /* I (hot-plug comes later) */
 	_Atomic int64_t zone_stat[NR_ZONE_ITEMS]; /* a: sums over zones */
 	_Atomic int64_t node_stat[NR_NODE_ITEMS]; /* a: sums over nodes */
-	_Atomic uint64_t total_pages;	 /* w: sum of managed */
-	_Atomic uint64_t reserve_pages;	 /* w */
-	_Atomic uint64_t min_free_pages_seen; /* a: lowest sum of free pages seen: peak use */
+	_Atomic uint64_t total_pages;		  /* w: sum of managed */
+	_Atomic uint64_t reserve_pages;		  /* w */
+	_Atomic uint64_t min_free_pages_seen;	  /* a: lowest sum of free pages seen: peak use */
 	struct sysctls sysctl;
-	_Atomic uint32_t sysctl_lock;	 /* a: 1 while a write runs (sleeping) */
-	_Atomic uint32_t lru_disabled;	 /* a: batching off */
-	uint32_t zero_pfn;		 /* I: the shared zero page */
+	_Atomic uint32_t sysctl_lock;  /* a: 1 while a write runs (sleeping) */
+	_Atomic uint32_t lru_disabled; /* a: batching off */
+	uint32_t zero_pfn;	       /* I: the shared zero page */
 
 	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
 	struct pool spaces, regions, mappings;
 	struct spinlock mapping_list_lock; /* LOCK_SPACE */
-	uint32_t first_mapping;		 /* mapping_list_lock: id of the first mapping */
+	uint32_t first_mapping;		   /* mapping_list_lock: id of the first mapping */
 
-	struct swap_area *swap;		 /* I: NEAP_MAX_SWAPS of them */
-	uint32_t nr_swap_areas;		 /* s */
+	struct swap_area *swap; /* I: NEAP_MAX_SWAPS of them */
+	uint32_t nr_swap_areas; /* s */
 	struct spinlock swap_list_lock;
-	_Atomic int64_t nr_swap_free;	 /* a: slots nobody has reserved */
-	_Atomic int64_t nr_swap_total;	 /* a */
+	_Atomic int64_t nr_swap_free;	     /* a: slots nobody has reserved */
+	_Atomic int64_t nr_swap_total;	     /* a */
 	_Atomic uint32_t nr_rotational_swap; /* a */
-	_Atomic uint32_t swap_ra_hits;	 /* a */
-	_Atomic uint32_t swap_ra_last_slot; /* a */
-	_Atomic uint32_t swap_ra_window;    /* a: last window read by slot */
-	_Atomic uint32_t swap_cache_on;	 /* a: per-CPU slot caches are in use */
-	uint64_t swap_list_seq;		 /* swap_list_lock */
-	int32_t swap_next_priority;	 /* swap_list_lock: next automatic one */
+	_Atomic uint32_t swap_ra_hits;	     /* a */
+	_Atomic uint32_t swap_ra_last_slot;  /* a */
+	_Atomic uint32_t swap_ra_window;     /* a: last window read by slot */
+	_Atomic uint32_t swap_cache_on;	     /* a: per-CPU slot caches are in use */
+	uint64_t swap_list_seq;		     /* swap_list_lock */
+	int32_t swap_next_priority;	     /* swap_list_lock: next automatic one */
 
 	/* engine threads other than kswapd */
-	struct task *io_thread;		 /* neap_io */
-	struct task *flush_thread;	 /* neap_flush: write-back of dirty file pages */
-	struct task *timer_thread;	 /* neap_timer: periodic work */
+	struct task *io_thread;	   /* neap_io */
+	struct task *flush_thread; /* neap_flush: write-back of dirty file pages */
+	struct task *timer_thread; /* neap_timer: periodic work */
 	struct waitq flush_wait, timer_wait, dirty_wait;
 	_Atomic uint32_t flush_requested; /* a */
-	_Atomic uint32_t timer_armed;	 /* a: periodic work is due within a second */
-	_Atomic uint32_t stopping;	 /* a: machine is going down */
-	_Atomic uint32_t freezing;	 /* a: the engine's threads are to stand still */
-	_Atomic uint32_t nr_frozen;	 /* a: how many do */
+	_Atomic uint32_t timer_armed;	  /* a: periodic work is due within a second */
+	_Atomic uint32_t stopping;	  /* a: machine is going down */
+	_Atomic uint32_t freezing;	  /* a: the engine's threads are to stand still */
+	_Atomic uint32_t nr_frozen;	  /* a: how many do */
 	struct waitq freezer_wait;
 
-	_Atomic uint32_t tracing;	 /* a: events are recorded */
-	uint64_t inject[8];		 /* a-ish: error injection countdowns (tests) */
+	_Atomic uint32_t tracing; /* a: events are recorded */
+	uint64_t inject[8];	  /* a-ish: error injection countdowns (tests) */
 	_Atomic uint64_t oom_count;
 	char verify_message[256];
 };
@@ -313,7 +313,8 @@ static inline struct zone *page_zone(const struct neap_machine *m, const struct 
 
 static inline uint64_t zone_managed(const struct zone *zone)
 {
-	return atomic_load_explicit(&((struct zone *)(uintptr_t)zone)->managed, memory_order_relaxed);
+	return atomic_load_explicit(&((struct zone *)(uintptr_t)zone)->managed,
+				    memory_order_relaxed);
 }
 
 static inline bool zone_populated(const struct zone *zone)
@@ -335,7 +336,8 @@ struct machine_zone_desc {
 	uint32_t start_pfn;
 	uint32_t spanned;
 	uint32_t present;
-	uint32_t managed; /* frames given to the allocator; the first present-managed are reserved */
+	uint32_t
+		managed; /* frames given to the allocator; the first present-managed are reserved */
 };
 
 struct machine_node_desc {
@@ -352,15 +354,19 @@ struct machine_desc {
 };
 
 /*
- * Builds the machine's arrays, zones, zonelists, marks and free lists into *m (zeroed by the caller, who also
+ * Builds the machine's arrays, zones, zonelists, marks and free lists into *m (zeroed by the
+ * caller, who also
  * owns it) on the given ports. Threads are not started.
  * => 0, -EINVAL (description), -ENOMEM
  * => sets the meters of rt's slots
  */
-int machine_build(struct neap_machine *m, const struct machine_desc *desc, struct rt *rt, struct hw *hw,
-		  struct store_host *host) MUST_CHECK;
+int machine_build(struct neap_machine *m, const struct machine_desc *desc, struct rt *rt,
+		  struct hw *hw, struct store_host *host) MUST_CHECK;
 
-/* Starts kswapd0.., neap_io, neap_flush, neap_timer. => 0 or -EAGAIN (then those started are stopped again) */
+/*
+ * Starts kswapd0.., neap_io, neap_flush, neap_timer. => 0 or -EAGAIN (then those started are
+ * stopped again)
+ */
 int machine_start(struct task *t, struct neap_machine *m) MUST_CHECK;
 
 /* Stops and joins all of them. May sleep. */

@@ -158,7 +158,8 @@ static int mapping_add_page(struct task *t, struct mapping *mapping, uint64_t in
 static uint32_t readahead_window(struct mapping *mapping, uint64_t index)
 {
 	uint64_t state = atomic_load_explicit(&mapping->readahead, memory_order_relaxed);
-	uint64_t pages = round_up_u64(atomic_load(&mapping->bytes), NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
+	uint64_t pages =
+		round_up_u64(atomic_load(&mapping->bytes), NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
 	uint32_t window = 1;
 
 	if (index == state >> 8)
@@ -166,21 +167,25 @@ static uint32_t readahead_window(struct mapping *mapping, uint64_t index)
 				 max_u32(READAHEAD_FIRST_PAGES, 2 * (uint32_t)(state & 0xff)));
 	if (index + window > pages)
 		window = pages > index ? (uint32_t)(pages - index) : 1;
-	atomic_store_explicit(&mapping->readahead, (index + window) << 8 | (window > 1 ? window : 0),
+	atomic_store_explicit(&mapping->readahead,
+			      (index + window) << 8 | (window > 1 ? window : 0),
 			      memory_order_relaxed);
 	return window;
 }
 
 static struct store_page read_request(uint64_t index, uint32_t pfn)
 {
-	return (struct store_page){ .offset = index, .cookie = io_cookie(IO_FILE_READ, pfn), .pfn = pfn };
+	return (struct store_page){ .offset = index,
+				    .cookie = io_cookie(IO_FILE_READ, pfn),
+				    .pfn = pfn };
 }
 
 /*
  * Reads a locked page, and pages after it; waits for the page. Its lock goes over to the I/O.
  * => the page is unlocked, up to date or not
  */
-static void mapping_read_around(struct task *t, struct mapping *mapping, struct page *page, uint32_t window)
+static void mapping_read_around(struct task *t, struct mapping *mapping, struct page *page,
+				uint32_t window)
 {
 	struct neap_machine *m = t->machine;
 	struct store_page request[READAHEAD_MAX_PAGES];
@@ -209,20 +214,19 @@ static void mapping_read_around(struct task *t, struct mapping *mapping, struct 
  * The page at index, locked, with a reference; up to date unless MAPPING_OVERWRITE.
  * => 0, -ENOMEM, -EIO
  */
-static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
-			      uint32_t *pfn_out)
+static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t index,
+			      uint32_t flags, uint32_t *pfn_out)
 {
-	bool tried = false;
-
-	/* event loop: others add and remove pages meanwhile */
+	/* event loop: others add pages meanwhile */
 	for (;;) {
 		uint32_t pfn = mapping_find(t, mapping, index);
 		bool fresh = pfn == PFN_NONE;
 
 		if (fresh) {
 			uint32_t gfp = GFP_HIGHUSER_MOVABLE;
-			int err = mapping_add_page(t, mapping, index,
-						   flags & MAPPING_OVERWRITE ? gfp | GFP_BIT_WRITE : gfp, &pfn);
+			int err = mapping_add_page(
+				t, mapping, index,
+				flags & MAPPING_OVERWRITE ? gfp | GFP_BIT_WRITE : gfp, &pfn);
 
 			if (err == -EEXIST)
 				continue;
@@ -233,26 +237,29 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 
 		if (!fresh)
 			page_lock(t, page);
-		bool ours = page->owner == mapping->id && page->index == index;
-
-		if (ours && (page_test(page, PG_UPTODATE) || (flags & MAPPING_OVERWRITE))) {
-			*pfn_out = pfn;
-			return 0;
-		}
-		if (!ours || tried) {
-			page_unlock(t, page);
-			page_put(t, page);
-			if (ours)
+		/* A page with a reference stays in the index, so this is the one at index. */
+		DCHECK(page->owner == mapping->id && page->index == index);
+		if (!page_test(page, PG_UPTODATE) && !(flags & MAPPING_OVERWRITE)) {
+			mapping_read_around(t, mapping, page,
+					    fresh ? readahead_window(mapping, index) : 1);
+			/*
+			 * Locked again without looking it up: a page found anew could be one that
+			 * nobody has read yet, and its state would say nothing about our read.
+			 */
+			page_lock(t, page);
+			if (!page_test(page, PG_UPTODATE)) {
+				page_unlock(t, page);
+				page_put(t, page);
 				return -EIO;
-			continue;
+			}
 		}
-		mapping_read_around(t, mapping, page, fresh ? readahead_window(mapping, index) : 1);
-		tried = true;
-		page_put(t, page);
+		*pfn_out = pfn;
+		return 0;
 	}
 }
 
-int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags, uint32_t *pfn)
+int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
+		     uint32_t *pfn)
 {
 	uint32_t found = mapping_find(t, mapping, index);
 
@@ -269,7 +276,8 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 	return 0;
 }
 
-int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags, uint32_t *pfn)
+int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
+			 uint32_t *pfn)
 {
 	int err = mapping_get_locked(t, mapping, index, flags, pfn);
 
@@ -306,7 +314,8 @@ void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *p
 /* ---- dirty pages ---- */
 
 /* Flag, index mark and counters together. => whether the state changed */
-static bool mapping_change_dirty(struct task *t, struct mapping *mapping, struct page *page, bool dirty)
+static bool mapping_change_dirty(struct task *t, struct mapping *mapping, struct page *page,
+				 bool dirty)
 {
 	struct neap_machine *m = t->machine;
 	int64_t delta = dirty ? 1 : -1;
@@ -390,8 +399,12 @@ static void collect(struct task *t, struct mapping *mapping, struct index_scan *
 	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 }
 
-/* Writes what was collected; pages under write-out are waited for only if `wait`. => pages submitted */
-static uint64_t write_collected(struct task *t, struct mapping *mapping, struct index_scan *scan, bool wait)
+/*
+ * Writes what was collected; pages under write-out are waited for only if `wait`. => pages
+ * submitted
+ */
+static uint64_t write_collected(struct task *t, struct mapping *mapping, struct index_scan *scan,
+				bool wait)
 {
 	struct io_plug plug;
 	uint64_t submitted = 0;
@@ -421,7 +434,8 @@ static uint64_t write_collected(struct task *t, struct mapping *mapping, struct 
 
 uint64_t mapping_write_dirty(struct task *t, struct mapping *mapping, uint64_t nr)
 {
-	struct index_scan scan = { .dirty_only = true, .from = atomic_load(&mapping->flush_position) };
+	struct index_scan scan = { .dirty_only = true,
+				   .from = atomic_load(&mapping->flush_position) };
 	uint64_t submitted = 0;
 	uint32_t wraps = 0;
 
@@ -455,7 +469,10 @@ int mapping_sync(struct task *t, struct mapping *mapping)
 {
 	struct index_scan scan = { .dirty_only = true, .max = ARRAY_LEN(scan.pfn) };
 
-	/* One pass: a page that becomes dirty behind us, or whose write fails, is for the next sync. */
+	/*
+	 * One pass: a page that becomes dirty behind us, or whose write fails, is for the next
+	 * sync.
+	 */
 	do {
 		collect(t, mapping, &scan);
 		write_collected(t, mapping, &scan, true);
@@ -470,12 +487,14 @@ int mapping_sync(struct task *t, struct mapping *mapping)
 
 /* ---- removing ---- */
 
-void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page, uint64_t shadow)
+void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page,
+			   uint64_t shadow)
 {
 	struct neap_machine *m = t->machine;
 	struct list freed = { PFN_NONE, PFN_NONE };
 
-	DCHECK(page_refs(page) == 0 && page_test(page, PG_LOCKED) && !page_test(page, PG_DIRTY | PG_WRITEBACK));
+	DCHECK(page_refs(page) == 0 && page_test(page, PG_LOCKED) &&
+	       !page_test(page, PG_DIRTY | PG_WRITEBACK));
 	cpu_pin(t);
 	spin_lock(t, &mapping->lock, LOCK_MAPPING);
 	index_remove(t, mapping, page->index, shadow, &freed);
@@ -487,7 +506,10 @@ void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page 
 	index_free_nodes(t, &freed);
 }
 
-/* Drops one page if it is clean, unmapped and unused. => whether it was dropped; our reference is gone either way */
+/*
+ * Drops one page if it is clean, unmapped and unused. => whether it was dropped; our reference is
+ * gone either way
+ */
 static bool drop_page(struct task *t, struct mapping *mapping, struct page *page)
 {
 	page_lock(t, page);
@@ -513,7 +535,8 @@ uint64_t mapping_drop_clean(struct task *t, struct mapping *mapping)
 	do {
 		collect(t, mapping, &scan);
 		for (uint32_t i = 0; i < scan.nr; i++)
-			dropped += drop_page(t, mapping, machine_page(t->machine, scan.pfn[i])) ? 1 : 0;
+			dropped += drop_page(t, mapping, machine_page(t->machine, scan.pfn[i])) ? 1
+												: 0;
 		rt_preempt(t);
 	} while (!scan.done);
 	return dropped;

@@ -17,32 +17,37 @@ struct mapping {
 	struct neap_machine *machine; /* I */
 	struct store *store;	      /* I */
 	struct spinlock lock;
-	uint32_t root;		      /* M: frame of the index's top node; PFN_NONE = empty */
-	uint32_t height;	      /* M: levels of nodes below and including the root */
-	uint32_t first_region;	      /* M: regions that map it, linked by next_of_mapping */
-	_Atomic uint64_t nr_pages;    /* a: cached pages */
-	_Atomic uint64_t nr_dirty;    /* a */
+	uint32_t root;		       /* M: frame of the index's top node; PFN_NONE = empty */
+	uint32_t height;	       /* M: levels of nodes below and including the root */
+	uint32_t first_region;	       /* M: regions that map it, linked by next_of_mapping */
+	_Atomic uint64_t nr_pages;     /* a: cached pages */
+	_Atomic uint64_t nr_dirty;     /* a */
 	_Atomic uint64_t nr_writeback; /* a */
-	_Atomic uint64_t bytes;	      /* a: size of the file */
-	_Atomic int32_t write_error;  /* a: first write error not yet reported */
-	uint32_t next_mapping;	      /* machine.mapping_list_lock: the machine's mappings by id */
-	_Atomic uint32_t users;	      /* a: flushers that look at it right now */
-	_Atomic uint64_t flush_position; /* a: where background write-out goes on */
-	_Atomic uint64_t readahead;   /* a: page expected next << 8 | last window */
-	bool stable_writes;	      /* I */
-	bool unlisted;		      /* machine.mapping_list_lock: being destroyed */
+	_Atomic uint64_t bytes;	       /* a: size of the file */
+	_Atomic int32_t write_error;   /* a: first write error not yet reported */
+	uint32_t next_mapping;	       /* machine.mapping_list_lock: the machine's mappings by id */
+	_Atomic uint32_t users;	       /* a: flushers that look at it right now */
+	_Atomic uint64_t flush_position;  /* a: where background write-out goes on */
+	_Atomic uint64_t readahead;	  /* a: page expected next << 8 | last window */
+	bool stable_writes;		  /* I */
+	bool unlisted;			  /* machine.mapping_list_lock: being destroyed */
 	_Atomic uint64_t dirtied_when_ns; /* a: when it became dirty; 0 = clean */
-	struct waitq wait;	      /* a: write-back finished */
+	struct waitq wait;		  /* a: write-back finished */
 };
 
 #define MAPPING_OVERWRITE 1u /* the whole page will be written: do not read it */
 #define MAPPING_ACCESSED 2u  /* count as an access by a read- or write-type call */
 #define MAPPING_MAJOR 4u     /* a fault: count pgmajfault if it has to be read */
 
-/* The mapping takes over the store's done callback, not its ownership. May sleep. => 0 or -ENOMEM */
+/*
+ * The mapping takes over the store's done callback, not its ownership. May sleep. => 0 or -ENOMEM
+ */
 int mapping_create(struct task *t, struct neap_machine *m, struct store *store, uint64_t bytes,
 		   struct mapping **out) MUST_CHECK;
-/* Writes back, drops all pages and the index. No region maps it. May sleep. => 0 or first unreported write error */
+/*
+ * Writes back, drops all pages and the index. No region maps it. May sleep. => 0 or first
+ * unreported write error
+ */
 int mapping_destroy(struct task *t, struct mapping *mapping);
 
 /*
@@ -54,7 +59,8 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 /* The cached page at index with a reference, or PFN_NONE. Never sleeps. */
 uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index);
 /*
- * As mapping_get_page(), locked and not under write-out: the caller reads or changes its contents through the
+ * As mapping_get_page(), locked and not under write-out: the caller reads or changes its contents
+ * through the
  * hardware's window or tag, then calls mapping_end_access(). May sleep.
  */
 int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
@@ -62,14 +68,21 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 /* written: marks it dirty. May sleep: a writer above the dirty limit waits for the flusher here. */
 void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, bool written);
 
-/* Before a write to a locked page: waits for write-out if the store wants stable contents. May sleep. */
+/*
+ * Before a write to a locked page: waits for write-out if the store wants stable contents. May
+ * sleep.
+ */
 void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *page);
 /* The page's contents changed. Page locked or mapped by the caller's entry. */
 void mapping_set_dirty(struct task *t, struct page *page);
 /* Removes a locked page whose references were frozen (reclaim), leaving `shadow` (0 = none). */
-void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page, uint64_t shadow);
+void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page,
+			   uint64_t shadow);
 
-/* Starts write-out of one locked page that is not under write-out. May sleep. => false: it was clean */
+/*
+ * Starts write-out of one locked page that is not under write-out. May sleep. => false: it was
+ * clean
+ */
 bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *page);
 /* Starts write-out of up to nr dirty pages. May sleep. => pages submitted */
 uint64_t mapping_write_dirty(struct task *t, struct mapping *mapping, uint64_t nr);

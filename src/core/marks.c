@@ -41,6 +41,10 @@
 #define MIN_FREE_KBYTES_MOST 262144u
 #define KBYTES_PER_PAGE (NEAP_PAGE_BYTES / KIB)
 #define FACTOR_UNIT 10000u /* of watermark_scale_factor and watermark_boost_factor */
+/* The minimum of a zone that has no share: a 1024th of it, within these. */
+#define APART_DIVISOR 1024u
+#define APART_PAGES_LEAST 32u
+#define APART_PAGES_MOST 128u
 
 void marks_compute(const struct marks_input *in, struct marks_terms *out)
 {
@@ -49,12 +53,16 @@ void marks_compute(const struct marks_input *in, struct marks_terms *out)
 	out->share = in->managed_total == 0 ? 0 : min_free_pages * in->managed / in->managed_total;
 	out->gap_min = out->share / 4;
 	out->gap_scale = in->managed * in->scale_factor / FACTOR_UNIT;
-	uint64_t gap = max_u64(out->gap_min, out->gap_scale);
-
+	out->gap = max_u64(out->gap_min, out->gap_scale);
+	out->apart = in->apart;
+	out->extra = in->extra;
 	out->min = out->share;
-	out->low = out->min + gap;
-	out->high = out->low + gap;
-	out->promo = out->high + gap;
+	if (in->apart)
+		out->min = min_u64(max_u64(in->managed / APART_DIVISOR, APART_PAGES_LEAST),
+				   APART_PAGES_MOST);
+	out->low = out->min + out->gap + in->extra;
+	out->high = out->low + out->gap;
+	out->promo = out->high + out->gap;
 }
 
 uint64_t marks_auto_min_free_kbytes(uint64_t low_kbytes)

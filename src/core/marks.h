@@ -11,12 +11,21 @@ struct marks_input {
 	uint64_t min_free_kbytes;
 	uint64_t scale_factor;	/* 1/10000 of managed */
 	uint64_t managed;	/* of the zone, pages */
-	uint64_t managed_total; /* of all zones that count, pages */
+	uint64_t managed_total; /* of all zones that share min_free_kbytes, pages */
+	/*
+	 * The zone has a small minimum of its own instead of its share: HighMem, and Movable from
+	 * 6.18 on.
+	 */
+	bool apart;
+	uint64_t extra; /* pages between min and low beside the gap: Android's extra_free_kbytes */
 };
 
 struct marks_terms {
 	uint64_t share;		     /* the zone's part of min_free_kbytes, pages */
 	uint64_t gap_min, gap_scale; /* the two candidates for the gap */
+	uint64_t gap;		     /* the larger one */
+	uint64_t extra;		     /* as given */
+	bool apart;		     /* min is not the share */
 	uint64_t min, low, high, promo;
 };
 

@@ -70,9 +70,9 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PG_BATCH ((uint64_t)1 << 22)   /* sits in a per-CPU LRU batch */
 #define PG_YOUNG ((uint64_t)1 << 23)   /* idle tracking */
 #define PG_IDLE ((uint64_t)1 << 24)
-#define PG_INDEX ((uint64_t)1 << 25) /* PG_SLAB that is a page-cache index node */
-#define PG_HEAD ((uint64_t)1 << 26)  /* head of a block of order > 0 in use */
-#define PG_TAIL ((uint64_t)1 << 27)  /* tail of such a block */
+#define PG_INDEX ((uint64_t)1 << 25)	/* PG_SLAB that is a page-cache index node */
+#define PG_HEAD ((uint64_t)1 << 26)	/* head of a block of order > 0 in use */
+#define PG_TAIL ((uint64_t)1 << 27)	/* tail of such a block */
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */
 #define PG_FLAG_MASK (((uint64_t)1 << 32) - 1)
 
@@ -85,8 +85,7 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PAGE_ZONE_SHIFT 36u  /* 3 bits */
 #define PAGE_TYPE_SHIFT 39u  /* 3 bits: migrate type a per-CPU page was freed with */
 #define PAGE_NODE_SHIFT 42u  /* 10 bits */
-#define PAGE_PLACE_MASK                                                                            \
-	(((uint64_t)0x7 << PAGE_ZONE_SHIFT) | ((uint64_t)0x3ff << PAGE_NODE_SHIFT))
+#define PAGE_PLACE_MASK (((uint64_t)0x7 << PAGE_ZONE_SHIFT) | ((uint64_t)0x3ff << PAGE_NODE_SHIFT))
 
 static inline uint64_t page_place(uint32_t node, uint32_t zone)
 {
@@ -159,7 +158,8 @@ static inline bool page_get_unless_zero(struct page *page)
 
 	while (refs != 0)
 		if (atomic_compare_exchange_weak_explicit(&page->refs, &refs, refs + 1,
-							  memory_order_acq_rel, memory_order_acquire))
+							  memory_order_acq_rel,
+							  memory_order_acquire))
 			return true;
 	return false;
 }
@@ -180,7 +180,9 @@ static inline bool page_freeze(struct page *page, uint32_t refs)
 						       memory_order_acquire);
 }
 
-/* A pin counts as this many references, so that reclaim can tell pinned pages (spec 11, section 6). */
+/*
+ * A pin counts as this many references, so that reclaim can tell pinned pages (spec 11, section 6).
+ */
 #define PAGE_PIN_BIAS 1024u
 
 static inline bool page_maybe_pinned(const struct page *page)

@@ -127,7 +127,8 @@ static enum fate unmap(struct task *t, struct visit *v, struct page *page)
 
 /*
  * Writes a dirty page out. May sleep in the store.
- * => FATE_KEEP_UNLOCKED after a successful start; KEEP if somebody uses it; GO_ON if it turned out clean
+ * => FATE_KEEP_UNLOCKED after a successful start; KEEP if somebody uses it; GO_ON if it turned out
+ *    clean
  */
 static enum fate write_out(struct task *t, struct visit *v, struct page *page)
 {
@@ -240,7 +241,8 @@ static enum fate decide(struct task *t, struct visit *v, struct page *page)
 
 static void activate(struct task *t, struct visit *v, struct page *page)
 {
-	if (page_test(page, PG_SWAPCACHE) && (swap_is_half_full(t->machine) || page_test(page, PG_MLOCKED)))
+	if (page_test(page, PG_SWAPCACHE) &&
+	    (swap_is_half_full(t->machine) || page_test(page, PG_MLOCKED)))
 		swap_cache_try_free(t, page);
 	if (page_test(page, PG_MLOCKED))
 		return;
@@ -258,8 +260,8 @@ static void free_isolated(struct task *t, struct page *page, struct list *freed)
 	list_add_tail(pages, freed, (uint32_t)(page - pages));
 }
 
-uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list, struct scan_control *sc,
-			   struct reclaim_stat *stat)
+uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
+			   struct scan_control *sc, struct reclaim_stat *stat)
 {
 	struct page *pages = t->machine->pages;
 	struct list kept = { PFN_NONE, PFN_NONE };
@@ -300,10 +302,9 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 
 uint64_t reclaim_pages(struct task *t, struct node *node, struct list *list)
 {
-	struct scan_control sc = { .gfp_mask = GFP_KERNEL,
-				   .may_writepage = true,
-				   .may_unmap = true,
-				   .may_swap = true };
+	struct scan_control sc = {
+		.gfp_mask = GFP_KERNEL, .may_writepage = true, .may_unmap = true, .may_swap = true
+	};
 	struct reclaim_stat stat = { 0 };
 	uint64_t freed = reclaim_page_list(t, node, list, &sc, &stat);
 

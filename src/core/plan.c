@@ -137,9 +137,9 @@ void plan_setup_protection(struct plan *plan)
 			for (uint32_t j = 0; j < NEAP_NR_ZONES; j++) {
 				above += j > i ? plan->zone[n][j].managed : 0;
 				zone->above[j] = j > i ? above : 0;
-				zone->protection[j] = zone->managed == 0 || j <= i ?
-							      0 :
-							      marks_protection(above, ratio);
+				zone->protection[j] = zone->managed == 0 || j <= i
+							      ? 0
+							      : marks_protection(above, ratio);
 			}
 		}
 	}
@@ -154,10 +154,12 @@ void plan_setup_limits(struct plan *plan)
 
 			if (!zone->populated)
 				continue;
-			zone->high_cpus = plan->node_cpus[n] != 0 ? plan->node_cpus[n] : plan->nr_cpus;
-			zone->high_total = plan->knobs.high_fraction == 0 ?
-						   zone->marks.low + zone->boost :
-						   zone->managed / (uint64_t)plan->knobs.high_fraction;
+			zone->high_cpus =
+				plan->node_cpus[n] != 0 ? plan->node_cpus[n] : plan->nr_cpus;
+			zone->high_total =
+				plan->knobs.high_fraction == 0
+					? zone->marks.low + zone->boost
+					: zone->managed / (uint64_t)plan->knobs.high_fraction;
 			zone->batch = pcp_batch_for(zone->managed);
 			zone->high = pcp_high_for(zone->high_total, zone->high_cpus, zone->batch);
 		}
@@ -173,7 +175,8 @@ void plan_setup_thresholds(struct plan *plan)
 
 			if (!zone->populated)
 				continue;
-			zone->threshold_normal = vmstat_threshold_normal(zone->managed, plan->nr_cpus);
+			zone->threshold_normal =
+				vmstat_threshold_normal(zone->managed, plan->nr_cpus);
 			zone->threshold_pressure = vmstat_threshold_pressure(gap, plan->nr_cpus);
 			uint64_t drift = plan->nr_cpus * (uint64_t)zone->threshold_normal;
 
@@ -191,15 +194,20 @@ void plan_setup_ratios(struct plan *plan)
 		for (uint32_t i = 0; i < NEAP_NR_ZONES; i++) {
 			uint64_t managed = plan->zone[n][i].managed;
 
-			plan->min_unmapped_pages[n] += managed * (uint64_t)plan->knobs.min_unmapped_ratio / 100;
-			plan->min_slab_pages[n] += managed * (uint64_t)plan->knobs.min_slab_ratio / 100;
+			plan->min_unmapped_pages[n] +=
+				managed * (uint64_t)plan->knobs.min_unmapped_ratio / 100;
+			plan->min_slab_pages[n] +=
+				managed * (uint64_t)plan->knobs.min_slab_ratio / 100;
 		}
 	}
 }
 
 /* ---- min_free_kbytes ---- */
 
-/* Pages wanted per zone: two pageblocks, and nine more so that types need not mix (3 x 3 fallbacks). */
+/*
+ * Pages wanted per zone: two pageblocks, and nine more so that types need not mix (3 x 3
+ * fallbacks).
+ */
 #define RAISE_PAGES_PER_ZONE (NEAP_PAGEBLOCK_PAGES * 2 + NEAP_PAGEBLOCK_PAGES * 9)
 
 void plan_min_free(const struct plan *plan, struct plan_min_free_terms *terms)

@@ -38,7 +38,10 @@ static const uint64_t throttle_ns[NR_VMSCAN_WAITS] = {
 
 /* ---- waiting ---- */
 
-/* NOPROGRESS and CONGESTED are pointless unless most of the node's reclaimable pages are being written. */
+/*
+ * NOPROGRESS and CONGESTED are pointless unless most of the node's reclaimable pages are being
+ * written.
+ */
 static bool skip_throttle(const struct node *node)
 {
 	struct node *n = (struct node *)(uintptr_t)node;
@@ -84,8 +87,8 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 /* ---- active lists ---- */
 
 /* Isolates up to nr pages from a list, counting as the caller's kind does. => pages taken */
-static uint64_t isolate(struct task *t, struct node *node, struct scan_control *sc, struct lru_isolate *ctl,
-			struct list *out)
+static uint64_t isolate(struct task *t, struct node *node, struct scan_control *sc,
+			struct lru_isolate *ctl, struct list *out)
 {
 	struct lruvec *lruvec = &node->lruvec;
 	bool file = ctl->list >= LRU_INACTIVE_FILE;
@@ -114,7 +117,8 @@ static void end_isolation(struct task *t, struct node *node, bool file, uint64_t
 }
 
 /*
- * Young bits of a page about to be deactivated are cleared; only the text of a running program stays.
+ * Young bits of a page about to be deactivated are cleared; only the text of a running program
+ * stays.
  * => true: it stays active
  */
 static bool active_stays(struct task *t, struct page *page)
@@ -129,8 +133,8 @@ static bool active_stays(struct task *t, struct page *page)
 	return false;
 }
 
-void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
-			   uint64_t nr)
+void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc,
+			   enum lru_list list, uint64_t nr)
 {
 	struct page *pages = t->machine->pages;
 	bool file = list >= LRU_INACTIVE_FILE;
@@ -171,7 +175,8 @@ void reclaim_shrink_active(struct task *t, struct node *node, struct scan_contro
 
 /* ---- inactive lists ---- */
 
-static bool too_many_isolated(struct task *t, struct node *node, bool file, const struct scan_control *sc)
+static bool too_many_isolated(struct task *t, struct node *node, bool file,
+			      const struct scan_control *sc)
 {
 	uint64_t inactive = node_stat(node, file ? NR_INACTIVE_FILE : NR_INACTIVE_ANON);
 	uint64_t isolated = node_stat(node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON);
@@ -202,7 +207,8 @@ static void count_steal(struct task *t, const struct scan_control *sc, bool file
 	cpu_unpin(t);
 }
 
-static void tally(struct scan_control *sc, const struct reclaim_stat *stat, bool file, uint64_t taken)
+static void tally(struct scan_control *sc, const struct reclaim_stat *stat, bool file,
+		  uint64_t taken)
 {
 	sc->nr.dirty += stat->nr_dirty;
 	sc->nr.congested += stat->nr_congested;
@@ -215,8 +221,8 @@ static void tally(struct scan_control *sc, const struct reclaim_stat *stat, bool
 }
 
 /* => pages freed */
-static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
-				uint64_t nr)
+static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_control *sc,
+				enum lru_list list, uint64_t nr)
 {
 	bool file = list == LRU_INACTIVE_FILE;
 	struct lru_isolate ctl = { .list = list, .want = nr };
@@ -246,15 +252,16 @@ static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_c
 	if (stat.nr_unqueued_dirty == taken)
 		writeback_wake(t, t->machine);
 	tally(sc, &stat, file, taken);
-	event_emit(t, MM_VMSCAN_LRU_SHRINK_INACTIVE, node->id, ctl.scanned + ctl.skipped, freed, stat.nr_dirty,
-		   stat.nr_writeback, stat.nr_congested, stat.nr_immediate, stat.nr_activate[0],
-		   stat.nr_activate[1], stat.nr_ref_keep, stat.nr_unmap_fail, (uint64_t)sc->priority,
+	event_emit(t, MM_VMSCAN_LRU_SHRINK_INACTIVE, node->id, ctl.scanned + ctl.skipped, freed,
+		   stat.nr_dirty, stat.nr_writeback, stat.nr_congested, stat.nr_immediate,
+		   stat.nr_activate[0], stat.nr_activate[1], stat.nr_ref_keep, stat.nr_unmap_fail,
+		   (uint64_t)sc->priority,
 		   (file ? RECLAIM_FLAG_FILE : RECLAIM_FLAG_ANON) | RECLAIM_FLAG_ASYNC);
 	return freed;
 }
 
-static uint64_t shrink_list(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
-			    uint64_t nr)
+static uint64_t shrink_list(struct task *t, struct node *node, struct scan_control *sc,
+			    enum lru_list list, uint64_t nr)
 {
 	if (list == LRU_ACTIVE_ANON || list == LRU_ACTIVE_FILE) {
 		uint32_t bit = list == LRU_ACTIVE_FILE ? DEACTIVATE_FILE : DEACTIVATE_ANON;
@@ -305,7 +312,8 @@ static void shrink_lruvec(struct task *t, struct node *node, struct scan_control
 	balance_scan_count(t->machine, node, sc, nr, NULL);
 	for (uint32_t list = 0; list < 4; list++)
 		targets[list] = nr[list];
-	while (nr[LRU_INACTIVE_ANON] != 0 || nr[LRU_ACTIVE_FILE] != 0 || nr[LRU_INACTIVE_FILE] != 0) {
+	while (nr[LRU_INACTIVE_ANON] != 0 || nr[LRU_ACTIVE_FILE] != 0 ||
+	       nr[LRU_INACTIVE_FILE] != 0) {
 		for (uint32_t list = 0; list < 4; list++) {
 			uint64_t batch = min_u64(nr[list], SWAP_CLUSTER_MAX);
 
@@ -338,21 +346,26 @@ static void note_node_state(struct task *t, struct node *node, const struct scan
 		reclaim_throttle(t, node, WAIT_WRITEBACK);
 }
 
-/* Should a pass for a high order go on? (Step 7; without compaction a zone that meets its mark is enough.) */
-static bool continue_for_order(const struct node *node, const struct scan_control *sc, uint64_t reclaimed)
+/*
+ * Should a pass for a high order go on? (Step 7; without compaction a zone that meets its mark is
+ * enough.)
+ */
+static bool continue_for_order(const struct node *node, const struct scan_control *sc,
+			       uint64_t reclaimed)
 {
 	uint64_t gap = (uint64_t)2 << sc->order;
 	uint64_t inactive = node_stat(node, NR_INACTIVE_FILE);
 
-	if (sc->order == 0 || (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) ||
-	    reclaimed == 0)
+	if (sc->order == 0 ||
+	    (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) || reclaimed == 0)
 		return false;
 	for (uint32_t z = 0; z <= sc->reclaim_idx; z++) {
 		const struct zone *zone = &node->zone[z];
 
 		if (zone_managed(zone) == 0)
 			continue;
-		if (zone_watermark_ok(zone, sc->order, zone_mark(zone, WMARK_MIN), sc->reclaim_idx, 0))
+		if (zone_watermark_ok(zone, sc->order, zone_mark(zone, WMARK_MIN), sc->reclaim_idx,
+				      0))
 			return false;
 	}
 	if (reclaim_can_swap(node->machine))
@@ -381,7 +394,8 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		} else if (!sc->hibernation_mode && atomic_load(&node->lruvec.congested)) {
 			reclaim_throttle(t, node, WAIT_CONGESTED);
 		}
-	} while (continue_for_order(node, sc, reclaimed)); /* event loop: each round reclaimed something */
+	} while (continue_for_order(node, sc,
+				    reclaimed)); /* event loop: each round reclaimed something */
 	if (progress)
 		atomic_store(&node->kswapd_failures, 0);
 }

@@ -10,16 +10,17 @@
 #define DEACTIVATE_FILE 2u
 
 /*
- * One reclaim request. Field names are the field's own (Linux: struct scan_control), so that texts about the one
+ * One reclaim request. Field names are the field's own (Linux: struct scan_control), so that texts
+ * about the one
  * can be read against the other.
  */
 struct scan_control {
 	/* The request. */
-	uint64_t nr_to_reclaim;	 /* stop once this many pages are freed */
+	uint64_t nr_to_reclaim;	  /* stop once this many pages are freed */
 	const uint64_t *nodemask; /* allowed nodes; NULL = all */
-	uint32_t order;		 /* what the caller wants to allocate; kswapd may drop it to 0 */
-	int32_t priority;	 /* each round scans size >> priority; 12 is gentlest */
-	uint32_t reclaim_idx;	 /* highest zone index to take pages from */
+	uint32_t order;		  /* what the caller wants to allocate; kswapd may drop it to 0 */
+	int32_t priority;	  /* each round scans size >> priority; 12 is gentlest */
+	uint32_t reclaim_idx;	  /* highest zone index to take pages from */
 	uint32_t gfp_mask;
 	/* Costs of the lruvec when the node pass began. */
 	uint64_t anon_cost;
@@ -32,10 +33,10 @@ struct scan_control {
 	bool force_deactivate;	 /* second try: shrink active lists anyway */
 	bool skipped_deactivate; /* out: an active list was left alone */
 	/* Modes. */
-	bool hibernation_mode;	 /* a whole-machine shrink; nobody is throttled */
-	bool compaction_ready;	 /* out: some zone has enough for compaction */
-	bool cache_trim_mode;	 /* plenty of inactive file pages: take only those */
-	bool file_is_tiny;	 /* almost no file pages: take only anonymous ones */
+	bool hibernation_mode; /* a whole-machine shrink; nobody is throttled */
+	bool compaction_ready; /* out: some zone has enough for compaction */
+	bool cache_trim_mode;  /* plenty of inactive file pages: take only those */
+	bool file_is_tiny;     /* almost no file pages: take only anonymous ones */
 	bool is_kswapd;
 	/* Results. */
 	uint64_t nr_scanned;
@@ -76,22 +77,27 @@ struct scan_terms {
 /* Sets the switches of sc for a pass over the node (spec 11, section 3). */
 void balance_prepare(struct neap_machine *m, struct node *node, struct scan_control *sc);
 /* Pages to scan from each list (spec 11, section 4). terms may be NULL. */
-void balance_scan_count(struct neap_machine *m, struct node *node, const struct scan_control *sc, uint64_t nr[4],
-			struct scan_terms *terms);
+void balance_scan_count(struct neap_machine *m, struct node *node, const struct scan_control *sc,
+			uint64_t nr[4], struct scan_terms *terms);
 /* Shares of spec 11, section 4, rule 6: pure. */
-void balance_shares(uint64_t anon_cost, uint64_t file_cost, uint32_t swappiness, uint64_t *anon_share,
-		    uint64_t *file_share);
+void balance_shares(uint64_t anon_cost, uint64_t file_cost, uint32_t swappiness,
+		    uint64_t *anon_share, uint64_t *file_share);
 
-/* One pass over a node: lists, then "again" while compaction asks (spec 11, section 7). May sleep. */
+/*
+ * One pass over a node: lists, then "again" while compaction asks (spec 11, section 7). May sleep.
+ */
 void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control *sc);
-/* Moves up to nr pages from an active list to its inactive one. May sleep (page locks are only tried). */
-void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc, enum lru_list list,
-			   uint64_t nr);
+/*
+ * Moves up to nr pages from an active list to its inactive one. May sleep (page locks are only
+ * tried).
+ */
+void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc,
+			   enum lru_list list, uint64_t nr);
 /* Takes activation counters as the new baseline (end of a run). */
 void reclaim_snapshot_refaults(struct node *node);
 /* Pages whose fate is decided one by one; the rest comes back on *list. => pages freed (pages.c) */
-uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list, struct scan_control *sc,
-			   struct reclaim_stat *stat);
+uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
+			   struct scan_control *sc, struct reclaim_stat *stat);
 /* Waits for a reason (spec 11, section 8). May sleep. */
 void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason);
 bool reclaim_can_swap(struct neap_machine *m);

@@ -43,7 +43,8 @@ void rmap_account_add(struct task *t, struct space *space, struct page *page)
 {
 	bool anon = page_test(page, PG_ANON);
 
-	atomic_fetch_add_explicit(anon ? &space->rss_anon : &space->rss_file, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
+				  memory_order_relaxed);
 	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) != 0)
 		return;
 	cpu_pin(t);
@@ -57,7 +58,8 @@ void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 	uint32_t before = atomic_fetch_sub_explicit(&page->maps, 1, memory_order_acq_rel);
 
 	DCHECK(before != 0);
-	atomic_fetch_sub_explicit(anon ? &space->rss_anon : &space->rss_file, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
+				  memory_order_relaxed);
 	if (before != 1)
 		return;
 	cpu_pin(t);
@@ -66,7 +68,8 @@ void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 }
 
 /* Takes one entry away; it is known to map the page. */
-static void unmap_entry(struct task *t, struct region *region, struct page *page, struct rmap_walk *walk)
+static void unmap_entry(struct task *t, struct region *region, struct page *page,
+			struct rmap_walk *walk)
 {
 	struct neap_machine *m = t->machine;
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
@@ -88,7 +91,8 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	CHECK(!page_put_test(page));
 }
 
-static void act_on_entry(struct task *t, struct region *region, struct page *page, struct rmap_walk *walk)
+static void act_on_entry(struct task *t, struct region *region, struct page *page,
+			 struct rmap_walk *walk)
 {
 	struct neap_machine *m = t->machine;
 	const struct hw_ops *hw = m->hw->ops;

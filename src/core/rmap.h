@@ -5,11 +5,13 @@
 #include "core/space.h"
 
 /*
- * Tests and clears young in every entry of a locked page. => number of regions in which it was young
+ * Tests and clears young in every entry of a locked page. => number of regions in which it was
+ * young
  */
 uint32_t rmap_referenced(struct task *t, struct page *page);
 /*
- * Takes a locked page out of every entry. Anonymous pages must be in the swap cache: their entry becomes the
+ * Takes a locked page out of every entry. Anonymous pages must be in the swap cache: their entry
+ * becomes the
  * swap word. Dirty entries make the page dirty.
  * => true if nothing maps it any more
  */
@@ -17,7 +19,10 @@ bool rmap_unmap(struct task *t, struct page *page);
 /* Write-protects a locked file page everywhere before write-out; dirty entries make it dirty. */
 void rmap_write_protect(struct task *t, struct page *page);
 
-/* Counts one more or one entry less that maps the page: page.maps, nr_anon_pages, nr_mapped, the space's rss. */
+/*
+ * Counts one more or one entry less that maps the page: page.maps, nr_anon_pages, nr_mapped, the
+ * space's rss.
+ */
 void rmap_account_add(struct task *t, struct space *space, struct page *page);
 void rmap_account_remove(struct task *t, struct space *space, struct page *page);
 

@@ -18,9 +18,9 @@
 #include "core/vmstat_ids.h"
 
 #define NEAP_MAX_NODES 64u
-#define NEAP_NR_ZONES 5u  /* DMA, DMA32, Normal, Movable, Device (spec 01, section 2) */
+#define NEAP_NR_ZONES 5u /* DMA, DMA32, Normal, Movable, Device (spec 01, section 2) */
 #define NEAP_NR_ORDERS 11u
-#define NEAP_NR_TYPES 6u  /* migrate types, CMA included */
+#define NEAP_NR_TYPES 6u /* migrate types, CMA included */
 #define NEAP_MAX_SWAPS 29u
 #define SNAPSHOT_MAX_SYSCTLS 96u
 #define SNAPSHOT_PSI_AVERAGES 3u /* over 10, 60 and 300 seconds */
@@ -79,7 +79,7 @@ struct snapshot_node {
 
 struct snapshot_swap {
 	char path[256];
-	bool is_file; /* "file" or "partition" */
+	bool is_file;	     /* "file" or "partition" */
 	uint64_t size_pages; /* usable slots, header excluded */
 	uint64_t used_pages;
 	int32_t priority;
@@ -115,16 +115,16 @@ struct snapshot {
 	uint64_t node_stat[NR_NODE_ITEMS];
 	uint64_t dirty_threshold, dirty_background_threshold;
 	uint64_t event[NR_METER_ITEMS]; /* pgpgin, pgpgout in sectors, as kept */
-	uint64_t total_pages;	   /* sum of managed */
-	uint64_t reserve_pages;	   /* totalreserve: spec 01, section 6 */
-	uint64_t available_pages;  /* MemAvailable */
+	uint64_t total_pages;		/* sum of managed */
+	uint64_t reserve_pages;		/* totalreserve: spec 01, section 6 */
+	uint64_t available_pages;	/* MemAvailable */
 	uint64_t buffers_pages;
 	uint64_t swapcache_pages;
 	uint64_t swap_total_pages, swap_free_pages;
 	uint64_t commit_limit_pages, committed_pages;
 	uint64_t vmalloc_total_kb, vmalloc_used_kb;
 	uint64_t percpu_kb;
-	uint64_t direct_map_kb[3]; /* 4k, 2M, 1G */
+	uint64_t direct_map_kb[3];				     /* 4k, 2M, 1G */
 	uint64_t huge_total, huge_free, huge_reserved, huge_surplus; /* pool pages of 2 MiB */
 	struct snapshot_swap swap[NEAP_MAX_SWAPS];
 	struct snapshot_psi psi_some, psi_full; /* memory pressure */

@@ -43,7 +43,8 @@ static void take_free_lists(struct task *t, struct zone *zone, struct snapshot_z
 	cpu_unpin(t);
 }
 
-static void take_pagesets(const struct neap_machine *m, const struct zone *zone, struct snapshot_zone *out)
+static void take_pagesets(const struct neap_machine *m, const struct zone *zone,
+			  struct snapshot_zone *out)
 {
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		const struct pcp *pcp = &zone->pcp[cpu];
@@ -115,10 +116,12 @@ uint64_t snapshot_available(const struct snapshot *snapshot)
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
 		for (uint32_t z = 0; z < NEAP_NR_ZONES; z++)
 			low += snapshot->node[n].zone[z].low;
-	uint64_t cache = snapshot->node_stat[NR_ACTIVE_FILE] + snapshot->node_stat[NR_INACTIVE_FILE];
+	uint64_t cache =
+		snapshot->node_stat[NR_ACTIVE_FILE] + snapshot->node_stat[NR_INACTIVE_FILE];
 	uint64_t kernel = snapshot->node_stat[NR_SLAB_RECLAIMABLE] +
 			  snapshot->node_stat[NR_KERNEL_MISC_RECLAIMABLE];
-	int64_t available = (int64_t)snapshot->zone_stat[NR_FREE_PAGES] - (int64_t)snapshot->reserve_pages;
+	int64_t available =
+		(int64_t)snapshot->zone_stat[NR_FREE_PAGES] - (int64_t)snapshot->reserve_pages;
 
 	available += (int64_t)(cache - min_u64(cache / 2, low));
 	available += (int64_t)(kernel - min_u64(kernel / 2, low));

@@ -182,7 +182,8 @@ static uint64_t take_vpns(struct task *t, struct space *space, uint64_t nr_pages
 	return first;
 }
 
-int region_create(struct task *t, struct space *space, const struct region_spec *spec, struct region **out)
+int region_create(struct task *t, struct space *space, const struct region_spec *spec,
+		  struct region **out)
 {
 	struct neap_machine *m = space->machine;
 	uint32_t id;
@@ -323,7 +324,8 @@ void region_destroy(struct task *t, struct region *region)
 
 	region_zap(t, region, 0, region->nr_pages);
 	m->hw->ops->release_tables(space->hw, region->start_vpn,
-				   region->start_vpn + round_up_u64(region->nr_pages, REGION_ALIGN_PAGES) - 1,
+				   region->start_vpn +
+					   round_up_u64(region->nr_pages, REGION_ALIGN_PAGES) - 1,
 				   table_free_callback, &arg);
 	if (region->mapping != NULL)
 		unlink_mapping(t, region);

@@ -6,7 +6,6 @@
  * hardware's table is either a mapped frame or a word of the engine:
  *   0                     nothing there yet
  *   SWAP_WORD_BASE | e    the page is in swap entry e
- *   WORD_POISON           its swap copy could not be read: access gives -EIO
  */
 #ifndef NEAP_CORE_SPACE_H
 #define NEAP_CORE_SPACE_H
@@ -16,7 +15,6 @@
 #define REGION_LOCKED 1u /* mlock */
 
 #define WORD_SWAP_BIT ((uint64_t)1 << 40)
-#define WORD_POISON ((uint64_t)1 << 41)
 
 static inline uint64_t word_from_swap(uint32_t entry)
 {
@@ -38,27 +36,27 @@ struct mapping;
 /* Lock letters: S space lock (LOCK_SPACE), M mapping lock, a atomic, I immutable. */
 struct space {
 	uint32_t pool_link;
-	uint32_t id;		   /* I */
+	uint32_t id;		      /* I */
 	struct neap_machine *machine; /* I */
-	struct hw_space *hw;	   /* I */
-	uint32_t root;		   /* I: frame of the top table */
-	uint32_t nr_regions;	   /* S */
-	uint64_t next_vpn;	   /* S: where the next region goes */
+	struct hw_space *hw;	      /* I */
+	uint32_t root;		      /* I: frame of the top table */
+	uint32_t nr_regions;	      /* S */
+	uint64_t next_vpn;	      /* S: where the next region goes */
 	struct spinlock lock;
-	_Atomic int64_t nr_tables; /* a: table frames, root included */
+	_Atomic int64_t nr_tables;			  /* a: table frames, root included */
 	_Atomic int64_t rss_anon, rss_file, swap_entries; /* a: pages */
 };
 
 struct region {
 	uint32_t pool_link;
-	uint32_t id;		 /* I */
-	struct space *space;	 /* I */
-	struct mapping *mapping; /* I: NULL = anonymous */
-	uint64_t start_vpn;	 /* I */
-	uint64_t nr_pages;	 /* I */
-	uint32_t flags;		 /* I: REGION_* */
-	uint32_t node;		 /* I: strict node + 1; 0 = none */
-	uint32_t next_of_mapping; /* M: next region id that maps the same file */
+	uint32_t id;		    /* I */
+	struct space *space;	    /* I */
+	struct mapping *mapping;    /* I: NULL = anonymous */
+	uint64_t start_vpn;	    /* I */
+	uint64_t nr_pages;	    /* I */
+	uint32_t flags;		    /* I: REGION_* */
+	uint32_t node;		    /* I: strict node + 1; 0 = none */
+	uint32_t next_of_mapping;   /* M: next region id that maps the same file */
 	_Atomic uint64_t readahead; /* a: swap read-ahead state: page << 16 | window << 8 | hits */
 	_Atomic uint64_t last_file_page; /* a: file read-ahead state */
 };
@@ -81,12 +79,16 @@ int region_create(struct task *t, struct space *space, const struct region_spec 
 /* Unmaps everything, gives tables back. Nobody accesses the region. May sleep. */
 void region_destroy(struct task *t, struct region *region);
 /*
- * Takes out pages first..first+nr-1 (munmap, MADV_DONTNEED): mapped frames are dropped, swap entries freed.
+ * Takes out pages first..first+nr-1 (munmap, MADV_DONTNEED): mapped frames are dropped, swap
+ * entries freed.
  * May sleep. => pages that held something
  */
 uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint64_t nr);
 
-/* Calls hw map() for one entry, adding missing tables. May sleep. => 0, -EAGAIN (lost a race), -ENOMEM */
+/*
+ * Calls hw map() for one entry, adding missing tables. May sleep. => 0, -EAGAIN (lost a race),
+ * -ENOMEM
+ */
 int space_map(struct task *t, struct space *space, struct hw_entry *entry) MUST_CHECK;
 
 #endif

@@ -34,6 +34,7 @@
 #include "core/writeback.h"
 
 #define TIMER_PERIOD_NS NSEC_PER_SEC
+#define SMALL_MACHINE_PAGES (16 * MIB / NEAP_PAGE_BYTES)
 
 void timer_kick(struct task *t, struct neap_machine *m)
 {
@@ -60,17 +61,18 @@ static int timer_thread(struct task *t, void *machine)
 		if (!armed || atomic_load(&m->stopping))
 			continue;
 		atomic_store(&m->timer_armed, 0);
-		vmstat_fold_all(t, m);
+		for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
+			vmstat_fold_cpu(t, cpu);
 	}
 	return 0;
 }
 
-static int start_thread(struct task *t, const char *name, int (*fn)(struct task *, void *), struct task **out)
+static int start_thread(struct task *t, const char *name, int (*fn)(struct task *, void *),
+			struct task **out)
 {
-	struct task_spec spec = { .name = name,
-				  .fn = fn,
-				  .arg = t->machine,
-				  .flags = PF_KTHREAD | PF_MEMALLOC };
+	struct task_spec spec = {
+		.name = name, .fn = fn, .arg = t->machine, .flags = PF_KTHREAD | PF_MEMALLOC
+	};
 
 	return rt_spawn(t, &spec, out);
 }
@@ -79,7 +81,8 @@ static int start_thread(struct task *t, const char *name, int (*fn)(struct task 
 
 static int start_pool(struct neap_machine *m, struct pool *pool, size_t object_bytes)
 {
-	_Atomic uint32_t *directory = m->hw->ops->reserve(m->hw, POOL_MAX_CHUNKS * sizeof(*directory));
+	_Atomic uint32_t *directory =
+		m->hw->ops->reserve(m->hw, POOL_MAX_CHUNKS * sizeof(*directory));
 
 	if (directory == NULL)
 		return -ENOMEM;
@@ -103,6 +106,9 @@ static int start_memory(struct task *t, struct neap_machine *m)
 	if (m->swap == NULL || m->zero_pfn == PFN_NONE)
 		return -ENOMEM;
 	page_set(machine_page(m, m->zero_pfn), PG_ZEROPAGE | PG_UPTODATE);
+	/* Small machines read fewer pages ahead (spec 13, section 6). */
+	if (atomic_load(&m->total_pages) < SMALL_MACHINE_PAGES)
+		atomic_store(&m->sysctl.page_cluster, 2);
 	return 0;
 }
 

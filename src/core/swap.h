@@ -45,11 +45,13 @@ struct swap_area {
 	uint16_t *cluster_used;	      /* s: slots in use by cluster */
 	uint32_t *cluster_next;	      /* s: FIFO of free clusters */
 	uint32_t cluster_first, cluster_last; /* s: free FIFO; UINT32_MAX = empty */
-	uint32_t inuse;		      /* s: slots whose map byte is not 0 (header, bad ones excluded) */
+	/* s: slots whose map byte is not 0 (header, bad ones excluded) */
+	uint32_t inuse;
 	uint32_t lowest, highest;     /* s: range of possibly free slots */
 	uint32_t next;		      /* s: rotational: where to look next */
 	uint32_t batches_left;	      /* s: rotational: batches before a new cluster search */
-	uint32_t *cpu_cluster;	      /* s: solid state: current cluster by CPU, SWAP_NO_CLUSTER = none */
+	/* s: solid state: current cluster by CPU, SWAP_NO_CLUSTER = none */
+	uint32_t *cpu_cluster;
 	uint32_t *cpu_next;	      /* s: solid state: next slot by CPU */
 	_Atomic uint64_t write_errors, read_errors; /* a */
 };
@@ -63,7 +65,10 @@ struct swap_spec {
 	uint32_t nr_bad;
 };
 
-/* Adds an area. The engine takes the store's done callback. May sleep. => 0, -ENOSPC (too many), -EINVAL, -ENOMEM */
+/*
+ * Adds an area. The engine takes the store's done callback. May sleep. => 0, -ENOSPC (too many),
+ * -EINVAL, -ENOMEM
+ */
 int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec) MUST_CHECK;
 static inline struct swap_area *swap_area_of(struct neap_machine *m, uint32_t entry)
 {
@@ -107,7 +112,10 @@ void swap_cache_delete(struct task *t, struct page *page);
 void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow);
 /* Frees the slot of a locked page if no page table needs it. => true if it did */
 bool swap_cache_try_free(struct task *t, struct page *page);
-/* A page-table reference to entry is gone: frees the slot, and the cached page if nothing else needs it. */
+/*
+ * A page-table reference to entry is gone: frees the slot, and the cached page if nothing else
+ * needs it.
+ */
 void swap_release_entry(struct task *t, uint32_t entry);
 /* Starts write-out of a locked page; unlocks it. */
 void swap_write_page(struct task *t, struct page *page);
@@ -115,7 +123,8 @@ void swap_write_page(struct task *t, struct page *page);
 struct region;
 /*
  * Brings entry's page into the cache, reading ahead around it, and waits for it. May sleep.
- * => 0 and *pfn with a reference (unlocked, maybe not up to date after a read error: caller checks);
+ * => 0 and *pfn with a reference (unlocked, maybe not up to date after a read error: caller
+ *    checks);
  *    -ENOENT the entry is gone meanwhile (look at the table again); -ENOMEM
  */
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn) MUST_CHECK;

@@ -66,7 +66,8 @@ bool swap_cache_add_new(struct task *t, struct page *page)
 {
 	uint32_t entry = swap_slot_get(t);
 
-	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE));
+	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_ANON) &&
+	       !page_test(page, PG_SWAPCACHE));
 	if (entry == 0 && swap_reclaim_cached(t, SWAP_CLUSTER_MAX) != 0)
 		entry = swap_slot_get(t);
 	if (entry == 0)
@@ -109,7 +110,8 @@ static void cache_detach(struct task *t, struct page *page, uint64_t shadow)
 
 void swap_cache_delete(struct task *t, struct page *page)
 {
-	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_SWAPCACHE) && !page_test(page, PG_WRITEBACK));
+	DCHECK(page_test(page, PG_LOCKED) && page_test(page, PG_SWAPCACHE) &&
+	       !page_test(page, PG_WRITEBACK));
 	cache_detach(t, page, 0);
 	/* The caller holds a reference, so this is not the last one. */
 	CHECK(!page_put_test(page));
@@ -233,14 +235,17 @@ static void plan_cluster(struct neap_machine *m, struct swap_read *read)
 	uint32_t type_bits = read->wanted & ~SWAP_SLOT_MASK;
 	uint32_t hits = atomic_exchange(&m->swap_ra_hits, 0);
 	uint32_t last = atomic_load(&m->swap_ra_last_slot);
-	uint32_t window = swap_readahead_window(hits, slot == last + 1 || slot + 1 == last, window_max(m),
-						atomic_load(&m->swap_ra_window));
+	uint32_t window = swap_readahead_window(hits, slot == last + 1 || slot + 1 == last,
+						window_max(m), atomic_load(&m->swap_ra_window));
 	const struct swap_area *area = swap_area_of(m, read->wanted);
 
 	if (hits == 0)
 		atomic_store(&m->swap_ra_last_slot, slot);
 	atomic_store(&m->swap_ra_window, window);
-	/* A window is a power of two except after halving an odd one, which powers of two never are. */
+	/*
+	 * A window is a power of two except after halving an odd one, which powers of two never
+	 * are.
+	 */
 	uint32_t first = slot & ~(window - 1);
 
 	for (uint32_t i = 0; i < window; i++)
@@ -266,10 +271,12 @@ static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
 		first = page >= (window - 1) / 2 ? page - (window - 1) / 2 : 0;
 	/* Within one page-table page and the region. */
 	first = max_u64(first, round_down_u64(page, HW_TABLE_ENTRIES));
-	uint64_t end = min_u64(first + window, round_down_u64(page, HW_TABLE_ENTRIES) + HW_TABLE_ENTRIES);
+	uint64_t end =
+		min_u64(first + window, round_down_u64(page, HW_TABLE_ENTRIES) + HW_TABLE_ENTRIES);
 
 	end = min_u64(end, region->nr_pages);
-	atomic_store_explicit(&region->readahead, page << 16 | (uint64_t)window << 8, memory_order_relaxed);
+	atomic_store_explicit(&region->readahead, page << 16 | (uint64_t)window << 8,
+			      memory_order_relaxed);
 	for (uint64_t at = first; at < end; at++) {
 		struct hw_entry entry = { .vpn = region->start_vpn + at };
 
@@ -296,7 +303,8 @@ static uint32_t read_alloc(struct task *t, const struct region *region, uint32_t
  * Puts a new locked page into the cache for an entry that has none.
  * => 0 and *pfn with one reference for the I/O; -EEXIST cached already; -ENOENT free slot; -ENOMEM
  */
-static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint32_t gfp, uint32_t *pfn_out)
+static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint32_t gfp,
+		    uint32_t *pfn_out)
 {
 	struct neap_machine *m = t->machine;
 	struct swap_area *area = swap_area_of(m, entry);
@@ -370,7 +378,8 @@ static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
 	}
 }
 
-int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn_out)
+int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
+	    uint32_t *pfn_out)
 {
 	struct neap_machine *m = t->machine;
 	struct swap_read read = { .region = region, .wanted = entry };
@@ -380,7 +389,10 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	int err = read_add(t, &read, entry, GFP_HIGHUSER_MOVABLE, &wanted);
 
 	if (err == -EEXIST) {
-		/* Somebody else got ahead; if the page is not to be seen yet, look at the table again. */
+		/*
+		 * Somebody else got ahead; if the page is not to be seen yet, look at the table
+		 * again.
+		 */
 		*pfn_out = swap_cache_find(t, entry);
 		if (*pfn_out != PFN_NONE)
 			return 0;

@@ -57,8 +57,8 @@ static int area_reserve(struct neap_machine *m, struct swap_area *area)
 	area->cluster_next = hw->ops->reserve(hw, clusters * sizeof(*area->cluster_next));
 	area->cpu_cluster = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_cluster));
 	area->cpu_next = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_next));
-	if (!area->map || !area->cache || !area->cluster_used || !area->cluster_next || !area->cpu_cluster ||
-	    !area->cpu_next)
+	if (!area->map || !area->cache || !area->cluster_used || !area->cluster_next ||
+	    !area->cpu_cluster || !area->cpu_next)
 		return -ENOMEM;
 	return 0;
 }
@@ -82,8 +82,12 @@ static uint32_t fifo_pop(struct swap_area *area)
 	return cluster;
 }
 
-/* Fills a new area's tables: the header and bad slots are in use for ever. => -EINVAL for a bad list */
-static int area_init_map(struct neap_machine *m, struct swap_area *area, const struct swap_spec *spec)
+/*
+ * Fills a new area's tables: the header and bad slots are in use for ever. => -EINVAL for a bad
+ * list
+ */
+static int area_init_map(struct neap_machine *m, struct swap_area *area,
+			 const struct swap_spec *spec)
 {
 	area->map[0] = SWAP_MAP_BAD;
 	area->cluster_used[0] = 1;
@@ -102,7 +106,8 @@ static int area_init_map(struct neap_machine *m, struct swap_area *area, const s
 	/* The slots that the last cluster lacks count as used, so that it never looks free. */
 	uint32_t lacking = nr_clusters(area) * SWAP_CLUSTER_SLOTS - area->nr_slots;
 
-	area->cluster_used[nr_clusters(area) - 1] = (uint16_t)(area->cluster_used[nr_clusters(area) - 1] + lacking);
+	area->cluster_used[nr_clusters(area) - 1] =
+		(uint16_t)(area->cluster_used[nr_clusters(area) - 1] + lacking);
 	area->cluster_first = SWAP_NO_CLUSTER;
 	area->cluster_last = SWAP_NO_CLUSTER;
 	for (uint32_t cluster = 0; cluster < nr_clusters(area); cluster++)
@@ -354,8 +359,8 @@ static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
 			break;
 		tried |= 1u << area->type;
 		spin_lock(t, &area->lock, LOCK_SWAP);
-		got = area->rotational ? take_rotational(area, entries, reserved) :
-					 take_solid(area, task_cpu(t), entries, reserved);
+		got = area->rotational ? take_rotational(area, entries, reserved)
+				       : take_solid(area, task_cpu(t), entries, reserved);
 		spin_unlock(t, &area->lock, LOCK_SWAP);
 		for (uint32_t i = 0; i < got; i++)
 			entries[i] |= area->type << SWAP_TYPE_SHIFT;
@@ -499,7 +504,8 @@ uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
 		for (uint32_t i = 1; i < area->nr_slots && freed < want; i++) {
 			uint32_t slot = 1 + (start - 1 + i) % (area->nr_slots - 1);
 
-			if (racy_read(area->map[slot]) == SWAP_HAS_CACHE && reclaim_slot(t, area, slot)) {
+			if (racy_read(area->map[slot]) == SWAP_HAS_CACHE &&
+			    reclaim_slot(t, area, slot)) {
 				freed++;
 			}
 		}

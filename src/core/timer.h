@@ -4,7 +4,9 @@
 
 #include "core/machine.h"
 
-/* Counters moved: fold them within a second. Cheap when armed already. Never sleeps. Nothing held. */
+/*
+ * Counters moved: fold them within a second. Cheap when armed already. Never sleeps. Nothing held.
+ */
 void timer_kick(struct task *t, struct neap_machine *m);
 
 #endif

@@ -40,7 +40,7 @@ struct census {
 	uint64_t maps;			    /* sum over user pages */
 	uint64_t node[NR_NODE_ITEMS];	    /* of the node at hand */
 	uint64_t lru[NR_LRU_LISTS][NR_ZONES];
-	uint64_t entries;		    /* present entries of all regions, zero page apart */
+	uint64_t entries; /* present entries of all regions, zero page apart */
 	uint64_t swap_words;
 };
 
@@ -83,10 +83,13 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 	if (!(flags & PG_LRU))
 		return fail(m, "a user page is on no LRU list, frame", pfn, 0);
 	if (flags & (PG_LOCKED | PG_WRITEBACK | PG_ISOLATED | PG_BATCH))
-		return fail(m, "a user page of a quiet machine is locked, written, isolated or in a batch, frame",
-			    pfn, 0);
+		return fail(
+			m,
+			"a user page of a quiet machine is locked, written, isolated or in a batch, frame",
+			pfn, 0);
 	if (!page_maybe_pinned(page) && page_refs(page) != page_maps(page) + cached)
-		return fail(m, "references of a user page", page_refs(page), page_maps(page) + cached);
+		return fail(m, "references of a user page", page_refs(page),
+			    page_maps(page) + cached);
 	if ((flags & PG_SWAPCACHE) && !(flags & PG_ANON))
 		return fail(m, "a file page is in the swap cache, frame", pfn, 0);
 	c->lru[page_lru_list(page)][page_zone_index(page)]++;
@@ -157,7 +160,8 @@ static const char *census_zone(struct census *c, struct zone *zone)
 	if (c->pcp != counted)
 		return fail(m, "pages on per-CPU lists", counted, c->pcp);
 	if (zone_stat_exact(zone, NR_FREE_PAGES) != c->free)
-		return fail(m, "nr_free_pages of a zone", zone_stat_exact(zone, NR_FREE_PAGES), c->free);
+		return fail(m, "nr_free_pages of a zone", zone_stat_exact(zone, NR_FREE_PAGES),
+			    c->free);
 	if (c->free + c->pcp + c->used != zone_managed(zone))
 		return fail(m, "free + per-CPU + used frames of a zone", c->free + c->pcp + c->used,
 			    zone_managed(zone));
@@ -179,7 +183,8 @@ static const char *verify_list(struct census *c, struct node *node, enum lru_lis
 
 		if (page->prev != prev || !page_test(page, PG_LRU) || page_lru_list(page) != list ||
 		    page_node_id(page) != node->id)
-			return fail(m, "a page does not fit the LRU list it is on, frame", pfn, prev);
+			return fail(m, "a page does not fit the LRU list it is on, frame", pfn,
+				    prev);
 		prev = pfn;
 		length++;
 	}
@@ -190,8 +195,8 @@ static const char *verify_list(struct census *c, struct node *node, enum lru_lis
 				    c->lru[list][zone]);
 		if (!zone_populated(&node->zone[zone]))
 			continue;
-		uint64_t counted = zone_stat_exact(&node->zone[zone],
-						   (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)list));
+		uint64_t counted = zone_stat_exact(
+			&node->zone[zone], (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)list));
 
 		if (counted != c->lru[list][zone])
 			return fail(m, "LRU counter of a zone", counted, c->lru[list][zone]);
@@ -251,7 +256,8 @@ static const char *verify_node(struct census *c, struct node *node)
 
 /* ---- regions ---- */
 
-static const char *verify_entry(struct census *c, const struct region *region, const struct hw_entry *entry)
+static const char *verify_entry(struct census *c, const struct region *region,
+				const struct hw_entry *entry)
 {
 	struct neap_machine *m = c->m;
 
@@ -270,8 +276,10 @@ static const char *verify_entry(struct census *c, const struct region *region, c
 	uint32_t owner = region->mapping == NULL ? region->id : region->mapping->id;
 
 	c->entries++;
-	if (page_maps(page) == 0 || page->owner != owner || page->index != entry->vpn - region->start_vpn)
-		return fail(m, "an entry maps a frame that does not know it, frame", entry->pfn, owner);
+	if (page_maps(page) == 0 || page->owner != owner ||
+	    page->index != entry->vpn - region->start_vpn)
+		return fail(m, "an entry maps a frame that does not know it, frame", entry->pfn,
+			    owner);
 	return NULL;
 }
 
@@ -323,10 +331,11 @@ static const char *verify_regions(struct census *c)
 			return wrong;
 	}
 	if (c->entries != c->maps)
-		return fail(m, "present entries of all regions against maps of all pages", c->entries, c->maps);
+		return fail(m, "present entries of all regions against maps of all pages",
+			    c->entries, c->maps);
 	if (c->swap_words != swap_references(m))
-		return fail(m, "swap words of all regions against references of all slots", c->swap_words,
-			    swap_references(m));
+		return fail(m, "swap words of all regions against references of all slots",
+			    c->swap_words, swap_references(m));
 	return NULL;
 }
 
@@ -374,7 +383,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 	if (wrong != NULL && wrong != m->verify_message) {
 		size_t length = strlen(wrong);
 
-		length = length < sizeof(m->verify_message) - 1 ? length : sizeof(m->verify_message) - 1;
+		length = length < sizeof(m->verify_message) - 1 ? length
+								: sizeof(m->verify_message) - 1;
 		memcpy(m->verify_message, wrong, length);
 		m->verify_message[length] = '\0';
 		wrong = m->verify_message;

@@ -90,7 +90,6 @@ void workingset_refault(struct task *t, struct page *page, uint64_t shadow)
 	if (shadow & SHADOW_WORKINGSET) {
 		page_set(page, PG_WORKINGSET);
 		lru_note_cost(t, &home->lruvec, file, 1);
-		workingset_count(t, home,
-				 file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON);
+		workingset_count(t, home, file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON);
 	}
 }

@@ -9,7 +9,10 @@
 
 /* The shadow a page leaves behind when reclaim evicts it; ages the node. */
 uint64_t workingset_eviction(struct page *page, struct node *node);
-/* A page comes back whose slot held `shadow`: counts, maybe activates. Page locked, not yet on the LRU. */
+/*
+ * A page comes back whose slot held `shadow`: counts, maybe activates. Page locked, not yet on the
+ * LRU.
+ */
 void workingset_refault(struct task *t, struct page *page, uint64_t shadow);
 /* An inactive page became active: ages the node. */
 void workingset_age(struct node *node, uint64_t pages);

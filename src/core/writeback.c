@@ -2,7 +2,7 @@
  * The flusher thread, and the limit on dirty pages.
  *
  *   dirtyable = free - reserves + file pages on the LRU
- *   limit = dirtyable x dirty_ratio / 100        (or dirty_bytes)
+ *   limit = dirtyable x dirty_ratio / 100
  *   background = dirtyable x dirty_background_ratio / 100
  *
  *   0 ─────────── background ───────── (bg+limit)/2 ─────── limit
@@ -149,7 +149,8 @@ static void flush_sleep(struct task *t, struct neap_machine *m)
 	uint32_t seq = waitq_begin(&m->flush_wait);
 
 	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
-		waitq_wait(t, &m->flush_wait, seq, dirty_pages(m) != 0 ? FLUSH_PERIOD_NS : RT_FOREVER);
+		waitq_wait(t, &m->flush_wait, seq,
+			   dirty_pages(m) != 0 ? FLUSH_PERIOD_NS : RT_FOREVER);
 	waitq_end(&m->flush_wait);
 }
 

@@ -1,8 +1,8 @@
 /*
  * The progress line.
  *
- *     redis  45%  1.21M/s  ETA 12s  free 240<low  kswapd 1/2  swap in 5.1k out 812  ...
- *     | must |  |------------- as many of these as the width allows --------------|
+ *     redis 45% 1.21M/s ETA 12s free 240<low kswapd 1/2 swap in 5.12k out 812 ...
+ *     | must  | |------------ as many of these as the width allows ------------|
  *
  * "free 240<low": 240 pages are free, fewer than the low mark. Swap rates are pages a
  * second.
@@ -64,7 +64,7 @@ static uint64_t clock_ns(void)
 
 /* ---- the line ---- */
 
-/* "12", "1.2k", "34.5M": at most five characters below a million million. */
+/* "12", "1.23k", "34.5M", "456M": at most five characters below a million million. */
 static void format_rate(double rate, char buffer[16])
 {
 	static const char units[] = { ' ', 'k', 'M', 'G' };
@@ -77,7 +77,8 @@ static void format_rate(double rate, char buffer[16])
 	if (unit == 0)
 		snprintf(buffer, 16, "%.0f", rate);
 	else
-		snprintf(buffer, 16, "%.*f%c", rate < 10 ? 2 : 1, rate, units[unit]);
+		snprintf(buffer, 16, "%.*f%c", rate < 10 ? 2 : rate < 100 ? 1 : 0, rate,
+			 units[unit]);
 }
 
 static void format_eta(double eta_s, char buffer[32])
@@ -113,9 +114,9 @@ static bool add_field(char *line, size_t columns, const char *format, ...)
 		snprintf(line, columns + 1, "%s", field);
 		return true;
 	}
-	if (length + 2 + strlen(field) > columns)
+	if (length + 1 + strlen(field) > columns)
 		return false;
-	snprintf(line + length, columns + 1 - length, "  %s", field);
+	snprintf(line + length, columns + 1 - length, " %s", field);
 	return true;
 }
 
@@ -134,12 +135,12 @@ void progress_format(const struct progress_view *view, size_t columns,
 	format_rate(view->swapouts_per_s, out);
 	format_eta(view->eta_s, eta);
 	if (view->checking)
-		add_field(line, columns, "%s checking", view->name);
+		add_field(line, columns, "%.16s checking", view->name);
 	else if (view->total > 0)
-		add_field(line, columns, "%s %3.0f%%", view->name,
+		add_field(line, columns, "%.16s %.0f%%", view->name,
 			  100.0 * (double)view->done / (double)view->total);
 	else
-		add_field(line, columns, "%s %" PRIu64, view->name, view->done);
+		add_field(line, columns, "%.16s %" PRIu64, view->name, view->done);
 	room = add_field(line, columns, "%s/s", rate);
 	if (!view->checking && view->total > 0)
 		room = room && add_field(line, columns, "ETA %s", eta);

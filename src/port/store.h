@@ -5,10 +5,10 @@
  * submits reads and writes of whole pages; the store answers each page exactly
  * once through its `done` function. An error is an ordinary result.
  *
- * WHO REAPS. What a task waits for itself (the wanted page of a swap-in, a file
- * read, an fsync) it submits with STORE_OWN and then waits with host->wait(),
- * which reaps its own completions. Everything asynchronous (write-out,
- * read-ahead) is submitted without STORE_OWN, and is reaped by the machine's
+ * WHO REAPS. What a task waits for itself (the wanted page of a swap-in or of a
+ * file, with the pages read ahead around it) it submits with STORE_OWN and then
+ * waits with host->wait(), which reaps its own completions. What nobody waits for
+ * (write-out) is submitted without STORE_OWN, and is reaped by the machine's
  * thread neap_io, which loops in host->reap(). So no page is ever under I/O with
  * nobody bound to reap it. A store may complete pages before submit() returns.
  *

@@ -64,6 +64,14 @@ bool sysctls_is_known(const char *name)
 	return name_is_known(name, &hint);
 }
 
+bool sysctls_is_write_only(const char *name)
+{
+	uint32_t hint = 0;
+
+	return text_name_find(write_only_names, ARRAY_LEN(write_only_names), name, &hint) !=
+	       NAME_NONE;
+}
+
 /* ---- reading ---- */
 
 /*
@@ -239,11 +247,9 @@ int sysctls_single_from_snapshot(const struct snapshot *snapshot, const char *na
 				 struct text_doc **out)
 {
 	const struct snapshot_sysctl *sysctl = find(snapshot, name);
-	uint32_t hint = 0;
 
 	*out = NULL;
-	if (sysctl == NULL &&
-	    text_name_find(write_only_names, ARRAY_LEN(write_only_names), name, &hint) != NAME_NONE)
+	if (sysctl == NULL && sysctls_is_write_only(name))
 		return -EACCES;
 	if (sysctl == NULL && strcmp(name, STAT_REFRESH) != 0)
 		return -ENOENT;

@@ -41,5 +41,7 @@ bool sysctls_snapshot_number(const struct snapshot *snapshot, const char *name, 
 
 /* Whether Linux 6.1 has a file of this name in /proc/sys/vm, in any build. */
 bool sysctls_is_known(const char *name);
+/* Whether a file of this name can only be written: compact_memory, drop_caches. */
+bool sysctls_is_write_only(const char *name);
 
 #endif

@@ -3,11 +3,8 @@
  * modelled stores that fail on request, one address space, and helpers that say in
  * one line what a test wants to happen.
  *
- *   static void body(struct machine_fixture *f) { ... assert_... }
- *   static void test_something(void **state)
- *   {
- *           machine_run(&(struct machine_setup){ .pages = 4096, .swap_pages = 8192 }, body);
- *   }
+ *   static void body_something(struct machine_fixture *f) { ... assert_... }
+ *   MACHINE_TEST(something, .pages = 4096, .swap_pages = 8192);     defines test_something
  *
  * The body runs as task "main" of the simulation, on CPU 0. When it returns, everything
  * it made is taken down, the conservation laws are checked before and after, and every
@@ -93,6 +90,15 @@ typedef void (*machine_body)(struct machine_fixture *f);
 
 /* Builds, runs the body, verifies, takes down, and checks that every frame came back. */
 void machine_run(const struct machine_setup *setup, machine_body body);
+
+/* test_WHAT() runs body_WHAT() on a machine of the given setup: MACHINE_TEST(swap, .pages = 64); */
+#define MACHINE_TEST(what, ...)                                                                    \
+	static void test_##what(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		machine_run(&(struct machine_setup){ __VA_ARGS__ }, body_##what);                  \
+	}                                                                                          \
+	_Static_assert(true, "a semicolon follows")
 
 /* NEAP_SEED, or 1; printed, so that a failure can be repeated. */
 uint64_t machine_seed(void);

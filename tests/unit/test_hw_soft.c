@@ -39,7 +39,7 @@
 
 static struct hw_entry unmap_one(struct hw_fixture *f, uint64_t vpn, uint64_t word)
 {
-	struct hw_entry entry = { .vpn = vpn, .word = word, .pfn = 77, .flags = 0xff };
+	struct hw_entry entry = { .vpn = vpn, .word = word, .flags = 0xff };
 
 	f->hw->ops->unmap(f->space, &entry, 1);
 	f->hw->ops->flush(f->space);
@@ -285,6 +285,21 @@ static void unmap_reports_and_leaves_the_word(void **state)
 	entry = unmap_one(f, TOP_SPAN, 6); /* no table */
 	assert_true(entry.err == -ENOENT && entry.word == 0 && entry.pfn == PFN_NONE);
 	assert_true(hw_fixture_get(f, 101).word == 0);
+}
+
+static void unmap_takes_only_the_frame_asked_for(void **state)
+{
+	struct hw_fixture *f = *state;
+	struct hw_entry entry = { .vpn = 100, .word = 6, .pfn = 9 };
+
+	hw_fixture_must_map(f, 100, 8, HW_WRITE);
+	f->hw->ops->unmap(f->space, &entry, 1);
+	assert_true(entry.err == -EAGAIN && entry.pfn == 8);
+	assert_int_equal(hw_fixture_get(f, 100).pfn, 8);
+	entry = (struct hw_entry){ .vpn = 100, .word = 6, .pfn = 8 };
+	f->hw->ops->unmap(f->space, &entry, 1);
+	assert_true(entry.err == 0 && entry.pfn == 8);
+	assert_int_equal(hw_fixture_get(f, 100).word, 6);
 }
 
 static void protect_and_allow_write(void **state)
@@ -895,6 +910,7 @@ int main(void)
 		WITH_BOTH(release_gives_back_whole_empty_leaves),
 		WITH_BOTH(map_replaces_only_what_was_expected),
 		WITH_BOTH(unmap_reports_and_leaves_the_word),
+		WITH_BOTH(unmap_takes_only_the_frame_asked_for),
 		WITH_BOTH(protect_and_allow_write),
 		WITH_BOTH(harvest_takes_young),
 		WITH_BOTH(set_word_replaces_words),

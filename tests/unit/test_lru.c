@@ -118,11 +118,7 @@ static void body_batch(struct machine_fixture *f)
 	atomic_store(&f->m->lru_disabled, 0);
 }
 
-static void test_batch(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_batch);
-}
+MACHINE_TEST(batch, .nr_cpus = 1);
 
 /* A page freed while it waits in a batch is freed by the flush. */
 static void body_batch_freed(struct machine_fixture *f)
@@ -142,11 +138,7 @@ static void body_batch_freed(struct machine_fixture *f)
 	(void)free_before;
 }
 
-static void test_batch_freed(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ 0 }, body_batch_freed);
-}
+MACHINE_TEST(batch_freed, 0);
 
 /* Another CPU's batch is drained by lru_drain_all() only. */
 static int fill_elsewhere(struct task *t, void *arg)
@@ -185,11 +177,7 @@ static void body_drain_all(struct machine_fixture *f)
 	assert_int_equal(f->m->cpus[1].batch[BATCH_ADD].nr, 0);
 }
 
-static void test_drain_all(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ 0 }, body_drain_all);
-}
+MACHINE_TEST(drain_all, 0);
 
 /* ---- moves ---- */
 
@@ -236,11 +224,7 @@ static void body_activate(struct machine_fixture *f)
 	assert_head(f, LRU_INACTIVE_ANON, page);
 }
 
-static void test_activate(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_activate);
-}
+MACHINE_TEST(activate, .nr_cpus = 1);
 
 static void body_deactivate(struct machine_fixture *f)
 {
@@ -262,11 +246,7 @@ static void body_deactivate(struct machine_fixture *f)
 	assert_head(f, LRU_INACTIVE_ANON, page);
 }
 
-static void test_deactivate(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_deactivate);
-}
+MACHINE_TEST(deactivate, .nr_cpus = 1);
 
 static void body_rotate(struct machine_fixture *f)
 {
@@ -298,11 +278,7 @@ static void body_rotate(struct machine_fixture *f)
 	assert_int_equal(machine_events(f, EV_PGROTATED), rotated + 2);
 }
 
-static void test_rotate(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_rotate);
-}
+MACHINE_TEST(rotate, .nr_cpus = 1);
 
 static void body_deactivate_file(struct machine_fixture *f)
 {
@@ -337,11 +313,7 @@ static void body_deactivate_file(struct machine_fixture *f)
 	assert_true(page_test(mapped, PG_REFERENCED));
 }
 
-static void test_deactivate_file(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_deactivate_file);
-}
+MACHINE_TEST(deactivate_file, .nr_cpus = 1);
 
 /* Queues by hand: nothing in the engine gives pages up this way yet. */
 static void queue_lazyfree(struct machine_fixture *f, struct page *page)
@@ -377,11 +349,7 @@ static void body_lazyfree(struct machine_fixture *f)
 	assert_int_equal(machine_events(f, EV_PGLAZYFREE), counted + 1);
 }
 
-static void test_lazyfree(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1, .swap_pages = 1024 }, body_lazyfree);
-}
+MACHINE_TEST(lazyfree, .nr_cpus = 1, .swap_pages = 1024);
 
 static void body_unevictable(struct machine_fixture *f)
 {
@@ -414,11 +382,7 @@ static void body_unevictable(struct machine_fixture *f)
 	assert_int_equal(machine_zone_count(f, NR_MLOCK), 0);
 }
 
-static void test_unevictable(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_unevictable);
-}
+MACHINE_TEST(unevictable, .nr_cpus = 1);
 
 /* A page whose lock on memory ended while it was off the lists is rescued by the next add. */
 static void body_rescued(struct machine_fixture *f)
@@ -443,11 +407,7 @@ static void body_rescued(struct machine_fixture *f)
 	assert_head(f, LRU_INACTIVE_ANON, page);
 }
 
-static void test_rescued(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_rescued);
-}
+MACHINE_TEST(rescued, .nr_cpus = 1);
 
 /* ---- mark accessed ---- */
 
@@ -482,11 +442,7 @@ static void body_mark(struct machine_fixture *f)
 	assert_int_equal(batch_size(f, BATCH_ACTIVATE), 0);
 }
 
-static void test_mark(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_mark);
-}
+MACHINE_TEST(mark, .nr_cpus = 1);
 
 static int mark_twice(struct task *t, void *arg)
 {
@@ -515,11 +471,7 @@ static void body_mark_batch(struct machine_fixture *f)
 	assert_int_equal(machine_events(f, EV_PGACTIVATE), 0); /* it was never inactive */
 }
 
-static void test_mark_batch(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ 0 }, body_mark_batch);
-}
+MACHINE_TEST(mark_batch, 0);
 
 /* ---- isolation ---- */
 
@@ -588,11 +540,7 @@ static void body_isolate(struct machine_fixture *f)
 	lru_putback(f->t, f->node, &list);
 }
 
-static void test_isolate(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_isolate);
-}
+MACHINE_TEST(isolate, .nr_cpus = 1);
 
 /* Fills pages while zone Normal is at its low mark, so that they come from zone DMA. */
 static void fill_from_dma(struct machine_fixture *f, struct region *region, uint64_t first,
@@ -655,11 +603,7 @@ static void body_isolate_zones(struct machine_fixture *f)
 	assert_int_equal(ctl.scanned, 0);
 }
 
-static void test_isolate_zones(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1, .dma_pages = 1024 }, body_isolate_zones);
-}
+MACHINE_TEST(isolate_zones, .nr_cpus = 1, .dma_pages = 1024);
 
 static void body_putback(struct machine_fixture *f)
 {
@@ -692,11 +636,7 @@ static void body_putback(struct machine_fixture *f)
 	assert_int_equal(machine_list_size(f, LRU_INACTIVE_ANON), 3);
 }
 
-static void test_putback(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_putback);
-}
+MACHINE_TEST(putback, .nr_cpus = 1);
 
 /* ---- arithmetic ---- */
 
@@ -758,11 +698,7 @@ static void body_cost(struct machine_fixture *f)
 	assert_costs(f, 0, 12);
 }
 
-static void test_cost(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ .nr_cpus = 1 }, body_cost);
-}
+MACHINE_TEST(cost, .nr_cpus = 1);
 
 /* ---- everything at random ---- */
 
@@ -829,11 +765,7 @@ static void body_random(struct machine_fixture *f)
 	}
 }
 
-static void test_random(void **state)
-{
-	(void)state;
-	machine_run(&(struct machine_setup){ 0 }, body_random);
-}
+MACHINE_TEST(random, 0);
 
 int main(void)
 {
