@@ -267,7 +267,7 @@ int cmd_bench(int argc, char **argv)
 		.options = bench_options,
 		.parser = parse_option,
 		.args_doc = "[NAME...]",
-		.doc = "Measures the speed of the engine: median and spread of several repetitions.",
+		.doc = "Measures the engine's speed: median and spread of several repetitions.",
 	};
 	struct bench_options options = { 0 };
 	json_t *json = NULL;

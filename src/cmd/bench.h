@@ -22,7 +22,8 @@ struct bench {
 	bool simulated;
 	const char *memory, *swap; /* of its machine; swap may be NULL */
 	/*
-	 * Performs one repetition on a machine of its own, inside neap_run(). quick: a tenth of the work.
+	 * Performs one repetition on a machine of its own, inside neap_run(). quick: a tenth of the
+	 * work.
 	 * => 0 and *sample, or negative errno
 	 */
 	int (*run)(struct neap_machine *machine, bool quick, struct bench_sample *sample);

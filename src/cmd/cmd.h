@@ -1,6 +1,6 @@
 /*
- * The commands of neap, and what they share. Each takes its own words (argv[0] is the command's name)
- * and returns the exit status.
+ * The commands of neap, and what they share. Each takes its own words (argv[0] is the command's
+ * name) and returns the exit status.
  */
 #ifndef NEAP_CMD_CMD_H
 #define NEAP_CMD_CMD_H
@@ -24,7 +24,7 @@ int cmd_bench(int argc, char **argv);
 
 /* Prints "neap: sentence" to standard error. */
 void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);
-/* The same for lines that are complete sentences already ("FILE:LINE: ..."); each gets the prefix. */
+/* The same for whole lines ("FILE:LINE: ..."); each gets the prefix. */
 void cmd_error_lines(const char *lines);
 struct argp_state;
 /* --help of a command: prints its options under its own name and ends the process. */

@@ -33,25 +33,27 @@ enum option_key {
 	KEY_JSON,
 	KEY_SEED,
 	KEY_EXPLORE,
-	KEY_LATER,	  /* an option of a later version */
+	KEY_LATER,	     /* an option of a later version */
 	KEY_LATER_ARG = 400, /* the same, with a value */
 };
 
 #define COMMON_OPTIONS                                                                             \
 	{ "memory", KEY_MEMORY, "SIZE", 0, "memory of the machine", 0 },                           \
-	{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },                   \
-	{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },                                     \
-	{ "swap", KEY_SWAP, "SIZE|FILE:SIZE", 0, "a swap area; may be repeated", 0 },              \
-	{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },                      \
-	{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },                 \
-	{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },                \
-	{ "tmp", KEY_TMP, "DIR", 0, "temporary files ($TMPDIR or /tmp)", 0 },                      \
-	{ "costs", KEY_COSTS, "NAME|FILE", 0, "emulated-guest, server, or a table", 0 },           \
-	{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                        \
-	{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },                      \
-	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },                                     \
-	{ "help", '?', NULL, 0, "this list", 0 },                                                  \
-	{ "like", KEY_LATER_ARG, "DIR", OPTION_HIDDEN, NULL, 0 }
+		{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },           \
+		{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },                             \
+		{ "swap", KEY_SWAP, "SIZE|FILE:SIZE", 0, "a swap area; may be repeated", 0 },      \
+		{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },              \
+		{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },         \
+		{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },        \
+		{ "tmp", KEY_TMP, "DIR", 0, "temporary files ($TMPDIR or /tmp)", 0 },              \
+		{ "costs", KEY_COSTS, "NAME|FILE", 0, "emulated-guest, server, or a table", 0 },   \
+		{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                \
+		{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },              \
+		{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },                             \
+		{ "help", '?', NULL, 0, "this list", 0 },                                          \
+	{                                                                                          \
+		"like", KEY_LATER_ARG, "DIR", OPTION_HIDDEN, NULL, 0                               \
+	}
 
 static const struct argp_option run_options[] = { COMMON_OPTIONS, { 0 } };
 
@@ -228,9 +230,9 @@ int options_parse(bool live, int argc, char **argv, struct options *options)
 		.options = live ? run_options : sim_options,
 		.parser = parse_option,
 		.args_doc = "JOB|TRACE...",
-		.doc = live ? "Runs jobs, or replays traces, on a live machine: threads, real memory,"
-			      " real files." :
-			      "Runs jobs, or replays traces, on a simulated machine: virtual time,"
+		.doc = live ? "Runs jobs, or replays traces, on a live machine: threads, memory,"
+			      " real files."
+			    : "Runs jobs, or replays traces, on a simulated machine: virtual time,"
 			      " deterministic from a seed.",
 	};
 	const char *tmp = getenv("TMPDIR");

@@ -55,8 +55,7 @@ static void on_interrupt(int signal)
 
 static void catch_interrupts(void)
 {
-	struct sigaction action = { .sa_handler = on_interrupt,
-				    .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
@@ -334,9 +333,9 @@ static int run_once(const struct job *job, const struct options *options, uint64
 
 	if (status != CMD_FINE)
 		return status;
-	run_options.progress = progress_new(
-		silent ? NULL : stderr,
-		job->nr_objects == 1 ? job->objects[0].name : job->path, job->total_accesses);
+	run_options.progress = progress_new(silent ? NULL : stderr,
+					    job->nr_objects == 1 ? job->objects[0].name : job->path,
+					    job->total_accesses);
 	run_job(job, machine, &run_options, result);
 	progress_free(run_options.progress);
 	neap_machine_destroy(machine);
@@ -345,12 +344,12 @@ static int run_once(const struct job *job, const struct options *options, uint64
 	return CMD_FINE;
 }
 
-static int play_once(const struct job *job, const struct options *options,
-		     struct report_json *json)
+static int play_once(const struct job *job, const struct options *options, struct report_json *json)
 {
 	struct run_result result;
-	struct report report = { .path = job->path, .live = options->live, .seed = options->seed,
-				 .result = &result };
+	struct report report = {
+		.path = job->path, .live = options->live, .seed = options->seed, .result = &result
+	};
 	int status = run_once(job, options, options->seed, &result);
 
 	if (status != CMD_FINE)
@@ -455,8 +454,7 @@ static int play_file(const char *path, const struct options *options, struct rep
 
 	if (status != CMD_FINE)
 		return status;
-	status = options->explore > 0 ? explore(job, options, json) :
-					play_once(job, options, json);
+	status = options->explore > 0 ? explore(job, options, json) : play_once(job, options, json);
 	job_free(job);
 	return status;
 }

@@ -79,8 +79,9 @@ static void print_memory(const struct report *report, FILE *out)
 
 	size_format(c->swapin_pages * NEAP_PAGE_SIZE, in);
 	size_format(c->swapout_pages * NEAP_PAGE_SIZE, swapped);
-	fprintf(out, "swap       out %" PRIu64 " pages (%s), in %" PRIu64 " pages (%s), %" PRIu64
-		     " of %" PRIu64 " pages used\n",
+	fprintf(out,
+		"swap       out %" PRIu64 " pages (%s), in %" PRIu64 " pages (%s), %" PRIu64
+		" of %" PRIu64 " pages used\n",
 		c->swapout_pages, swapped, c->swapin_pages, in, g->swap_used_pages,
 		g->swap_total_pages);
 	size_format(g->peak_used_pages * NEAP_PAGE_SIZE, peak);
@@ -239,7 +240,8 @@ void report_json_add(struct report_json *document, const struct report *report)
 			lines_of(r->digests));
 	if (document->root == NULL)
 		json_decref(run);
-	else if (run == NULL || json_array_append_new(json_object_get(document->root, "runs"), run)) {
+	else if (run == NULL ||
+		 json_array_append_new(json_object_get(document->root, "runs"), run)) {
 		json_decref(document->root);
 		document->root = NULL;
 	}

@@ -22,7 +22,10 @@ void report_print(const struct report *report, FILE *out);
 
 struct report_json;
 
-/* => a document for this command, or NULL: this build has no JSON, or memory is out (said on stderr) */
+/*
+ * => a document for this command, or NULL: this build has no JSON, or memory is out (said on
+ * stderr)
+ */
 struct report_json *report_json_new(bool live);
 void report_json_add(struct report_json *document, const struct report *report);
 /* Prints and frees. => false when memory was out somewhere */

@@ -114,7 +114,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 /* ---- a file printed back ---- */
 
-static int reprint(const struct text_file *file, const char *path)
+static int print_back(const struct text_file *file, const char *path)
 {
 	struct text_buf in, out;
 	struct text_report report = { 0 };
@@ -231,7 +231,7 @@ int cmd_show(int argc, char **argv)
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &show) == 0)
 		file = find_file(show.name);
 	if (file != NULL)
-		status = show.path != NULL ? reprint(file, show.path) : show_machine(&show);
+		status = show.path != NULL ? print_back(file, show.path) : show_machine(&show);
 	neap_config_free(show.config);
 	return status;
 }

@@ -170,7 +170,7 @@ static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
 			return err == -ENOENT ? FAULT_AGAIN : err;
 		f->major = true;
 	} else {
-		swap_readahead_hit(t, f->region, machine_page(m, pfn));
+		swap_readahead_hit(t, f->region, f->page, machine_page(m, pfn));
 	}
 	struct page *page = machine_page(m, pfn);
 	int result = FAULT_AGAIN;
@@ -298,6 +298,7 @@ static int fault_once(struct task *t, struct fault *f)
 	struct hw_entry entry = { .vpn = f->vpn };
 
 	m->hw->ops->get(f->region->space->hw, &entry);
+	rt_explore(t);
 	if (entry.flags & HW_PRESENT) {
 		if (!f->write || (entry.flags & HW_WRITE))
 			return 0;
@@ -348,6 +349,7 @@ int fault_pin(struct task *t, struct region *region, uint64_t page_index, bool w
 		struct hw_entry entry = { .vpn = region->start_vpn + page_index };
 
 		m->hw->ops->get(region->space->hw, &entry);
+		rt_explore(t);
 		bool good = (entry.flags & HW_PRESENT) && (!write || (entry.flags & HW_WRITE));
 
 		if (good && entry.pfn == m->zero_pfn) {

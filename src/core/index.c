@@ -12,7 +12,8 @@
  * The tree grows at the top: a root of height h covers 512^h pages; a page beyond
  * that gets a new root above the old one. Missing nodes are allocated with the
  * mapping's lock dropped, so an insertion starts over after each allocation; a
- * node that turned out not to be needed is freed again.
+ * node that turned out not to be needed is freed again, and so are the empty ones
+ * of an insertion that ran out of memory half way.
  *
  * What must never happen: a node freed while a slot of it is in use, or left
  * behind empty (index_clear and verify.c count).
@@ -120,6 +121,9 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 	if (mapping->root == PFN_NONE) {
 		mapping->root = fresh;
 		mapping->height = 1;
+		/* As high as needed at once: growing later would leave an empty leaf below. */
+		while (!index_covers(mapping, index))
+			mapping->height++;
 		return true;
 	}
 	if (!index_covers(mapping, index)) {
@@ -166,6 +170,44 @@ static int index_store_page(struct task *t, struct mapping *mapping, uint64_t in
 	return 0;
 }
 
+/* Takes empty nodes on the way to index out, from the lowest there is upwards. */
+static void index_prune(struct task *t, struct mapping *mapping, uint64_t index, struct list *freed)
+{
+	struct neap_machine *m = t->machine;
+
+	if (!index_covers(mapping, index))
+		return;
+	for (uint32_t level = 1; level <= mapping->height; level++) {
+		uint32_t node = node_find(m, mapping, index, level);
+
+		if (node == PFN_NONE)
+			continue;
+		if (machine_page(m, node)->index != 0)
+			return;
+		list_add_tail(m->pages, freed, node);
+		if (level == mapping->height) {
+			mapping->root = PFN_NONE;
+			mapping->height = 0;
+			return;
+		}
+		uint32_t parent = node_find(m, mapping, index, level + 1);
+
+		node_slots(m, parent)[slot_at(index, level + 1)] = 0;
+		machine_page(m, parent)->index--;
+	}
+}
+
+/* There was no memory for a node: what was linked for this index alone goes again. */
+static void index_undo_grow(struct task *t, struct mapping *mapping, uint64_t index)
+{
+	struct list freed = { PFN_NONE, PFN_NONE };
+
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	index_prune(t, mapping, index, &freed);
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	index_free_nodes(t, &freed);
+}
+
 int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 		 uint64_t *shadow)
 {
@@ -193,30 +235,9 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
 	}
 	if (fresh != PFN_NONE)
 		node_free(t, fresh);
+	if (err == -ENOMEM)
+		index_undo_grow(t, mapping, index);
 	return err;
-}
-
-/* Takes empty nodes out, from the leaf upwards. */
-static void index_prune(struct task *t, struct mapping *mapping, uint64_t index, struct list *freed)
-{
-	struct neap_machine *m = t->machine;
-
-	for (uint32_t level = 1; level <= mapping->height; level++) {
-		uint32_t node = node_find(m, mapping, index, level);
-
-		if (machine_page(m, node)->index != 0)
-			return;
-		list_add_tail(m->pages, freed, node);
-		if (level == mapping->height) {
-			mapping->root = PFN_NONE;
-			mapping->height = 0;
-			return;
-		}
-		uint32_t parent = node_find(m, mapping, index, level + 1);
-
-		node_slots(m, parent)[slot_at(index, level + 1)] = 0;
-		machine_page(m, parent)->index--;
-	}
 }
 
 bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, bool dirty)
@@ -321,8 +342,10 @@ void index_clear(struct task *t, struct mapping *mapping)
 			const uint64_t *slots = node_slots(m, node);
 			uint32_t i = 0;
 
-			while (slots[i] == 0)
+			while (slots[i] == 0) {
 				i++;
+				CHECK(i < INDEX_NODE_SLOTS); /* no empty node stays */
+			}
 			index |= (uint64_t)i << (INDEX_SLOT_BITS * (level - 1));
 			node = index_frame(slots[i]);
 		}

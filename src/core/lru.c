@@ -129,6 +129,7 @@ void page_free_frozen(struct task *t, struct page *page)
 
 void page_put(struct task *t, struct page *page)
 {
+	rt_explore(t);
 	if (page_put_test(page))
 		page_free_frozen(t, page);
 }

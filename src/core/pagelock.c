@@ -52,6 +52,7 @@ void page_wake(struct task *t, struct page *page)
 
 void page_lock(struct task *t, struct page *page)
 {
+	rt_explore(t);
 	/* event loop: until we are the one who set the bit */
 	while (page_test_set(page, PG_LOCKED))
 		page_wait_flag(t, page, PG_LOCKED);
@@ -69,6 +70,7 @@ static void page_unlock_bit(struct task *t, struct page *page)
 void page_unlock(struct task *t, struct page *page)
 {
 	DCHECK(t->sleep_locks > 0);
+	rt_explore(t);
 	t->sleep_locks--;
 	page_unlock_bit(t, page);
 }

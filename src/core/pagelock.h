@@ -9,6 +9,7 @@
 
 static inline bool page_trylock(struct task *t, struct page *page)
 {
+	rt_explore(t);
 	if (page_test_set(page, PG_LOCKED))
 		return false;
 	t->sleep_locks++;

@@ -38,8 +38,8 @@ struct plan_knobs {
 
 struct plan_zone {
 	bool populated;
-	uint64_t managed; /* pages */
-	uint64_t extra;	  /* pages that a patched kernel adds below low; 0 in mainline */
+	uint64_t managed;	  /* pages */
+	uint64_t extra;		  /* pages that a patched kernel adds below low; 0 in mainline */
 	struct marks_terms marks; /* without boost */
 	uint64_t boost;
 	uint64_t protection[NEAP_NR_ZONES];
@@ -118,7 +118,11 @@ bool plan_auto_min_free(struct plan *plan);
 bool plan_raise_min_free(struct plan *plan);
 /* Transparent huge pages are switched on or off, as a write to their `enabled` file does. */
 void plan_switch_thp(struct plan *plan, bool on);
-/* What boot does, in its order: marks, thresholds, protection, ratios, huge-page raise. */
+/*
+ * What boot does, in its order: marks, thresholds, protection, ratios; then huge pages raise
+ * min_free_kbytes, or, switched off by the command line, have it computed a second time, now with
+ * the high marks subtracted. Below 512 MiB huge pages begin switched off and do neither.
+ */
 void plan_boot(struct plan *plan);
 /* Puts the plan's results into a snapshot's zones. */
 void plan_to_snapshot(const struct plan *plan, struct snapshot *snapshot);

@@ -85,6 +85,7 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	}
 	m->hw->ops->unmap(region->space->hw, &entry, 1);
 	CHECK(entry.err == 0);
+	rt_explore(t);
 	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
 	rmap_account_remove(t, region->space, page);
 	/* The entry's reference; the caller holds another. */
@@ -103,6 +104,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 	if (page->index >= region->nr_pages)
 		return;
 	hw->get(space, &entry);
+	rt_explore(t);
 	if (!(entry.flags & HW_PRESENT) || entry.pfn != (uint32_t)(page - m->pages))
 		return;
 	switch (walk->action) {

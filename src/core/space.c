@@ -255,6 +255,7 @@ static bool zap_entry(struct task *t, struct region *region, uint64_t vpn)
 		struct hw_entry entry = { .vpn = vpn };
 
 		hw->get(space, &entry);
+		rt_explore(t);
 		if (!(entry.flags & HW_PRESENT)) {
 			if (entry.word == 0)
 				return false;

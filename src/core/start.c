@@ -109,6 +109,7 @@ static int start_memory(struct task *t, struct neap_machine *m)
 	/* Small machines read fewer pages ahead (spec 13, section 6). */
 	if (atomic_load(&m->total_pages) < SMALL_MACHINE_PAGES)
 		atomic_store(&m->sysctl.page_cluster, 2);
+	atomic_store(&m->swap_ra_hits, 4); /* as the hits of a region: section 6, too */
 	return 0;
 }
 

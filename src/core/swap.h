@@ -21,6 +21,7 @@
 #define SWAP_CLUSTER_SLOTS 512u
 #define SWAP_PRIO_AUTO (-1)
 #define SWAP_NO_CLUSTER UINT32_MAX
+#define SWAP_NOT_QUEUED (UINT32_MAX - 1) /* cluster_next of a cluster outside the FIFO */
 #define SWAP_FIRST_CLUSTER_BATCH 3u /* slots of the rotational batch that found a new cluster */
 #define SWAP_CLUSTER_BATCHES 8u	    /* batches served from it afterwards (spec 13, section 3) */
 
@@ -129,8 +130,8 @@ struct region;
  */
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn) MUST_CHECK;
 
-/* A fault found the page in the cache: counts a read-ahead hit if it was read ahead. */
-void swap_readahead_hit(struct task *t, struct region *region, struct page *page);
+/* A fault at page_index found the page in the cache: counts a read-ahead hit if it was read ahead. */
+void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index, struct page *page);
 
 /* Window of read-ahead: spec 13, section 6. Pure. */
 uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint32_t previous);

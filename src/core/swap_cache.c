@@ -198,19 +198,21 @@ uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint3
 	return max_u32(pages, previous / 2);
 }
 
-void swap_readahead_hit(struct task *t, struct region *region, struct page *page)
+void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index, struct page *page)
 {
-	if (!page_test_clear(page, PG_RECLAIM))
-		return;
-	event_add(t, EV_SWAP_RA_HIT, 1);
+	bool hit = page_test_clear(page, PG_RECLAIM);
+
+	event_add(t, EV_SWAP_RA_HIT, hit ? 1 : 0);
 	if (atomic_load(&t->machine->nr_rotational_swap) != 0) {
-		atomic_fetch_add(&t->machine->swap_ra_hits, 1);
+		atomic_fetch_add(&t->machine->swap_ra_hits, hit ? 1 : 0);
 		return;
 	}
+	/* The place moves on with every hit, so that the next miss knows the direction. */
 	uint64_t state = atomic_load_explicit(&region->readahead, memory_order_relaxed);
+	uint64_t hits = min_u64((state & 0xff) + (hit ? 1 : 0), 0xff);
 
-	if ((state & 0xff) < 0xff)
-		atomic_store_explicit(&region->readahead, state + 1, memory_order_relaxed);
+	atomic_store_explicit(&region->readahead, page_index << 16 | (state & 0xff00) | hits,
+			      memory_order_relaxed);
 }
 
 /* A swap-in in progress: what will be read, in one batch per area. */

@@ -13,10 +13,12 @@
  *
  * Invariants (swap_verify):
  *   1. map byte 0 <=> the slot is free; inuse counts the others, bad ones excluded.
- *   2. A page in cache[slot] <=> HAS_CACHE and not in a CPU's slot cache.
+ *   2. A page in cache[slot] => HAS_CACHE, and the page knows the slot. HAS_CACHE
+ *      without a page: the slot is in a CPU's slot cache.
  *   3. machine.nr_swap_free + sum of inuse = machine.nr_swap_total.
- *   4. cluster_used[c] counts the used slots of c; free clusters are in the FIFO
- *      of a solid state area exactly once.
+ *   4. cluster_used[c] counts the used slots of c. Every free cluster of a solid
+ *      state area is in its FIFO; no cluster is there twice. (One that a search
+ *      took a slot of stays queued, and is used up by whoever takes it.)
  *
  * Locks: the list lock only to choose an area, the area's lock for its map; never
  * both.
@@ -63,8 +65,11 @@ static int area_reserve(struct neap_machine *m, struct swap_area *area)
 	return 0;
 }
 
+/* A cluster that is still queued, because its slots were found by a search, keeps its place. */
 static void fifo_push(struct swap_area *area, uint32_t cluster)
 {
+	if (area->cluster_next[cluster] != SWAP_NOT_QUEUED)
+		return;
 	area->cluster_next[cluster] = SWAP_NO_CLUSTER;
 	if (area->cluster_first == SWAP_NO_CLUSTER)
 		area->cluster_first = cluster;
@@ -77,8 +82,10 @@ static uint32_t fifo_pop(struct swap_area *area)
 {
 	uint32_t cluster = area->cluster_first;
 
-	if (cluster != SWAP_NO_CLUSTER)
+	if (cluster != SWAP_NO_CLUSTER) {
 		area->cluster_first = area->cluster_next[cluster];
+		area->cluster_next[cluster] = SWAP_NOT_QUEUED;
+	}
 	return cluster;
 }
 
@@ -110,9 +117,11 @@ static int area_init_map(struct neap_machine *m, struct swap_area *area,
 		(uint16_t)(area->cluster_used[nr_clusters(area) - 1] + lacking);
 	area->cluster_first = SWAP_NO_CLUSTER;
 	area->cluster_last = SWAP_NO_CLUSTER;
-	for (uint32_t cluster = 0; cluster < nr_clusters(area); cluster++)
+	for (uint32_t cluster = 0; cluster < nr_clusters(area); cluster++) {
+		area->cluster_next[cluster] = SWAP_NOT_QUEUED;
 		if (area->cluster_used[cluster] == 0)
 			fifo_push(area, cluster);
+	}
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
 		area->cpu_cluster[cpu] = SWAP_NO_CLUSTER;
 	area->lowest = 1;
@@ -274,7 +283,8 @@ static uint32_t find_in_cluster(struct swap_area *area, uint32_t cpu)
 	for (uint32_t tries = 0; tries < 2; tries++) {
 		uint32_t cluster = area->cpu_cluster[cpu];
 
-		if (cluster != SWAP_NO_CLUSTER) {
+		/* One that became wholly free is queued again, and maybe somebody else's next. */
+		if (cluster != SWAP_NO_CLUSTER && area->cluster_next[cluster] == SWAP_NOT_QUEUED) {
 			uint32_t end = (cluster + 1) * SWAP_CLUSTER_SLOTS - 1;
 			uint32_t slot = find_free(area, area->cpu_next[cpu], end);
 
@@ -515,19 +525,23 @@ uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
 
 /* ---- verification ---- */
 
-static const char *verify_area(const struct neap_machine *m, const struct swap_area *area)
+/* Bytes, cached pages and the count. *unowned grows by the slots whose cache is no page. */
+static const char *verify_slots(const struct neap_machine *m, const struct swap_area *area, uint64_t *unowned)
 {
 	uint32_t inuse = 0;
 
 	for (uint32_t slot = 0; slot < area->nr_slots; slot++) {
 		uint8_t byte = area->map[slot];
 		uint64_t cached = area->cache[slot];
+		bool page = cached != 0 && !(cached & 1);
 
 		if (byte == SWAP_MAP_BAD)
 			continue;
 		inuse += byte != 0;
-		if (cached == 0 || (cached & 1))
+		if (!page) {
+			*unowned += (byte & SWAP_HAS_CACHE) != 0;
 			continue;
+		}
 		uint32_t pfn = (uint32_t)(cached >> 1);
 
 		if (!(byte & SWAP_HAS_CACHE))
@@ -539,19 +553,57 @@ static const char *verify_area(const struct neap_machine *m, const struct swap_a
 	return inuse == area->inuse ? NULL : "a swap area's count of slots in use is wrong";
 }
 
+static uint32_t count_used(const struct swap_area *area, uint32_t cluster)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < SWAP_CLUSTER_SLOTS; i++) {
+		uint32_t slot = cluster * SWAP_CLUSTER_SLOTS + i;
+
+		used += slot >= area->nr_slots || area->map[slot] != 0;
+	}
+	return used;
+}
+
+static const char *verify_clusters(const struct swap_area *area)
+{
+	uint32_t queued = 0;
+	uint32_t marked = 0;
+
+	for (uint32_t cluster = 0; cluster < nr_clusters(area); cluster++) {
+		uint32_t used = count_used(area, cluster);
+
+		if (used != area->cluster_used[cluster])
+			return "a swap cluster's count of used slots is wrong";
+		marked += area->cluster_next[cluster] != SWAP_NOT_QUEUED;
+		if (!area->rotational && used == 0 && area->cluster_next[cluster] == SWAP_NOT_QUEUED)
+			return "a free swap cluster is not in the FIFO";
+	}
+	for (uint32_t cluster = area->cluster_first; cluster != SWAP_NO_CLUSTER && queued <= marked;
+	     cluster = area->cluster_next[cluster])
+		queued++;
+	return queued == marked ? NULL : "the FIFO of free swap clusters is broken";
+}
+
 const char *swap_verify(const struct neap_machine *m)
 {
 	struct neap_machine *machine = (struct neap_machine *)(uintptr_t)m;
 	int64_t inuse = 0;
+	uint64_t unowned = 0;
+	uint64_t in_caches = 0;
 
 	for (uint32_t type = 0; type < m->nr_swap_areas; type++) {
-		const char *wrong = verify_area(m, &m->swap[type]);
+		const char *wrong = verify_slots(m, &m->swap[type], &unowned);
 
+		if (wrong == NULL)
+			wrong = verify_clusters(&m->swap[type]);
 		if (wrong != NULL)
 			return wrong;
 		inuse += m->swap[type].inuse;
 	}
 	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
 		return "free and used swap slots do not add up";
-	return NULL;
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
+		in_caches += m->cpus[cpu].nr_swap_slots;
+	return unowned == in_caches ? NULL : "nobody owns a swap slot that is in use";
 }

@@ -63,7 +63,7 @@ static void end(const struct access_target *target, struct neap_page *page)
 		neap_page_end(target->region, page);
 }
 
-/* Has the machine reported a failed write-back of this file? Asking takes the report, so it is kept. */
+/* Has the machine reported a failed write-back of this file? Asking takes it, so it is kept. */
 static bool loss_was_reported(const struct access_target *target)
 {
 	if (target->file != NULL && neap_file_sync(target->file) != 0)
@@ -149,8 +149,8 @@ int access_perform(struct verify_task *t, const struct access_target *target,
 	}
 	if (error != 0)
 		return handle_error(t, target, access, error);
-	right = target->user_bytes != 0 ? access_user(t, target, access, &page) :
-					  access_ours(t, target, access, &page);
+	right = target->user_bytes != 0 ? access_user(t, target, access, &page)
+					: access_ours(t, target, access, &page);
 	end(target, &page);
 	if (!right)
 		verify_settle(t, loss_was_reported(target));

@@ -82,28 +82,28 @@ struct job_command {
 	bool background;	  /* bg: runs beside the script until `wait` */
 	uint32_t object;	  /* number of the object it works on */
 	enum pageseq_order order; /* touch, read, write */
-	uint64_t count;		  /* touch, read, write: accesses; alloc: blocks; drop, cpu: number */
-	uint64_t seed;		  /* touch, read, write */
-	uint32_t threads;	  /* touch */
-	bool read_only;		  /* touch */
-	uint64_t every, offset;	  /* free: pages offset, offset + every, ... */
-	enum neap_advice advice;  /* advise */
-	enum job_fill fill;	  /* fill */
-	uint64_t sleep_ms;	  /* sleep, every */
-	bool on;		  /* trace */
-	uint32_t block_order;	  /* alloc */
-	uint32_t gfp;		  /* alloc */
-	bool may_fail;		  /* alloc: try */
-	char *name;		  /* sysctl: its name; snapshot, every: the label */
-	char *text;		  /* the command's words (sysctl: the text to write) */
-	struct expect *expect;	  /* expect */
+	uint64_t count;		/* touch, read, write: accesses; alloc: blocks; drop, cpu: number */
+	uint64_t seed;		/* touch, read, write */
+	uint32_t threads;	/* touch */
+	bool read_only;		/* touch */
+	uint64_t every, offset; /* free: pages offset, offset + every, ... */
+	enum neap_advice advice; /* advise */
+	enum job_fill fill;	 /* fill */
+	uint64_t sleep_ms;	 /* sleep, every */
+	bool on;		 /* trace */
+	uint32_t block_order;	 /* alloc */
+	uint32_t gfp;		 /* alloc */
+	bool may_fail;		 /* alloc: try */
+	char *name;		 /* sysctl: its name; snapshot, every: the label */
+	char *text;		 /* the command's words (sysctl: the text to write) */
+	struct expect *expect;	 /* expect */
 };
 
 /* The `machine` line. Strings are NULL when the line does not say. */
 struct job_machine {
 	bool given;
 	uint32_t line;
-	char *spec;	/* nodes=, dist=, ...: what the configuration's `machine` takes, without cpus= */
+	char *spec;	/* nodes=, dist=, ...: what the configuration takes, without cpus= */
 	char *cpus;	/* a number */
 	char *swap;	/* a size */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */

@@ -130,8 +130,9 @@ struct job_object *parser_add_object(struct parser *p, const char *name, enum jo
 	struct job_object *object;
 
 	if (!name_is_fine(name)) {
-		parser_error(p, "'%.60s' is no name: letters, digits, '_', '-' and '.', a letter"
-				" first, at most %u characters",
+		parser_error(p,
+			     "'%.60s' is no name: letters, digits, '_', '-' and '.', a letter"
+			     " first, at most %u characters",
 			     name, JOB_NAME_BYTES - 1);
 		return NULL;
 	}

@@ -25,7 +25,8 @@ int job_file_is_trace(const char *path);
 
 /*
  * Opens and checks every trace of the job; their spool files go to tmp_dir.
- * => 0; -EINVAL: a trace is damaged; another negative errno: the world. *errors says it with file:line.
+ * => 0; -EINVAL: a trace is damaged; another negative errno: the world. *errors says it with
+ * file:line.
  */
 int job_open_traces(struct job *job, const char *tmp_dir, char **errors);
 

@@ -508,8 +508,9 @@ static void parse_alloc(struct parser *p)
 	command->block_order = order != NULL ? (uint32_t)number(p, order, "order", ORDER_MAX) : 0;
 	command->count = count != NULL ? number(p, count, "count", BLOCKS_MAX) : 1;
 	if (gfp_flags_parse(gfp != NULL ? gfp : "GFP_KERNEL", &command->gfp) != 0)
-		parser_error(p, "'%.80s' is no gfp mask: a number or names like"
-				" GFP_KERNEL|__GFP_NORETRY",
+		parser_error(p,
+			     "'%.80s' is no gfp mask: a number or names like"
+			     " GFP_KERNEL|__GFP_NORETRY",
 			     gfp);
 	take_node(p, object);
 	command->may_fail = flag(p, "try");

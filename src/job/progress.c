@@ -40,13 +40,13 @@
 struct progress {
 	FILE *out; /* NULL: no lines, only the memory is sampled */
 	bool terminal;
-	bool drawn;	/* a line stands on the terminal */
+	bool drawn; /* a line stands on the terminal */
 	bool checking;
 	const char *name;
 	uint64_t total;
 	uint64_t period_ns;
 	uint64_t start_ns;
-	uint64_t next_ns; /* atomic: when to draw or sample next */
+	uint64_t next_ns;	 /* atomic: when to draw or sample next */
 	pthread_mutex_t drawing; /* the rest */
 	uint64_t last_ns, last_done, last_swapins, last_swapouts;
 	uint64_t draw_ns;
@@ -77,8 +77,11 @@ static void format_rate(double rate, char buffer[16])
 	if (unit == 0)
 		snprintf(buffer, 16, "%.0f", rate);
 	else
-		snprintf(buffer, 16, "%.*f%c", rate < 10 ? 2 : rate < 100 ? 1 : 0, rate,
-			 units[unit]);
+		snprintf(buffer, 16, "%.*f%c",
+			 rate < 10    ? 2
+			 : rate < 100 ? 1
+				      : 0,
+			 rate, units[unit]);
 }
 
 static void format_eta(double eta_s, char buffer[32])
@@ -145,10 +148,10 @@ void progress_format(const struct progress_view *view, size_t columns,
 	if (!view->checking && view->total > 0)
 		room = room && add_field(line, columns, "ETA %s", eta);
 	room = room && add_field(line, columns, "free %" PRIu64 "%s", g->free_pages,
-				 g->free_pages < g->min_pages  ? "<min" :
-				 g->free_pages < g->low_pages  ? "<low" :
-				 g->free_pages < g->high_pages ? "<high" :
-								 ">high");
+				 g->free_pages < g->min_pages	 ? "<min"
+				 : g->free_pages < g->low_pages	 ? "<low"
+				 : g->free_pages < g->high_pages ? "<high"
+								 : ">high");
 	room = room && add_field(line, columns, "kswapd %u/%u", g->kswapd_awake, g->nr_kswapd);
 	room = room && add_field(line, columns, "swap in %s out %s", in, out);
 	room = room && add_field(line, columns, "min %" PRIu64 " low %" PRIu64 " high %" PRIu64,
@@ -278,8 +281,8 @@ void progress_poll(struct progress *p, struct neap_machine *machine, uint64_t do
 		draw(p, machine, done);
 		p->draw_ns = now_ns + p->period_ns;
 	}
-	__atomic_store_n(&p->next_ns,
-			 now_ns + (p->terminal ? p->period_ns : RSS_PERIOD_NS), __ATOMIC_RELAXED);
+	__atomic_store_n(&p->next_ns, now_ns + (p->terminal ? p->period_ns : RSS_PERIOD_NS),
+			 __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&p->drawing);
 }
 

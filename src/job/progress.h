@@ -26,8 +26,8 @@ struct progress_view {
 };
 
 /*
- * Writes the line of a view that fits into `columns` columns, terminated, without newline. Fields that
- * do not fit are left out from the end; the first is cut.
+ * Writes the line of a view that fits into `columns` columns, terminated, without newline. Fields
+ * that do not fit are left out from the end; the first is cut.
  */
 void progress_format(const struct progress_view *view, size_t columns,
 		     char line[PROGRESS_LINE_BYTES]);
@@ -38,8 +38,8 @@ struct progress *progress_new(FILE *out, const char *name, uint64_t total);
 void progress_free(struct progress *progress);
 
 /*
- * Draws if it is time; called by any task between accesses, often. Never waits for another task that is
- * drawing. NULL is fine.
+ * Draws if it is time; called by any task between accesses, often. Never waits for another task
+ * that is drawing. NULL is fine.
  */
 void progress_poll(struct progress *progress, struct neap_machine *machine, uint64_t done);
 /* From now on the run is checking its pages. */

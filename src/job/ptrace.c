@@ -55,7 +55,7 @@ enum column_name {
 
 struct column {
 	int fd;
-	uint64_t start;	      /* offset of its first byte in the stream */
+	uint64_t start; /* offset of its first byte in the stream */
 	uint64_t length_bytes;
 	uint64_t loaded_bytes; /* how many of them have been put into the buffer so far */
 	uint32_t have, at;     /* bytes in the buffer, and the next one */
@@ -536,9 +536,8 @@ static const char *decode_header(struct ptrace *trace, const uint8_t *header, ui
 	if (total < bytes)
 		return "the file is longer than its header says";
 	for (uint32_t i = 0; i + 1 < PTRACE_NAME_BYTES && header[80 + i] != 0; i++)
-		info->name[i] = header[80 + i] > ' ' && header[80 + i] < 127 ?
-					(char)header[80 + i] :
-					'?';
+		info->name[i] =
+			header[80 + i] > ' ' && header[80 + i] < 127 ? (char)header[80 + i] : '?';
 	return NULL;
 }
 

@@ -57,8 +57,9 @@ struct ptrace_record {
 
 /*
  * Opens a trace: decompresses it into an unlinked file in tmp_dir and checks every record of it.
- * => 0 and *out; -EINVAL: the trace is damaged, -ENOTSUP: this build has no xz; other negative errno:
- *    the world failed. message (PTRACE_MESSAGE_BYTES) has file, offset in the decoded stream and reason
+ * => 0 and *out; -EINVAL: the trace is damaged, -ENOTSUP: this build has no xz; other negative
+ * errno: the world failed. message (PTRACE_MESSAGE_BYTES) has file, offset in the decoded stream
+ * and reason
  */
 int ptrace_open(const char *path, const char *tmp_dir, struct ptrace **out, char *message);
 /* NULL is fine. No cursor may be left. */

@@ -240,16 +240,15 @@ static int play_access(struct replay *replay, struct verify_task *task,
 		       const struct ptrace_record *record)
 {
 	static const enum access_kind kinds[NR_PTRACE_OPS] = {
-		[PTRACE_R] = ACCESS_READ,  [PTRACE_W] = ACCESS_WRITE,
-		[PTRACE_X] = ACCESS_EXEC,  [PTRACE_PR] = ACCESS_READ,
-		[PTRACE_PW] = ACCESS_OVERWRITE,
+		[PTRACE_R] = ACCESS_READ,  [PTRACE_W] = ACCESS_WRITE,	   [PTRACE_X] = ACCESS_EXEC,
+		[PTRACE_PR] = ACCESS_READ, [PTRACE_PW] = ACCESS_OVERWRITE,
 	};
 	const struct replay_place *place = &replay->map->places[record->id];
 	bool anon = ptrace_page(replay->trace, record->id).kind == PTRACE_ANON;
 	bool call = record->op == PTRACE_PR || record->op == PTRACE_PW;
-	const struct access_target *target = anon ? &replay->regions[place->where] :
-					     call ? &replay->called[place->where] :
-						    &replay->mapped[place->where];
+	const struct access_target *target = anon   ? &replay->regions[place->where]
+					     : call ? &replay->called[place->where]
+						    : &replay->mapped[place->where];
 	struct access access = {
 		.kind = kinds[record->op],
 		.page = place->page,
@@ -272,8 +271,8 @@ int replay_run(struct replay *replay, struct verify_task *task, replay_poll_fn p
 	while (error == 0 && (more = ptrace_next(cursor, &record)) > 0) { /* one record each */
 		if (record.ticks > 0)
 			neap_tick(replay->machine, record.ticks);
-		error = record.op == PTRACE_FREE ? play_free(replay, &record) :
-						   play_access(replay, task, &record);
+		error = record.op == PTRACE_FREE ? play_free(replay, &record)
+						 : play_access(replay, task, &record);
 		if (++done % POLL_EVERY == 0 && !poll(arg, POLL_EVERY))
 			break;
 	}
@@ -297,10 +296,9 @@ static int sweep_slots(struct replay *replay, struct verify_task *task, bool ano
 			break;
 		if (!verify_is_live(object, slot))
 			continue;
-		error = access_sweep(task,
-				     anon ? &replay->regions[place->where] :
-					    &replay->called[place->where],
-				     &access);
+		error = access_sweep(
+			task, anon ? &replay->regions[place->where] : &replay->called[place->where],
+			&access);
 	}
 	return error;
 }

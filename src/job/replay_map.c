@@ -5,7 +5,7 @@
  * for anonymous memory, file and offset for the rest. The program's address space
  * is rebuilt as regions, because neighbours matter (page tables, read-ahead):
  *
- *     virtual pages   ..XXXX.XX..............XXX........X.X....
+ *     virtual pages   ..####.##..............###........#.#....
  *                       |-- region 0 --|     |-1-|      |-2-|
  *     a gap of more than 512 pages ends a region
  *
@@ -62,8 +62,8 @@ static uint32_t sort_ids(const struct ptrace *trace, uint32_t nr_ids, bool anon,
 
 		if ((page.kind == PTRACE_ANON) != anon)
 			continue;
-		entries[n].file_and_where = anon ? page.where :
-						   (uint64_t)page.file << 40 | page.where;
+		entries[n].file_and_where =
+			anon ? page.where : (uint64_t)page.file << 40 | page.where;
 		entries[n++].id = id;
 	}
 	qsort(entries, n, sizeof(*entries), compare_entries);
@@ -87,7 +87,9 @@ static uint64_t choose_gap(const struct entry *entries, uint32_t n)
 	return gap;
 }
 
-/* The page in a region that follows `page` when the program's next page is `distance` further on. */
+/*
+ * The page in a region that follows `page` when the program's next page is `distance` further on.
+ */
 static uint64_t next_page(uint64_t page, uint64_t distance)
 {
 	if (distance <= GAP_PAGES)
@@ -104,8 +106,8 @@ static bool was_free(const struct ptrace *trace, uint32_t earlier, uint32_t late
 static void add_anon_place(struct replay_map *map, uint32_t id, uint64_t page)
 {
 	map->regions[map->nr_regions - 1].nr_pages = page + 1;
-	map->places[id] = (struct replay_place){ map->nr_regions - 1, (uint32_t)page,
-						 map->nr_anon_slots };
+	map->places[id] =
+		(struct replay_place){ map->nr_regions - 1, (uint32_t)page, map->nr_anon_slots };
 	map->anon_ids[map->nr_anon_slots++] = id;
 }
 
@@ -167,9 +169,9 @@ static int place_files(struct replay_map *map, const struct ptrace *trace,
 		if (!same)
 			map->file_ids[map->nr_file_slots++] = entries[i].id;
 		map->files[map->nr_files - 1].nr_pages = page.where + 1;
-		map->places[entries[i].id] = (struct replay_place){ map->nr_files - 1,
-								     (uint32_t)page.where,
-								     map->nr_file_slots - 1 };
+		map->places[entries[i].id] =
+			(struct replay_place){ map->nr_files - 1, (uint32_t)page.where,
+					       map->nr_file_slots - 1 };
 	}
 	return 0;
 }

@@ -46,11 +46,9 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-void run_complain(struct run *run, uint32_t line, enum run_outcome outcome, bool end,
-		  const char *format, ...)
+static void PRINTF_LIKE(4, 0) complain(struct run *run, uint32_t line, enum run_outcome outcome,
+				       const char *format, va_list args)
 {
-	va_list args;
-
 	pthread_mutex_lock(&run->mutex);
 	if (outcome < run->outcome)
 		run->outcome = outcome;
@@ -59,14 +57,29 @@ void run_complain(struct run *run, uint32_t line, enum run_outcome outcome, bool
 			fprintf(run->messages, "%s:%u: ", run->job->path, line);
 		else
 			fprintf(run->messages, "%s: ", run->job->path);
-		va_start(args, format);
 		vfprintf(run->messages, format, args);
-		va_end(args);
 		fputc('\n', run->messages);
 	}
 	pthread_mutex_unlock(&run->mutex);
-	if (end)
-		atomic_store(&run->stop, true);
+}
+
+void run_note(struct run *run, uint32_t line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(run, line, RUN_FAILED, format, args);
+	va_end(args);
+}
+
+void run_fail(struct run *run, uint32_t line, enum run_outcome outcome, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(run, line, outcome, format, args);
+	va_end(args);
+	atomic_store(&run->stop, true);
 }
 
 static bool was_interrupted(const struct run *run)
@@ -93,8 +106,8 @@ bool run_prepare_thread(struct run *run, const struct job_command *command,
 	*thread = (struct run_thread){ .run = run, .command = command };
 	thread->verify = verify_task_new(run->verify);
 	if (thread->verify == NULL) {
-		run_complain(run, command != NULL ? command->line : 0, RUN_WORLD_FAILED, true,
-			     "memory is out");
+		run_fail(run, command != NULL ? command->line : 0, RUN_WORLD_FAILED,
+			 "memory is out");
 		return false;
 	}
 	snprintf(thread->name, sizeof(thread->name), "job%u", thread->verify->number);
@@ -111,8 +124,8 @@ int run_start_thread(struct run_thread *thread, int (*fn)(void *arg))
 				  &thread->thread);
 	if (error != 0) {
 		thread->thread = NULL;
-		run_complain(run, thread->command->line, RUN_FAILED, true,
-			     "a thread could not be started: %s", strerror(-error));
+		run_fail(run, thread->command->line, RUN_FAILED,
+			 "a thread could not be started: %s", strerror(-error));
 	}
 	return error;
 }
@@ -144,7 +157,7 @@ static struct run_thread *thread_array_new(struct run *run, enum job_op op, bool
 	}
 	threads = calloc(nr, sizeof(*threads));
 	if (threads == NULL)
-		run_complain(run, 0, RUN_WORLD_FAILED, true, "memory is out");
+		run_fail(run, 0, RUN_WORLD_FAILED, "memory is out");
 	return threads;
 }
 
@@ -183,7 +196,7 @@ static uint32_t run_parallel(struct run *run, uint32_t at)
 		end++;
 	threads = calloc(end - at, sizeof(*threads));
 	if (threads == NULL) {
-		run_complain(run, commands[at].line, RUN_WORLD_FAILED, true, "memory is out");
+		run_fail(run, commands[at].line, RUN_WORLD_FAILED, "memory is out");
 		return end;
 	}
 	for (uint32_t i = at + 1; i < end; i++) {
@@ -220,8 +233,8 @@ static void trace_window(struct run *run, const struct job_command *command)
 		path = name;
 	}
 	if (error != 0)
-		run_complain(run, command->line, RUN_WORLD_FAILED, true, "trace events to %s: %s",
-			     path, strerror(-error));
+		run_fail(run, command->line, RUN_WORLD_FAILED, "trace events to %s: %s", path,
+			 strerror(-error));
 }
 
 static void check_expectation(struct run *run, const struct job_command *command)
@@ -238,8 +251,8 @@ static void check_expectation(struct run *run, const struct job_command *command
 
 	if (held == 1)
 		return;
-	run_complain(run, command->line, RUN_FAILED, true, "%s",
-		     message[0] != '\0' ? message : strerror(-held));
+	run_fail(run, command->line, RUN_FAILED, "%s",
+		 message[0] != '\0' ? message : strerror(-held));
 }
 
 /* => number of the last command performed */
@@ -289,8 +302,8 @@ static bool names_are_known(struct run *run)
 		if (error == 0)
 			continue;
 		known = false;
-		run_complain(run, command->line, RUN_REFUSED, true, "%s",
-			     error == -ENOENT ? message : strerror(-error));
+		run_fail(run, command->line, RUN_REFUSED, "%s",
+			 error == -ENOENT ? message : strerror(-error));
 	}
 	return known;
 }
@@ -303,8 +316,8 @@ static void play_script(struct run *run, struct run_thread *script)
 	if (run->options->trace_path != NULL && !job->has_trace_window) {
 		error = neap_trace_start(run->machine, run->options->trace_path);
 		if (error != 0)
-			run_complain(run, 0, RUN_WORLD_FAILED, true, "trace events to %s: %s",
-				     run->options->trace_path, strerror(-error));
+			run_fail(run, 0, RUN_WORLD_FAILED, "trace events to %s: %s",
+				 run->options->trace_path, strerror(-error));
 	}
 	for (uint32_t at = 0; at < job->nr_commands && run_poll(run, 0); at++)
 		at = script_command(run, script, at);
@@ -365,8 +378,8 @@ static void check_invariants(struct run *run, const char *when)
 
 	run->result->invariants_hold = error == 0;
 	if (error != 0)
-		run_complain(run, 0, RUN_FAILED, true, "an invariant does not hold %s: %s", when,
-			     neap_machine_error(run->machine));
+		run_fail(run, 0, RUN_FAILED, "an invariant does not hold %s: %s", when,
+			 neap_machine_error(run->machine));
 }
 
 static int sweep_object(struct run *run, struct run_thread *script, struct run_object *object)
@@ -398,11 +411,11 @@ static void sweep(struct run *run, struct run_thread *script)
 	progress_set_checking(run->options->progress);
 	for (uint32_t i = 0; i < run->job->nr_objects && error == 0; i++)
 		error = sweep_object(run, script, &run->objects[i]);
-	if (error != 0)
-		run_complain(run, 0, RUN_FAILED, true, "the final check of all pages failed: %s",
-			     strerror(-error));
-	else
-		run->result->swept = run_poll(run, 0);
+	/* A machine that had no memory for the job may have none for the check. */
+	if (error != 0 && run->outcome == RUN_FINE)
+		run_fail(run, 0, RUN_FAILED, "the final check of all pages failed: %s",
+			 strerror(-error));
+	run->result->swept = error == 0 && run_poll(run, 0);
 }
 
 static void undo_object(struct run *run, struct run_object *object)
@@ -420,9 +433,8 @@ static void undo_object(struct run *run, struct run_object *object)
 	if (job->kind == JOB_FILE && object->target.file != NULL)
 		error = neap_file_close(object->target.file);
 	if (error != 0)
-		run_complain(run, job->line, RUN_FAILED, true,
-			     "%s: closing reports that data were lost: %s", job->name,
-			     strerror(-error));
+		run_fail(run, job->line, RUN_FAILED, "%s: closing reports that data were lost: %s",
+			 job->name, strerror(-error));
 }
 
 static void take_verification(struct run *run)
@@ -463,7 +475,9 @@ static void finish_script(struct run *run, struct run_thread *script)
 	interrupted = was_interrupted(run);
 	if (interrupted && run->outcome > RUN_INTERRUPTED)
 		run->outcome = RUN_INTERRUPTED;
-	if (!interrupted && run->outcome == RUN_FINE) {
+	/* After a failed command, too: that nothing else was lost is worth knowing then. */
+	if (!interrupted && run->outcome >= RUN_FAILED) {
+		atomic_store(&run->stop, false);
 		sweep(run, script);
 		check_invariants(run, "after the final check of all pages");
 	}
@@ -516,8 +530,8 @@ static void close_text(FILE *stream, char **text)
 	}
 }
 
-void run_job(const struct job *job, struct neap_machine *machine,
-	     const struct run_options *options, struct run_result *result)
+void run_job(const struct job *job, struct neap_machine *machine, const struct run_options *options,
+	     struct run_result *result)
 {
 	struct run run = {
 		.job = job,

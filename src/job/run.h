@@ -24,7 +24,7 @@ struct run_options {
 
 /* How a run ended, worst first. */
 enum run_outcome {
-	RUN_WORLD_FAILED, /* no memory, disk full, no permission: nothing about the machine is proved */
+	RUN_WORLD_FAILED, /* no memory, disk full, no permission: nothing is proved */
 	RUN_REFUSED,	  /* the job asks for what is not there; found before its first command */
 	RUN_FAILED,	  /* a command failed, a page was wrong or lost, an invariant broken */
 	RUN_INTERRUPTED,
@@ -54,7 +54,7 @@ struct run_result {
 	char *digests;	/* "digest NAME HEX" lines; NULL if there are none */
 	struct run_counts counts;
 	struct verify_totals verified;
-	bool swept;	/* every page was checked at the end */
+	bool swept; /* every page was checked at the end */
 	bool invariants_hold;
 	uint64_t state_hash;
 	uint64_t snapshots_not_saved;
@@ -64,8 +64,8 @@ struct run_result {
  * Runs a parsed job, whose traces are open, on a fresh machine, to its end or to the first failed
  * command. => result is always filled in; free it with run_result_free()
  */
-void run_job(const struct job *job, struct neap_machine *machine,
-	     const struct run_options *options, struct run_result *result);
+void run_job(const struct job *job, struct neap_machine *machine, const struct run_options *options,
+	     struct run_result *result);
 void run_result_free(struct run_result *result);
 
 #endif

@@ -42,16 +42,15 @@ static void fail(struct run_thread *thread, const char *what, int error)
 		name = object_of(thread)->job->name;
 	if (error == -EMFILE || error == -ENFILE || error == -ENOSPC || error == -EACCES)
 		outcome = RUN_WORLD_FAILED;
-	run_complain(thread->run, thread->command->line, outcome, true, "%s%s%s: %s", what,
-		     *name != '\0' ? " " : "", name,
-		     error == -ENOTSUP ? "this machine cannot do that" : strerror(-error));
+	run_fail(thread->run, thread->command->line, outcome, "%s%s%s: %s", what,
+		 *name != '\0' ? " " : "", name,
+		 error == -ENOTSUP ? "this machine cannot do that" : strerror(-error));
 }
 
 /* A command failed, but the job can go on. */
 static void note(struct run_thread *thread, const char *what, int error)
 {
-	run_complain(thread->run, thread->command->line, RUN_FAILED, false, "%s: %s", what,
-		     strerror(-error));
+	run_note(thread->run, thread->command->line, "%s: %s", what, strerror(-error));
 }
 
 /* ---- objects ---- */
@@ -189,7 +188,9 @@ static int touch_body(void *arg)
 	return 0;
 }
 
-/* Thread i of a touch makes count / threads accesses, seeded S + 7919 * i; thread 0 is the caller. */
+/*
+ * Thread i of a touch makes count / threads accesses, seeded S + 7919 * i; thread 0 is the caller.
+ */
 static void do_touch(struct run_thread *thread)
 {
 	const struct job_command *command = thread->command;
@@ -328,8 +329,8 @@ static void do_sysctl(struct run_thread *thread)
 					 strlen(command->text));
 
 	if (used < 0)
-		run_complain(thread->run, command->line, RUN_FAILED, false, "sysctl %s %s: %s",
-			     command->name, command->text, strerror((int)-used));
+		run_note(thread->run, command->line, "sysctl %s %s: %s", command->name,
+			 command->text, strerror((int)-used));
 }
 
 static void do_drop(struct run_thread *thread)
@@ -355,9 +356,8 @@ static void do_fsync(struct run_thread *thread)
 	if (error == 0)
 		return;
 	verify_set_reported(object->target.object);
-	run_complain(thread->run, thread->command->line, RUN_FAILED, false,
-		     "fsync %s reports that data were lost: %s", object->job->name,
-		     strerror(-error));
+	run_note(thread->run, thread->command->line, "fsync %s reports that data were lost: %s",
+		 object->job->name, strerror(-error));
 }
 
 static void do_cpu(struct run_thread *thread)
@@ -366,8 +366,8 @@ static void do_cpu(struct run_thread *thread)
 	int error = neap_set_cpu(thread->run->machine, (uint32_t)command->count);
 
 	if (error != 0)
-		run_complain(thread->run, command->line, RUN_FAILED, true,
-			     "the machine has no CPU %" PRIu64, command->count);
+		run_fail(thread->run, command->line, RUN_FAILED, "the machine has no CPU %" PRIu64,
+			 command->count);
 	else
 		thread->run->cpu = (int)command->count;
 }
@@ -402,12 +402,11 @@ static void save_snapshot(struct run_thread *thread, const char *label)
 		return;
 	}
 	length = snprintf(dir, sizeof(dir), "%s/%s", run->options->out_dir, label);
-	error = length < 0 || (size_t)length >= sizeof(dir) ?
-			-ENAMETOOLONG :
-			neap_snapshot_save(run->machine, dir);
+	error = length < 0 || (size_t)length >= sizeof(dir) ? -ENAMETOOLONG
+							    : neap_snapshot_save(run->machine, dir);
 	if (error != 0)
-		run_complain(run, thread->command->line, RUN_WORLD_FAILED, true,
-			     "snapshot to %s: %s", dir, strerror(-error));
+		run_fail(run, thread->command->line, RUN_WORLD_FAILED, "snapshot to %s: %s", dir,
+			 strerror(-error));
 }
 
 int run_periodic(void *arg)
@@ -438,9 +437,9 @@ static void do_alloc(struct run_thread *thread)
 		return;
 	}
 	while (object->nr_blocks < command->count) {
-		int error = neap_block_alloc(thread->run->machine, command->block_order,
-					     command->gfp, object->job->node,
-					     &object->blocks[object->nr_blocks]);
+		int error =
+			neap_block_alloc(thread->run->machine, command->block_order, command->gfp,
+					 object->job->node, &object->blocks[object->nr_blocks]);
 
 		if (error == 0) {
 			object->nr_blocks++;
@@ -448,10 +447,10 @@ static void do_alloc(struct run_thread *thread)
 		}
 		atomic_fetch_add(&thread->run->failed_blocks, command->count - object->nr_blocks);
 		if (!command->may_fail || error != -ENOMEM)
-			run_complain(thread->run, command->line, RUN_FAILED, true,
-				     "block %" PRIu64 " of %" PRIu64 " (order %u) of %s: %s",
-				     object->nr_blocks + 1, command->count, command->block_order,
-				     object->job->name, strerror(-error));
+			run_fail(thread->run, command->line, RUN_FAILED,
+				 "block %" PRIu64 " of %" PRIu64 " (order %u) of %s: %s",
+				 object->nr_blocks + 1, command->count, command->block_order,
+				 object->job->name, strerror(-error));
 		break;
 	}
 }
@@ -523,26 +522,13 @@ static void do_nothing(struct run_thread *thread)
 
 /* Those that are missing here are performed by the script itself, in run.c. */
 static void (*const performers[])(struct run_thread *thread) = {
-	[JOB_OP_ANON] = do_anon,
-	[JOB_OP_FILE] = do_file,
-	[JOB_OP_MAPFILE] = do_mapfile,
-	[JOB_OP_TOUCH] = do_touch,
-	[JOB_OP_READ] = do_read,
-	[JOB_OP_WRITE] = do_write,
-	[JOB_OP_FREE] = do_free,
-	[JOB_OP_ADVISE] = do_advise,
-	[JOB_OP_FILL] = do_fill,
-	[JOB_OP_SYSCTL] = do_sysctl,
-	[JOB_OP_DROP] = do_drop,
-	[JOB_OP_FSYNC] = do_fsync,
-	[JOB_OP_CPU] = do_cpu,
-	[JOB_OP_SLEEP] = do_sleep,
-	[JOB_OP_SNAPSHOT] = do_snapshot,
-	[JOB_OP_ALLOC] = do_alloc,
-	[JOB_OP_RELEASE] = do_release,
-	[JOB_OP_REPLAY] = do_replay,
-	[JOB_OP_DIGEST] = do_digest,
-	[JOB_OP_NOTHING] = do_nothing,
+	[JOB_OP_ANON] = do_anon,     [JOB_OP_FILE] = do_file,	    [JOB_OP_MAPFILE] = do_mapfile,
+	[JOB_OP_TOUCH] = do_touch,   [JOB_OP_READ] = do_read,	    [JOB_OP_WRITE] = do_write,
+	[JOB_OP_FREE] = do_free,     [JOB_OP_ADVISE] = do_advise,   [JOB_OP_FILL] = do_fill,
+	[JOB_OP_SYSCTL] = do_sysctl, [JOB_OP_DROP] = do_drop,	    [JOB_OP_FSYNC] = do_fsync,
+	[JOB_OP_CPU] = do_cpu,	     [JOB_OP_SLEEP] = do_sleep,	    [JOB_OP_SNAPSHOT] = do_snapshot,
+	[JOB_OP_ALLOC] = do_alloc,   [JOB_OP_RELEASE] = do_release, [JOB_OP_REPLAY] = do_replay,
+	[JOB_OP_DIGEST] = do_digest, [JOB_OP_NOTHING] = do_nothing,
 };
 
 void run_command(struct run_thread *thread)

@@ -58,9 +58,11 @@ struct run {
 	uint64_t nr_messages;
 };
 
-/* Notes "FILE:LINE: sentence"; the run ends with this outcome at least. end: it ends now. */
-void run_complain(struct run *run, uint32_t line, enum run_outcome outcome, bool end,
-		  const char *format, ...) PRINTF_LIKE(5, 6);
+/* Notes "FILE:LINE: sentence" (line 0: without); the run goes on and has failed at its end. */
+void run_note(struct run *run, uint32_t line, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The same, and the run ends now, with this outcome at least. */
+void run_fail(struct run *run, uint32_t line, enum run_outcome outcome, const char *format, ...)
+	PRINTF_LIKE(4, 5);
 /* Counts accesses, draws progress. => false when the run should end. */
 bool run_poll(void *run, uint64_t accesses);
 /* Starts a thread of the job. => 0, or a complaint was made */

@@ -118,10 +118,10 @@ static int copy_plain(struct spool *s, int64_t first)
 #ifdef NEAP_HAVE_LZMA
 static int report_lzma(struct spool *s, lzma_ret ret)
 {
-	const char *why = ret == LZMA_MEM_ERROR	     ? "memory is out" :
-			  ret == LZMA_MEMLIMIT_ERROR ? "it needs more than 512 MiB to decode" :
-			  ret == LZMA_BUF_ERROR	     ? "the compressed data ends early" :
-						       "the compressed data is damaged";
+	const char *why = ret == LZMA_MEM_ERROR	       ? "memory is out"
+			  : ret == LZMA_MEMLIMIT_ERROR ? "it needs more than 512 MiB to decode"
+			  : ret == LZMA_BUF_ERROR      ? "the compressed data ends early"
+						       : "the compressed data is damaged";
 
 	snprintf(s->message, PTRACE_MESSAGE_BYTES, "%s: offset %" PRIu64 ": %s", s->path,
 		 s->out_bytes, why);
@@ -174,7 +174,7 @@ static int copy_xz(struct spool *s, int64_t first)
 {
 	(void)first;
 	snprintf(s->message, PTRACE_MESSAGE_BYTES,
-		 "%s: compressed with xz, and this neap was built without liblzma; unpack it with xz -d",
+		 "%s: compressed, and this neap was built without liblzma; xz -d unpacks it",
 		 s->path);
 	return -ENOTSUP;
 }

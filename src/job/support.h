@@ -11,7 +11,8 @@
 
 /*
  * Is a command of the language one that neap cannot perform yet?
- * => NULL if it can, or is no such command at all; else what is missing, as a noun ("control groups")
+ * => NULL if it can, or is no such command at all; else what is missing, as a noun ("control
+ * groups")
  */
 const char *support_missing_command(const char *command);
 

@@ -267,7 +267,7 @@ static void remember(struct verify_task *t, const struct verify_object *o, uint6
 
 /* ---- findings ---- */
 
-static void describe(const struct verify_object *o, uint64_t index, char *buffer)
+static void describe_page(const struct verify_object *o, uint64_t index, char *buffer)
 {
 	o->describe(o->arg, index, buffer, DESCRIBE_BYTES);
 }
@@ -285,9 +285,9 @@ static void print_found(struct verify *verify, FILE *out, const struct neap_page
 {
 	struct stamp found;
 	char name[DESCRIBE_BYTES];
-	enum verify_content content = page->tag != NULL ?
-					      verify_page_tag_content(*page->tag, &found) :
-					      verify_page_content(page->data, &found);
+	enum verify_content content = page->tag != NULL
+					      ? verify_page_tag_content(*page->tag, &found)
+					      : verify_page_content(page->data, &found);
 	const struct verify_object *origin = NULL;
 
 	if (content == VERIFY_CONTENT_ZERO) {
@@ -300,7 +300,7 @@ static void print_found(struct verify *verify, FILE *out, const struct neap_page
 		fputs("; the page holds no stamp of ours", out);
 		return;
 	}
-	describe(origin, found.page, name);
+	describe_page(origin, found.page, name);
 	fprintf(out, "; the page holds %s%s, version %u",
 		content == VERIFY_CONTENT_TORN ? "parts of " : "", name, found.version);
 }
@@ -320,9 +320,9 @@ static void print_history(struct verify *verify, FILE *out, const struct verify_
 			fprintf(out, "%s access %" PRIu64 " (task %u) %s version %u in frame %u",
 				printed++ == 0 ? "; history, newest first:" : ",", e->access,
 				t->number,
-				e->what == 'r' ? "read" :
-				e->what == 'w' ? "wrote" :
-						 "filled with",
+				e->what == 'r'	 ? "read"
+				: e->what == 'w' ? "wrote"
+						 : "filled with",
 				e->version, e->frame);
 		}
 	}
@@ -338,7 +338,7 @@ static void note_wrong(struct verify_task *t, struct verify_object *o, uint64_t 
 	FILE *out = fmemopen(t->text, sizeof(t->text), "w");
 
 	t->pending = true;
-	describe(o, index, name);
+	describe_page(o, index, name);
 	if (out == NULL) {
 		snprintf(t->text, sizeof(t->text), "%s is wrong", name);
 		return;
@@ -353,8 +353,8 @@ static void note_wrong(struct verify_task *t, struct verify_object *o, uint64_t 
 		fprintf(out, "version %u, written at access %u", stamp.version,
 			o->pages[index].note);
 	if (o->kind != VERIFY_USER_FILE) {
-		difference = page->tag != NULL ? verify_page_tag_compare(*page->tag, &stamp) :
-						 verify_page_compare(page->data, &stamp);
+		difference = page->tag != NULL ? verify_page_tag_compare(*page->tag, &stamp)
+					       : verify_page_compare(page->data, &stamp);
 		fprintf(out, "; word %u is %016" PRIx64 ", not %016" PRIx64, difference.word,
 			difference.found, difference.expected);
 		print_found(t->verify, out, page);
@@ -489,9 +489,9 @@ bool verify_write(struct verify_task *t, struct verify_object *o, uint64_t index
 	bool right = how.whole || page_is_right(o, index, page, &state, page->faulted);
 	bool anew = how.whole || !right || (state & STATE_UNSURE) != 0 ||
 		    (state & STATE_VERSION_MAX) == 0;
-	struct verify_event event = {
-		.access = number, .frame = page->frame, .what = anew ? 'f' : 'w'
-	};
+	struct verify_event event = { .access = number,
+				      .frame = page->frame,
+				      .what = anew ? 'f' : 'w' };
 	struct stamp stamp;
 
 	DCHECK(index < o->nr_pages);
@@ -523,8 +523,7 @@ bool verify_user_begin(struct verify_task *t, struct verify_object *o, uint64_t 
 	struct page_state *held = &o->pages[index];
 	uint32_t state = state_hold(held);
 	bool known = (state & STATE_VERSION_MAX) != 0;
-	bool right = !known || !page->faulted ||
-		     verify_page_hash(page->data, bytes) == held->note;
+	bool right = !known || !page->faulted || verify_page_hash(page->data, bytes) == held->note;
 
 	number_access(t);
 	if (page->faulted)
@@ -540,7 +539,9 @@ void verify_user_end(struct verify_object *o, uint64_t index, const struct neap_
 	struct page_state *held = &o->pages[index];
 	uint32_t state = atomic_load_explicit(&held->state, memory_order_relaxed);
 
-	/* After a fault the hash was compared; a page that was wrong counts as it is from now on. */
+	/*
+	 * After a fault the hash was compared; a page that was wrong counts as it is from now on.
+	 */
 	if (changed || page->faulted || (state & STATE_VERSION_MAX) == 0)
 		held->note = verify_page_hash(page->data, bytes);
 	state_drop(held, 1);
@@ -644,7 +645,7 @@ void verify_print(struct verify *verify, FILE *out, const char *prefix)
 	for (uint32_t i = 0; i < verify->nr_losses; i++) {
 		const struct loss *loss = &verify->losses[i];
 
-		describe(loss->object, loss->index, name);
+		describe_page(loss->object, loss->index, name);
 		fprintf(out, "%s%s: %s: %s\n", prefix, name,
 			loss->lost ? "its contents are lost" : "an access failed",
 			strerror(-loss->error));

@@ -109,7 +109,9 @@ bool verify_user_begin(struct verify_task *t, struct verify_object *o, uint64_t 
 void verify_user_end(struct verify_object *o, uint64_t index, const struct neap_page *page,
 		     size_t bytes, bool changed);
 
-/* Fills a buffer of one page (or *tag) with a file page's first contents; the page is known then. */
+/*
+ * Fills a buffer of one page (or *tag) with a file page's first contents; the page is known then.
+ */
 void verify_load(struct verify_object *o, uint64_t index, void *data, uint64_t *tag);
 
 /*
@@ -120,8 +122,8 @@ void verify_failed(struct verify_task *t, struct verify_object *o, uint64_t inde
 		   bool lost);
 
 /*
- * The machine reported that data of this file could not be written. From then on an older version in
- * one of its pages is a loss, not a mismatch.
+ * The machine reported that data of this file could not be written. From then on an older version
+ * in one of its pages is a loss, not a mismatch.
  */
 void verify_set_reported(struct verify_object *o);
 bool verify_was_reported(const struct verify_object *o);

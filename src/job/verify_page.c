@@ -217,7 +217,9 @@ enum verify_content verify_page_content(const void *data, struct stamp *found)
 			*found = stamp;
 			return VERIFY_CONTENT_STAMPED;
 		}
-		/* A single word may look like a stamp by chance (1 in 2^24): the fill must agree. */
+		/*
+		 * A single word may look like a stamp by chance (1 in 2^24): the fill must agree.
+		 */
 		if (words[(i + 1) % HALF] == base + ((i + 1) % HALF) * STEP) {
 			stamp.version = (uint32_t)(bits & 0xffff);
 			*found = stamp;
@@ -266,6 +268,7 @@ uint32_t verify_page_hash(const void *data, size_t bytes)
 	}
 	word = 0;
 	memcpy(&word, at + 8 * nr_words, bytes % 8);
-	return (uint32_t)(mix_u64(lane[0] ^ mix_u64(lane[1] ^ mix_u64(lane[2] ^
-							mix_u64(lane[3] ^ word)))) >> 16);
+	return (uint32_t)(mix_u64(lane[0] ^
+				  mix_u64(lane[1] ^ mix_u64(lane[2] ^ mix_u64(lane[3] ^ word)))) >>
+			  16);
 }

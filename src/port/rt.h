@@ -255,11 +255,20 @@ static ALWAYS_INLINE bool spin_trylock(struct task *t, struct spinlock *lock, en
 	return true;
 }
 
+/*
+ * A place between two steps without a lock where a thread may be interrupted for long.
+ * Exploration switches to another CPU here, whatever is held; otherwise nothing happens.
+ */
+static ALWAYS_INLINE void rt_explore(struct task *t)
+{
+	if (unlikely(t->rt->explore))
+		t->rt->ops->preempt(t);
+}
+
 static ALWAYS_INLINE void spin_lock(struct task *t, struct spinlock *lock, enum lock_class class)
 {
 	DCHECK((t->held & lock_forbidden_mask(class)) == 0);
-	if (unlikely(t->rt->explore))
-		t->rt->ops->preempt(t);
+	rt_explore(t);
 	while (unlikely(atomic_exchange_explicit(&lock->word, 1, memory_order_acquire) != 0))
 		t->rt->ops->lock_contended(t, lock, class);
 	t->held |= 1u << (uint32_t) class;
@@ -373,6 +382,7 @@ static inline bool waitq_active(struct waitq *wq)
 
 static inline void waitq_wake(struct task *t, struct waitq *wq, uint32_t nr)
 {
+	rt_explore(t);
 	atomic_fetch_add(&wq->seq, 1);
 	if (waitq_active(wq))
 		rt_wake(t, &wq->seq, nr);

@@ -62,8 +62,8 @@ struct text_format {
 	size_t bytes_max;
 	uint32_t lines_max;
 	uint32_t line_bytes_max;
-	bool by_name;	/* lines of this form are common: some name must be one of 6.1's */
-	bool any_bytes; /* control characters are legal (paths); a NUL never is */
+	bool by_name;	   /* lines of this form are common: some name must be one of 6.1's */
+	bool any_bytes;	   /* control characters are legal (paths); a NUL never is */
 	bool may_be_empty; /* no bytes at all are such a file, too */
 	/*
 	 * Understands one line. Leaves kind TEXT_LINE_RAW if it cannot.

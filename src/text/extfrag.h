@@ -15,8 +15,7 @@ extern const struct text_format unusable_index_format;
 
 /* The files of a machine, computed from its free lists. => 0 and *out, or -ENOMEM */
 MUST_CHECK int extfrag_index_from_snapshot(const struct snapshot *snapshot, struct text_doc **out);
-MUST_CHECK int unusable_index_from_snapshot(const struct snapshot *snapshot,
-					    struct text_doc **out);
+MUST_CHECK int unusable_index_from_snapshot(const struct snapshot *snapshot, struct text_doc **out);
 
 /*
  * The number of an order in one of the two files, in thousandths.

@@ -4,16 +4,20 @@
  *     DIR/zoneinfo ----> nodes, zones, marks, CPUs    (needed)
  *     DIR/vmstat  -----> machine-wide counters        (else meminfo, else sums)
  *     DIR/buddyinfo ---> free blocks                  (else 0)
+ *     DIR/pagetypeinfo > the same by type, pageblocks (else 0)
  *     DIR/meminfo -----> totals, available, pools     (else computed or 0)
  *     DIR/swaps   -----> swap areas                   (else none)
- *     DIR/node0/cpulist, distance                     (else assumed, with a warning)
+ *     DIR/pressure_memory                             (else 0)
+ *     nodes: load_node.c, settings: load_settings.c
  *
  * Files of one directory were read one after the other, so their numbers differ by
  * what happened between; each number is taken from the file that is its proper
  * place, and none is adjusted to agree with another.
  *
  * What must never happen: a file that is there but cannot be read or understood
- * being treated as missing. Only ENOENT and ENOTDIR mean missing.
+ * being treated as missing. Only ENOENT and ENOTDIR mean missing; and, for the two
+ * files that a kernel may refuse to show (pagetypeinfo to others than root, pressure
+ * without PSI), its refusal, with a warning.
  */
 #include "text/load.h"
 
@@ -22,7 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/scan.h"
+#include "text/load_part.h"
+#include "text/pagetypeinfo.h"
+#include "text/pressure.h"
+#include "text/sysctls.h"
 
 #define FILE_BYTES_MAX (64 * MIB)
 #define PATH_BYTES 4096u
@@ -34,6 +41,8 @@ struct owned_docs {
 	struct buddyinfo_doc *buddyinfo;
 	struct meminfo_doc *meminfo;
 	struct swaps_doc *swaps;
+	struct text_doc *pagetypeinfo;
+	struct text_doc *pressure;
 };
 
 /* Pages that no request may count on: spec 01, section 6. */
@@ -89,8 +98,13 @@ int snapshot_from_docs(const struct snapshot_docs *docs, struct snapshot **out,
 	if (docs->swaps != NULL && swaps_fill_snapshot(docs->swaps, snapshot) != 0) {
 		text_error_set(err, "swaps", 0, "there are %u swap areas, more than %u",
 			       swaps_doc_count(docs->swaps), NEAP_MAX_SWAPS);
+		error = -EINVAL;
+	}
+	if (error == 0 && docs->sysctls != NULL)
+		error = sysctls_fill_snapshot(docs->sysctls, snapshot, err);
+	if (error != 0) {
 		free(snapshot);
-		return -EINVAL;
+		return error == -E2BIG ? -EINVAL : error;
 	}
 	if (docs->meminfo != NULL)
 		meminfo_fill_snapshot(docs->meminfo, snapshot, docs->vmstat == NULL);
@@ -98,6 +112,10 @@ int snapshot_from_docs(const struct snapshot_docs *docs, struct snapshot **out,
 		vmstat_fill_snapshot(docs->vmstat, snapshot);
 	if (docs->buddyinfo != NULL)
 		buddyinfo_fill_snapshot(docs->buddyinfo, snapshot);
+	if (docs->pagetypeinfo != NULL)
+		pagetypeinfo_fill_snapshot(docs->pagetypeinfo, snapshot);
+	if (docs->pressure != NULL)
+		pressure_fill_snapshot(docs->pressure, snapshot);
 	if (snapshot->nr_nodes == 1)
 		snapshot->node[0].cpus = snapshot->online;
 	snapshot->reserve_pages = reserve_pages(snapshot);
@@ -107,34 +125,49 @@ int snapshot_from_docs(const struct snapshot_docs *docs, struct snapshot **out,
 	return 0;
 }
 
-static bool is_missing(int error)
+bool load_is_missing(int error)
 {
 	return error == -ENOENT || error == -ENOTDIR;
 }
 
-/* Reads DIR/MIDDLE/NAME. => 0, -ENOENT, or another negative errno with *err filled */
-static int read_below(const char *dir, const char *middle, const char *name, struct text_buf *out,
-		      struct text_error *err)
+int load_read(const char *dir, const char *name, struct text_buf *out, struct text_error *err)
 {
 	char path[PATH_BYTES];
-	int length = snprintf(path, sizeof(path), "%s/%s%s", dir, middle, name);
+	int length = snprintf(path, sizeof(path), "%s/%s", dir, name);
 
-	if (length < 0 || (size_t)length >= sizeof(path))
+	if (length < 0 || (size_t)length >= sizeof(path)) {
+		text_error_set(err, dir, 0, "the path of %.60s in this directory is too long",
+			       name);
 		return -ENAMETOOLONG;
+	}
 	text_buf_reset(out);
 	int error = text_buf_read_file(out, path, FILE_BYTES_MAX);
-	if (error != 0 && !is_missing(error))
+	if (error != 0 && !load_is_missing(error))
 		text_error_set(err, path, 0, "cannot read it: %s", strerror(-error));
-	return is_missing(error) ? -ENOENT : error;
+	return load_is_missing(error) ? -ENOENT : error;
+}
+
+void load_warn(struct text_error *err, const char *dir, const char *sentence)
+{
+	if (err == NULL)
+		return;
+	size_t used = strlen(err->message);
+	snprintf(err->file, sizeof(err->file), "%s", dir);
+	snprintf(err->message + used, sizeof(err->message) - used, "%s%s", used != 0 ? "; " : "",
+		 sentence);
 }
 
 /* Reads DIR/NAME or DIR/proc/NAME. */
 static int read_proc_file(const char *dir, const char *name, struct text_buf *out,
 			  struct text_error *err)
 {
-	int error = read_below(dir, "", name, out, err);
+	char below[64];
+	int error = load_read(dir, name, out, err);
 
-	return error == -ENOENT ? read_below(dir, "proc/", name, out, err) : error;
+	if (error != -ENOENT)
+		return error;
+	snprintf(below, sizeof(below), "proc/%s", name);
+	return load_read(dir, below, out, err);
 }
 
 /* Loads one file if it is there. Messages name the file; the caller knows the directory. */
@@ -158,6 +191,40 @@ LOAD_FILE(buddyinfo)
 LOAD_FILE(meminfo)
 LOAD_FILE(swaps)
 
+/* The same for a plain document. A kernel's refusal to show the file counts as missing. */
+static int load_plain(const char *dir, const char *name, const struct text_format *format,
+		      struct text_doc **out, struct text_error *err)
+{
+	struct text_buf text;
+
+	text_buf_init(&text);
+	int error = read_proc_file(dir, name, &text, err);
+	if (error == 0) {
+		struct text_input in = { text_buf_text(&text), text.bytes, name };
+
+		error = text_doc_load(format, &in, out, err);
+	} else if (error == -EACCES || error == -EPERM || error == -EOPNOTSUPP) {
+		error = -ENOENT;
+	}
+	text_buf_free(&text);
+	return error;
+}
+
+static int load_pagetypeinfo(const char *dir, struct owned_docs *docs, struct text_error *err)
+{
+	return load_plain(dir, "pagetypeinfo", &pagetypeinfo_format, &docs->pagetypeinfo, err);
+}
+
+static int load_pressure(const char *dir, struct owned_docs *docs, struct text_error *err)
+{
+	int error = load_plain(dir, "pressure_memory", &pressure_format, &docs->pressure, err);
+
+	if (error == -ENOENT)
+		error = load_plain(dir, "pressure/memory", &pressure_format, &docs->pressure, err);
+	/* Many kernels have none, and only its own text depends on it: no warning. */
+	return error == -ENOENT ? 0 : error;
+}
+
 static void free_docs(struct owned_docs *docs)
 {
 	zoneinfo_free(docs->zoneinfo);
@@ -165,21 +232,13 @@ static void free_docs(struct owned_docs *docs)
 	buddyinfo_free(docs->buddyinfo);
 	meminfo_free(docs->meminfo);
 	swaps_free(docs->swaps);
-}
-
-/* Appends a sentence to the warning that a successful load leaves in *err. */
-static void warn(struct text_error *err, const char *dir, const char *sentence)
-{
-	if (err == NULL)
-		return;
-	size_t used = strlen(err->message);
-	snprintf(err->file, sizeof(err->file), "%s", dir);
-	snprintf(err->message + used, sizeof(err->message) - used, "%s%s", used != 0 ? "; " : "",
-		 sentence);
+	text_doc_free(docs->pagetypeinfo);
+	text_doc_free(docs->pressure);
 }
 
 /* Loads every file that is there; a missing one other than zoneinfo is a warning. */
-static int load_docs(const char *dir, struct owned_docs *docs, struct text_error *err)
+static int load_docs(const char *dir, struct owned_docs *docs, struct text_error *warning,
+		     struct text_error *err)
 {
 	static const struct {
 		int (*load)(const char *dir, struct owned_docs *docs, struct text_error *err);
@@ -189,8 +248,9 @@ static int load_docs(const char *dir, struct owned_docs *docs, struct text_error
 		{ load_buddyinfo, "no buddyinfo: free blocks are unknown" },
 		{ load_meminfo, "no meminfo: MemAvailable is computed" },
 		{ load_swaps, "no swaps: no swap areas" },
+		{ load_pagetypeinfo, "no pagetypeinfo: types of blocks are unknown" },
+		{ load_pressure, "" },
 	};
-	struct text_error warnings = { .line = 0 };
 	int error = load_zoneinfo(dir, docs, err);
 
 	if (error == -ENOENT)
@@ -199,146 +259,22 @@ static int load_docs(const char *dir, struct owned_docs *docs, struct text_error
 	for (uint32_t i = 0; i < ARRAY_LEN(optional) && error == 0; i++) {
 		error = optional[i].load(dir, docs, err);
 		if (error == -ENOENT) {
-			warn(&warnings, dir, optional[i].warning);
+			load_warn(warning, dir, optional[i].warning);
 			error = 0;
 		}
 	}
-	if (error == 0 && err != NULL)
-		*err = warnings;
 	return error;
-}
-
-/* Parses "0-1,4" into a mask. => false if it is no such list or has numbers above 255 */
-static bool parse_cpulist(const char *at, struct cpumask *cpus)
-{
-	memset(cpus, 0, sizeof(*cpus));
-	at = scan_blanks(at);
-	while (at != NULL && *at != '\n' && *at != '\0') {
-		uint32_t first = 0;
-
-		at = scan_u32(at, &first);
-		uint32_t last = first;
-		if (at != NULL && *at == '-')
-			at = scan_u32(at + 1, &last);
-		if (at == NULL || first > last || last >= NEAP_MAX_CPUS)
-			return false;
-		for (uint32_t cpu = first; cpu <= last; cpu++)
-			cpumask_set(cpus, cpu);
-		if (*at == ',')
-			at++;
-		else if (*at != '\n' && *at != '\0')
-			return false;
-	}
-	return at != NULL;
-}
-
-/* Parses "10 20\n": one distance a node. => false if there is another number of them */
-static bool parse_distances(const char *at, struct snapshot_node *node, uint32_t nr_nodes)
-{
-	uint32_t distance[NEAP_MAX_NODES];
-
-	for (uint32_t n = 0; n < nr_nodes; n++)
-		at = scan_u32(scan_blanks(at), &distance[n]);
-	at = scan_blanks(at);
-	if (at == NULL || (*at != '\n' && *at != '\0'))
-		return false;
-	memcpy(node->distance, distance, nr_nodes * sizeof(distance[0]));
-	return true;
-}
-
-/*
- * Reads one file of a node from the first place that has it.
- * => 0; -ENOENT if no place has it; another negative errno with *err filled
- */
-static int read_node_file(const char *dir, uint32_t id, const char *name, struct text_buf *out,
-			  struct text_error *err)
-{
-	static const char *const places[] = {
-		"",
-		"sys/devices/system/node/",
-		"../00-boot/",
-		"../boot/",
-	};
-	char leaf[64];
-	int error = -ENOENT;
-
-	snprintf(leaf, sizeof(leaf), "node%u/%s", id, name);
-	for (uint32_t i = 0; i < ARRAY_LEN(places) && error == -ENOENT; i++)
-		error = read_below(dir, places[i], leaf, out, err);
-	return error;
-}
-
-/* Gives each node its even share of the CPUs. */
-static void split_cpus(struct snapshot *snapshot)
-{
-	uint32_t count = cpumask_count(&snapshot->online);
-	uint32_t nth = 0;
-
-	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
-		memset(&snapshot->node[n].cpus, 0, sizeof(snapshot->node[n].cpus));
-	for (uint32_t cpu = cpumask_next(&snapshot->online, 0); cpu < NEAP_MAX_CPUS;
-	     cpu = cpumask_next(&snapshot->online, cpu + 1))
-		cpumask_set(&snapshot->node[nth++ * snapshot->nr_nodes / count].cpus, cpu);
-}
-
-/* Only CPUs with page lists are online; a cpulist of a file saved elsewhere may have others. */
-static void mask_online(struct snapshot *snapshot, struct cpumask *cpus)
-{
-	for (uint32_t i = 0; i < ARRAY_LEN(cpus->bits); i++)
-		cpus->bits[i] &= snapshot->online.bits[i];
-}
-
-static int bad_node_file(struct text_error *err, uint32_t id, const char *name,
-			 const struct text_buf *text)
-{
-	char file_name[64];
-
-	snprintf(file_name, sizeof(file_name), "node%u/%s", id, name);
-	text_error_set(err, file_name, 1, "\"%.40s\" is no %s", text_buf_text(text),
-		       strcmp(name, "cpulist") == 0 ? "list of CPUs 0..255 (like 0-1,4)"
-						    : "list of one distance a node");
-	return -EINVAL;
-}
-
-/* Reads cpulist and distance of each node. => 0, or a negative errno with *err filled */
-static int load_topology(const char *dir, struct snapshot *snapshot, struct text_buf *text,
-			 struct text_error *err)
-{
-	bool cpus_missing = false;
-
-	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
-		struct snapshot_node *node = &snapshot->node[n];
-		int error = read_node_file(dir, node->id, "cpulist", text, err);
-
-		if (error == 0 && !parse_cpulist(text_buf_text(text), &node->cpus))
-			return bad_node_file(err, node->id, "cpulist", text);
-		if (error != 0 && error != -ENOENT)
-			return error;
-		cpus_missing = cpus_missing || error == -ENOENT;
-		mask_online(snapshot, &node->cpus);
-		error = read_node_file(dir, node->id, "distance", text, err);
-		if (error == 0 && !parse_distances(text_buf_text(text), node, snapshot->nr_nodes))
-			return bad_node_file(err, node->id, "distance", text);
-		if (error != 0 && error != -ENOENT)
-			return error;
-	}
-	if (cpus_missing)
-		split_cpus(snapshot);
-	if (cpus_missing && snapshot->nr_nodes > 1)
-		warn(err, dir, "no nodeN/cpulist: CPUs are split evenly over the nodes");
-	return 0;
 }
 
 int snapshot_load_dir(const char *dir, struct snapshot **out, struct text_error *err)
 {
 	struct owned_docs owned = { .zoneinfo = NULL };
+	struct text_error warning = { .line = 0 };
 	struct snapshot *snapshot = NULL;
-	struct text_buf text;
 
 	*out = NULL;
-	text_buf_init(&text);
 	text_error_clear(err);
-	int error = load_docs(dir, &owned, err);
+	int error = load_docs(dir, &owned, &warning, err);
 	if (error == 0) {
 		struct snapshot_docs docs = {
 			.zoneinfo = owned.zoneinfo,
@@ -346,17 +282,22 @@ int snapshot_load_dir(const char *dir, struct snapshot **out, struct text_error 
 			.buddyinfo = owned.buddyinfo,
 			.meminfo = owned.meminfo,
 			.swaps = owned.swaps,
+			.pagetypeinfo = owned.pagetypeinfo,
+			.pressure = owned.pressure,
 		};
 
 		error = snapshot_from_docs(&docs, &snapshot, err);
 	}
 	if (error == 0)
-		error = load_topology(dir, snapshot, &text, err);
+		error = load_nodes(dir, snapshot, &warning, err);
+	if (error == 0)
+		error = load_settings(dir, snapshot, &warning, err);
+	if (error == 0 && err != NULL)
+		*err = warning;
 	if (error == 0)
 		*out = snapshot;
 	else
 		free(snapshot);
-	text_buf_free(&text);
 	free_docs(&owned);
-	return error;
+	return error == -ENOMEM ? text_error_no_memory(err, dir) : error;
 }

@@ -34,9 +34,9 @@ static const struct {
 	const char *name;
 	enum numa_item item;
 } numa_rows[] = {
-	{ "numa_hit", NUMA_HIT },		{ "numa_miss", NUMA_MISS },
-	{ "numa_foreign", NUMA_FOREIGN },	{ "interleave_hit", NUMA_INTERLEAVE },
-	{ "local_node", NUMA_LOCAL },		{ "other_node", NUMA_OTHER },
+	{ "numa_hit", NUMA_HIT },	  { "numa_miss", NUMA_MISS },
+	{ "numa_foreign", NUMA_FOREIGN }, { "interleave_hit", NUMA_INTERLEAVE },
+	{ "local_node", NUMA_LOCAL },	  { "other_node", NUMA_OTHER },
 };
 
 _Static_assert(ARRAY_LEN(numa_rows) == NR_NUMA_ITEMS, "every event has a line");

@@ -9,13 +9,12 @@
 
 #define NODESTAT_VALUE 1u /* line kind: name and value */
 
-extern const struct text_format nodestat_format;     /* nodeN/vmstat */
+extern const struct text_format nodestat_format;      /* nodeN/vmstat */
 extern const struct text_format nodestat_numa_format; /* nodeN/numastat */
 
 /* The files of a node. => 0 and *out, or -ENOMEM */
 MUST_CHECK int nodestat_from_snapshot(const struct snapshot_node *node, struct text_doc **out);
-MUST_CHECK int nodestat_numa_from_snapshot(const struct snapshot_node *node,
-					   struct text_doc **out);
+MUST_CHECK int nodestat_numa_from_snapshot(const struct snapshot_node *node, struct text_doc **out);
 
 /* The counter of that name in either file. => whether the file has it */
 bool nodestat_doc_get(const struct text_doc *doc, const char *name, uint64_t *value);

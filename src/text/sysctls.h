@@ -11,7 +11,7 @@
 #define SYSCTLS_NUMBERS 1u /* line kind: list = elements, two's complement; none for an empty */
 #define SYSCTLS_WORD 2u	   /* line kind: word = "Node" */
 
-extern const struct text_format sysctls_format; /* all: name = the file's name */
+extern const struct text_format sysctls_format;	       /* all: name = the file's name */
 extern const struct text_format sysctls_single_format; /* one: name = "" */
 
 /* All files of a machine that can be read. => 0 and *out, or -ENOMEM */
@@ -30,8 +30,7 @@ MUST_CHECK int sysctls_single_from_snapshot(const struct snapshot *snapshot, con
 MUST_CHECK int sysctls_fill_snapshot(const struct text_doc *doc, struct snapshot *snapshot,
 				     struct text_error *err);
 /* Enters one value, replacing it if the name is there. => 0, or -E2BIG */
-MUST_CHECK int sysctls_snapshot_set(struct snapshot *snapshot, const char *name,
-				    const char *value);
+MUST_CHECK int sysctls_snapshot_set(struct snapshot *snapshot, const char *name, const char *value);
 
 /* => the value as text, without newline; NULL if the snapshot lacks it */
 const char *sysctls_snapshot_get(const struct snapshot *snapshot, const char *name);

@@ -62,7 +62,7 @@ static void machine_create(struct world *w)
 	set(w, config, "memory", number);
 	set(w, config, "nodes", "2");
 	set(w, config, "cpus", "4");
-	snprintf(number, sizeof(number), "%" PRIu64 "K", w->opt->memory * 3 / 1024);
+	snprintf(number, sizeof(number), "%" PRIu64 "K", w->opt->memory * 2 / 1024);
 	set(w, config, "swap", number);
 	set(w, config, "swap", number);
 	set(w, config, "contents", "real");
@@ -180,6 +180,7 @@ static void watch_verify(struct world *w)
 	while (atomic_load(&w->nr_paused) != w->opt->nr_threads)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
 	verify(w, "between");
+	atomic_fetch_add(&w->profile, 1);
 	atomic_store(&w->pause, 0);
 	while (atomic_load(&w->nr_paused) != 0)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
@@ -300,6 +301,7 @@ static void sim_run(const struct options *opt)
 		memset(&w, 0, sizeof(w));
 		w.opt = opt;
 		w.seed = seed;
+		w.profile = (uint32_t)(seed % 4);
 		running_seed = seed;
 		alarm(SIM_SEED_SECONDS);
 		machine_create(&w);

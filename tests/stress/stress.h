@@ -68,12 +68,17 @@ enum counter {
 	NR_COUNTERS,
 };
 
+/* Bits of world.profile: what a run has more of. */
+#define PROFILE_CHURN 1u /* making anew, mapping and releasing */
+#define PROFILE_HOT 2u	 /* the same few pages */
+
 struct world {
 	const struct options *opt;
 	struct neap_machine *machine;
 	uint64_t seed;
 	struct area area[NR_AREAS];
 	_Atomic uint64_t next_key;
+	_Atomic uint32_t profile; /* PROFILE_* */
 	_Atomic uint32_t stop;
 	_Atomic uint32_t pause; /* workers are to stand still */
 	_Atomic uint32_t nr_paused;

@@ -64,7 +64,8 @@ static bool spot_enter(struct bench *b, struct spot *spot, bool file)
 {
 	uint32_t id = file ? NR_ANON + pick(b, NR_FILES) : pick(b, NR_AREAS);
 	struct area *area = &b->world->area[id];
-	uint32_t kind = pick(b, 4);
+	bool hot = (atomic_load(&b->world->profile) & PROFILE_HOT) != 0;
+	uint32_t kind = hot ? pick(b, 8) % 5 % 4 : pick(b, 4);
 
 	spot->area = area;
 	if (!users_enter(&area->users))
@@ -555,31 +556,33 @@ static void op_thread(struct bench *b)
 
 /* ---- the worker ---- */
 
+/* churn: the weight in that profile. */
 static const struct operation {
 	const char *name;
 	uint32_t weight;
+	uint32_t churn;
 	void (*fn)(struct bench *b);
 } operations[] = {
-	{ "read", 60, op_read },
-	{ "write", 60, op_write },
-	{ "read a word", 40, op_word_read },
-	{ "write a word", 40, op_word_write },
-	{ "look", 30, op_look },
-	{ "change", 30, op_change },
-	{ "access", 60, op_access },
-	{ "will need", 6, op_willneed },
-	{ "release", 20, op_release },
-	{ "pin", 40, op_pin },
-	{ "file read", 40, op_file_read },
-	{ "file write", 40, op_file_write },
-	{ "file change", 20, op_file_change },
-	{ "file sync", 2, op_file_sync },
-	{ "file drop", 2, op_file_drop },
-	{ "rebuild", 2, op_rebuild },
-	{ "remap", 6, op_remap },
-	{ "block", 20, op_block },
-	{ "small region", 6, op_region },
-	{ "thread", 2, op_thread },
+	{ "read", 60, 60, op_read },
+	{ "write", 60, 60, op_write },
+	{ "read a word", 40, 40, op_word_read },
+	{ "write a word", 40, 40, op_word_write },
+	{ "look", 30, 30, op_look },
+	{ "change", 30, 30, op_change },
+	{ "access", 60, 60, op_access },
+	{ "will need", 6, 30, op_willneed },
+	{ "release", 20, 120, op_release },
+	{ "pin", 40, 60, op_pin },
+	{ "file read", 40, 40, op_file_read },
+	{ "file write", 40, 40, op_file_write },
+	{ "file change", 20, 20, op_file_change },
+	{ "file sync", 2, 10, op_file_sync },
+	{ "file drop", 2, 20, op_file_drop },
+	{ "rebuild", 2, 60, op_rebuild },
+	{ "remap", 6, 80, op_remap },
+	{ "block", 20, 20, op_block },
+	{ "small region", 6, 40, op_region },
+	{ "thread", 2, 2, op_thread },
 };
 
 #define NR_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -589,14 +592,20 @@ const char *worker_operation(const struct worker *worker)
 	return operations[atomic_load(&((struct worker *)(uintptr_t)worker)->doing)].name;
 }
 
+static uint32_t weight_of(uint32_t operation, bool churn)
+{
+	return churn ? operations[operation].churn : operations[operation].weight;
+}
+
 static void work_once(struct bench *b)
 {
+	bool churn = (atomic_load(&b->world->profile) & PROFILE_CHURN) != 0;
 	uint32_t total = 0, i = 0;
 
 	for (uint32_t at = 0; at < NR_OPERATIONS; at++)
-		total += operations[at].weight;
-	for (uint32_t left = pick(b, total); left >= operations[i].weight; i++)
-		left -= operations[i].weight;
+		total += weight_of(at, churn);
+	for (uint32_t left = pick(b, total); left >= weight_of(i, churn); i++)
+		left -= weight_of(i, churn);
 	atomic_store_explicit(&b->worker->doing, i, memory_order_relaxed);
 	operations[i].fn(b);
 	atomic_fetch_add_explicit(&b->worker->ops, 1, memory_order_relaxed);

@@ -107,8 +107,9 @@ void neap_config_free(struct neap_config *config)
 
 int neap_config_set(struct neap_config *config, const char *name, const char *value)
 {
-	static const char *const known[] = { "nodes", "cpus", "machine", "contents", "runtime",
-					     "explore", "costs", "swap", "tmp", "uring", "seed" };
+	static const char *const known[] = { "nodes",	"cpus",	   "machine", "contents",
+					     "runtime", "explore", "costs",   "swap",
+					     "tmp",	"uring",   "seed" };
 
 	if (strcmp(name, "memory") == 0 && size_parse(value, &config->memory_bytes) > 0)
 		return 0;
@@ -601,9 +602,8 @@ static void store_named(struct neap_file *file)
 		const uint8_t *data = page->resident ? page->memory : page->store;
 		uint64_t left = file->bytes - i * NEAP_PAGE_SIZE;
 
-		if (data != NULL &&
-		    pwrite(fd, data, left < NEAP_PAGE_SIZE ? left : NEAP_PAGE_SIZE,
-			   (off_t)(i * NEAP_PAGE_SIZE)) < 0)
+		if (data != NULL && pwrite(fd, data, left < NEAP_PAGE_SIZE ? left : NEAP_PAGE_SIZE,
+					   (off_t)(i * NEAP_PAGE_SIZE)) < 0)
 			abort();
 	}
 	if (fd >= 0)
@@ -809,7 +809,7 @@ uint64_t neap_counter(struct neap_machine *m, const char *name)
 		const char *name;
 		uint64_t value;
 	} counters[] = {
-		{ "accesses", m->accesses }, { "pgfault", m->faults }, { "pgmajfault", m->major },
+		{ "accesses", m->accesses }, { "pgfault", m->faults },	 { "pgmajfault", m->major },
 		{ "pswpin", m->swapins },    { "pswpout", m->swapouts },
 	};
 

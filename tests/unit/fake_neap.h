@@ -1,6 +1,6 @@
 /*
- * A fake machine behind include/neap/neap.h, for tests of the job layer: pages in malloc'ed memory, a
- * limit on how many are resident, and ways to go wrong.
+ * A fake machine behind include/neap/neap.h, for tests of the job layer: pages in malloc'ed memory,
+ * a limit on how many are resident, and ways to go wrong.
  *
  * A test that wants it writes
  *     #define FAKE_NEAP

@@ -157,7 +157,9 @@ static void add_swaps(struct machine_fixture *f)
 			.store = f->swap[i],
 			.path = "/dev/test",
 			.priority =
-				setup->swap_priority != 0 ? setup->swap_priority : SWAP_PRIO_AUTO,
+				setup->swap_priority[i] != 0 ? setup->swap_priority[i] : SWAP_PRIO_AUTO,
+			.bad = setup->swap_bad,
+			.nr_bad = setup->nr_swap_bad,
 		};
 
 		assert_int_equal(swap_on(f->t, f->m, &area), 0);

@@ -44,15 +44,17 @@
 
 /* What to build. Zero means the default that the comment names. */
 struct machine_setup {
-	uint32_t pages;		       /* frames of each node's zone Normal; 4096 = 16 MiB */
-	uint32_t dma_pages;	       /* frames of zone DMA of node 0; none */
-	uint32_t nr_nodes;	       /* 1 */
-	uint32_t nr_cpus;	       /* in all; 2 */
-	bool real;		       /* real contents; tags */
-	uint64_t seed;		       /* 1 */
-	uint32_t nr_swaps;	       /* areas; 1 if swap_pages is set */
-	uint32_t swap_pages;	       /* of each area, header included; no swap */
-	int32_t swap_priority;	       /* 0: automatic */
+	uint32_t pages;			      /* frames of each node's zone Normal; 4096 = 16 MiB */
+	uint32_t dma_pages;		      /* frames of zone DMA of node 0; none */
+	uint32_t nr_nodes;		      /* 1 */
+	uint32_t nr_cpus;		      /* in all; 2 */
+	bool real;			      /* real contents; tags */
+	uint64_t seed;			      /* 1 */
+	uint32_t nr_swaps;		      /* areas; 1 if swap_pages is set */
+	uint32_t swap_pages;		      /* of each area, header included; no swap */
+	int32_t swap_priority[FIXTURE_SWAPS]; /* 0: automatic */
+	const uint32_t *swap_bad;	      /* slots not to use */
+	uint32_t nr_swap_bad;
 	bool swap_synchronous;	       /* completes inside submit */
 	bool swap_rotational;	       /* a disk with seeks; solid state */
 	struct store_device_cost swap; /* latency 0: the server's disk */

@@ -19,7 +19,9 @@
 #include "base/rng.h"
 #include "core/index.h"
 
-#define CANDIDATES 160u
+#define CLUSTERS 6u
+#define CLUSTER 26u /* 26 indices 19 apart: almost a leaf */
+#define CANDIDATES (CLUSTERS * CLUSTER)
 #define SHADOW(i) ((uint64_t)((i) + 1) << 12 | 1)
 
 struct model {
@@ -30,17 +32,11 @@ struct model {
 
 static void model_init(struct machine_fixture *f, struct model *model)
 {
-	static const uint64_t base[] = { 0, 512, 1024, 262144, 262144 * 3, 134217728 };
+	static const uint64_t base[CLUSTERS] = { 0, 512, 1024, 262144, 262144 * 3, 134217728 };
 
 	memset(model, 0, sizeof(*model));
-	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		/* Clusters of neighbours, with the ends of leaves among them. */
-		uint32_t cluster = i * ARRAY_LEN(base) / CANDIDATES;
-		uint32_t in_cluster = i - (cluster * CANDIDATES + ARRAY_LEN(base) - 1) /
-						  (uint32_t)ARRAY_LEN(base);
-
-		model->index[i] = base[cluster] + in_cluster * 19;
-	}
+	for (uint32_t i = 0; i < CANDIDATES; i++)
+		model->index[i] = base[i / CLUSTER] + i % CLUSTER * 19;
 	for (uint32_t i = 1; i < CANDIDATES; i++)
 		assert_true(model->index[i] > model->index[i - 1]);
 	model->slab = machine_node_count(f, NR_SLAB_RECLAIMABLE);

@@ -207,7 +207,9 @@ static void test_good_job(void **state)
 	job_free(job);
 }
 
-/* Random cuts and changes of a good job: an answer, never a crash. Leaks show under the sanitizer. */
+/*
+ * Random cuts and changes of a good job: an answer, never a crash. Leaks show under the sanitizer.
+ */
 static void test_mutations(void **state)
 {
 	const char *given = getenv("NEAP_SEED");
@@ -256,10 +258,8 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_jobs),
-		cmocka_unit_test(test_all_errors_are_reported),
-		cmocka_unit_test(test_good_job),
-		cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_bad_jobs), cmocka_unit_test(test_all_errors_are_reported),
+		cmocka_unit_test(test_good_job), cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_files),
 	};
 

@@ -71,12 +71,12 @@ static struct ptrace *open_small(void)
 static void test_decoding(void **state)
 {
 	static const struct ptrace_record expected[] = {
-		{ 3, 0, 1, PTRACE_W, true },  { 3, 1, 1, PTRACE_R, true },
-		{ 3, 2, 1, PTRACE_W, true },  { 3, 3, 1, PTRACE_PR, true },
-		{ 3, 4, 1, PTRACE_X, true },  { 3, 5, 1, PTRACE_PW, true },
-		{ 1, 3, 1, PTRACE_W, false }, { 1, 0, 1, PTRACE_R, false },
+		{ 3, 0, 1, PTRACE_W, true },	 { 3, 1, 1, PTRACE_R, true },
+		{ 3, 2, 1, PTRACE_W, true },	 { 3, 3, 1, PTRACE_PR, true },
+		{ 3, 4, 1, PTRACE_X, true },	 { 3, 5, 1, PTRACE_PW, true },
+		{ 1, 3, 1, PTRACE_W, false },	 { 1, 0, 1, PTRACE_R, false },
 		{ 1, 0, 2, PTRACE_FREE, false }, { 3, 6, 1, PTRACE_W, true },
-		{ 1, 6, 1, PTRACE_X, false }, { 3, 7, 1, PTRACE_W, true },
+		{ 1, 6, 1, PTRACE_X, false },	 { 3, 7, 1, PTRACE_W, true },
 		{ 1, 5, 1, PTRACE_PR, false },
 	};
 	struct ptrace *trace = open_small();
@@ -137,7 +137,9 @@ static void test_places(void **state)
 	ptrace_close(trace);
 }
 
-/* A program scattered over ten thousand places still gets few regions, and each page its own place. */
+/*
+ * A program scattered over ten thousand places still gets few regions, and each page its own place.
+ */
 static void test_scattered(void **state)
 {
 	char message[PTRACE_MESSAGE_BYTES];
@@ -407,12 +409,9 @@ static void test_unreadable_traces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decoding),
-		cmocka_unit_test(test_places),
-		cmocka_unit_test(test_scattered),
-		cmocka_unit_test(test_damaged_traces),
-		cmocka_unit_test(test_random_damage),
-		cmocka_unit_test(test_shipped_trace),
+		cmocka_unit_test(test_decoding),	  cmocka_unit_test(test_places),
+		cmocka_unit_test(test_scattered),	  cmocka_unit_test(test_damaged_traces),
+		cmocka_unit_test(test_random_damage),	  cmocka_unit_test(test_shipped_trace),
 		cmocka_unit_test(test_unreadable_traces),
 	};
 

@@ -156,7 +156,10 @@ static void test_sweep_finds_it(void **state)
 	struct neap_machine *machine = fake_machine(99, false, false);
 
 	(void)state;
-	/* One page more than fits: the last access puts the first page out, and nobody reads it again. */
+	/*
+	 * One page more than fits: the last access puts the first page out, and nobody reads it
+	 * again.
+	 */
 	fake_go_wrong(machine, FAKE_FLIPPED, 1, false);
 	run_on(machine, "anon A 400K\ntouch A seq all\n", NULL);
 	expect_outcome(RUN_FAILED, NULL);
@@ -205,6 +208,7 @@ static void test_no_memory(void **state)
 	fake_fail_accesses(machine, 20, 1, -ENOMEM);
 	run_on(machine, "anon A 400K\ntouch A seq all\ntouch A seq all\n", NULL);
 	expect_outcome(RUN_FAILED, "t.job:2: an access to A: Cannot allocate memory");
+	assert_true(result.swept);
 	assert_int_equal(result.verified.mismatches, 0);
 }
 
@@ -273,7 +277,10 @@ static void test_replay(void **state)
 		trace_new(&b, i % 2 == 0 ? PTRACE_W : PTRACE_R, PTRACE_ANON, 0,
 			  (int64_t)i + (i / 100) * 5000);
 	for (uint32_t i = 0; i < 60; i++)
-		trace_new(&b, i % 3 == 0 ? PTRACE_PW : i % 3 == 1 ? PTRACE_PR : PTRACE_X,
+		trace_new(&b,
+			  i % 3 == 0   ? PTRACE_PW
+			  : i % 3 == 1 ? PTRACE_PR
+				       : PTRACE_X,
 			  i % 3 == 2 ? PTRACE_CODE : PTRACE_FILE, i % 5, i);
 	for (uint32_t i = 0; i < 2000; i++) {
 		uint32_t id = (i * 7919) % 360;
@@ -339,8 +346,8 @@ static void plain_write(const char *path, enum pageseq_order order, uint64_t cou
 		uint64_t at = pageseq_next(&seq) * 4096;
 		uint64_t page[512] = { i + 1 };
 
-		assert_true(pwrite(fd, page, min_u64(4096, (uint64_t)st.st_size - at),
-				   (off_t)at) > 0);
+		assert_true(pwrite(fd, page, min_u64(4096, (uint64_t)st.st_size - at), (off_t)at) >
+			    0);
 	}
 	close(fd);
 }
@@ -388,10 +395,11 @@ static void test_user_file(void **state)
 		plain_touch(plain, PAGESEQ_ZIPF, 150, 8);
 		plain_write(plain, PAGESEQ_SEQ, 11, 0);
 		file_digest(plain, hex);
-		snprintf(text, sizeof(text),
-			 "file F 1M path=%s\nmapfile M F\nread F seq all\nwrite F random 90 seed=7\n"
-			 "touch M zipf 150 seed=8\nwrite F seq 11\ntouch M seq all ro\ndigest F\n",
-			 ours);
+		snprintf(
+			text, sizeof(text),
+			"file F 1M path=%s\nmapfile M F\nread F seq all\nwrite F random 90 seed=7\n"
+			"touch M zipf 150 seed=8\nwrite F seq 11\ntouch M seq all ro\ndigest F\n",
+			ours);
 		run_on(fake_machine(20, false, false), text, NULL);
 		expect_outcome(RUN_FINE, NULL);
 		snprintf(wanted, sizeof(wanted), "digest F %s\n", hex);

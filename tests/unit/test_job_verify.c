@@ -182,7 +182,8 @@ static void test_swapped_pages(void **state)
 	memcpy(other, memory[3], sizeof(other));
 	memcpy(memory[3], memory[4], sizeof(other));
 	memcpy(memory[4], other, sizeof(other));
-	expect_wrong(4, false, "T page 4 (frame 77) is wrong", "the page holds T page 3, version 1");
+	expect_wrong(4, false, "T page 4 (frame 77) is wrong",
+		     "the page holds T page 3, version 1");
 	stop();
 }
 

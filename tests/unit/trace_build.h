@@ -81,7 +81,7 @@ static inline void trace_free(struct trace_build *b, uint32_t id, uint32_t count
 /* => the whole file, malloc'ed */
 static inline uint8_t *trace_bytes(const struct trace_build *b, size_t *bytes)
 {
-	uint64_t header[9] = { b->records,  b->pages,	 b->ticks * 256, 512,	b->bytes[0],
+	uint64_t header[9] = { b->records,  b->pages,	 b->ticks * 256, 512,	 b->bytes[0],
 			       b->bytes[1], b->bytes[2], b->bytes[3],	 b->peak };
 	uint8_t *data = calloc(1, 128 + 4 * (size_t)TRACE_COLUMN_BYTES);
 	size_t at = 128;
