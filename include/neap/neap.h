@@ -303,6 +303,65 @@ NEAP_API void neap_stalls(struct neap_machine *machine, struct neap_stalls *out)
 NEAP_API NEAP_MUST_CHECK int neap_trace_start(struct neap_machine *machine, const char *path);
 NEAP_API int neap_trace_stop(struct neap_machine *machine);
 
+/* ---- watching ---- */
+
+/* One trace event, while a callback looks at it. */
+struct neap_event {
+	uint64_t time_ns;
+	uint32_t cpu, task;
+	const char *task_name;
+	const char *name; /* Linux's: "mm_vmscan_kswapd_wake" */
+	const void *private_;
+};
+
+typedef void (*neap_event_fn)(void *ctx, const struct neap_event *event);
+
+/*
+ * Calls fn at every trace event from now on, in the task that emits it and at that place in the
+ * engine, possibly with locks held; fn NULL ends that, after calls in progress have returned. Watching
+ * changes nothing: a simulated run gives the same state hash with and without it.
+ *
+ *   simulated: all else stands still meanwhile. fn may look at anything: neap_proc_text(),
+ *              neap_counter(), neap_gauge(), neap_zone_gauge(), neap_zone_map(), neap_sysctl_read(),
+ *              neap_snapshot_save()
+ *   live:      fn is called by many threads at once, must be short, and may use neap_gauge(),
+ *              neap_zone_gauge() and what is below
+ *
+ * fn must not call anything that blocks, allocates or changes the machine.
+ * => 0; -EBUSY if somebody watches already; -EINVAL: fn NULL from inside the callback
+ */
+NEAP_API int neap_trace_callback(struct neap_machine *machine, neap_event_fn fn, void *ctx);
+/* What follows the name in a trace file. => its length; the text is cut to fit, as by snprintf() */
+NEAP_API size_t neap_event_text(const struct neap_event *event, char *buffer, size_t bytes);
+/* A number of the event by the name it has in the text ("order"). => false if it has none */
+NEAP_API bool neap_event_value(const struct neap_event *event, const char *name, uint64_t *value);
+
+/* One zone, read without locks. Marks include the boost, as in zoneinfo. */
+struct neap_zone_gauge {
+	const char *name; /* "Normal" */
+	uint64_t managed_pages, free_pages, min_pages, low_pages, high_pages, boost_pages;
+};
+/* zone: 0 DMA, 1 DMA32, 2 Normal, 3 Movable. => 0, -ENOENT (it has no pages), -EINVAL (no such) */
+NEAP_API NEAP_MUST_CHECK int neap_zone_gauge(struct neap_machine *machine, uint32_t node,
+					     uint32_t zone, struct neap_zone_gauge *out);
+
+/* What the pages of one cell of a zone are; the sum is the cell's size or, at the end, less. */
+struct neap_map_cell {
+	uint32_t free;	    /* in free blocks, or on a per-CPU list */
+	uint32_t movable;   /* anonymous and file pages */
+	uint32_t unmovable; /* page tables, kernel-like blocks, the engine's own metadata */
+	uint32_t huge;	    /* movable pages in blocks of 2 MiB */
+	uint32_t pinned;
+	uint32_t reserved; /* never given to the allocator */
+};
+/*
+ * Describes a zone, cell_pages pages a cell (a power of two), from its first frame on. => number of
+ * cells, of which the first `nr_cells` were filled in; -ENOENT, -EINVAL
+ */
+NEAP_API NEAP_MUST_CHECK int64_t neap_zone_map(struct neap_machine *machine, uint32_t node,
+					       uint32_t zone, uint32_t cell_pages,
+					       struct neap_map_cell *cells, size_t nr_cells);
+
 /*
  * Checks every invariant: each frame in exactly one state, counters equal a full count, no swap
  * slot lost

@@ -67,6 +67,8 @@ struct api_machine {
 	struct api_link regions, files, blocks; /* g: heads */
 	struct trace *trace;			/* g: NULL while none is written */
 	_Atomic uint32_t trace_drain; /* a: simulator: the rings want draining now and then */
+	void (*watcher)(void *ctx, const struct neap_event *event); /* set before the hook starts */
+	void *watcher_ctx;
 	char error[API_ERROR_BYTES];  /* g */
 };
 
@@ -184,6 +186,15 @@ int api_store_inject(struct api_machine *a, struct task *t, enum config_fault ki
 		     struct api_fault fault);
 
 /* ---- trace.c ---- */
+
+struct event_record;
+struct text_buf;
+
+/* Linux's name of an event, and the table's format. => NULL: no such event */
+const char *api_event_name(uint32_t id);
+const char *api_event_format(uint32_t id);
+/* Appends what follows the name in a trace file. => 0 or negative errno */
+int MUST_CHECK api_event_body(struct text_buf *out, const struct event_record *record);
 
 /* Writes what the rings hold if they are filling up; the simulator's way. */
 void api_trace_poll(struct api_machine *a, struct task *t);

@@ -164,43 +164,75 @@ static void trace_flush(struct trace *trace)
 	text_buf_reset(&trace->text);
 }
 
-static void trace_write_record(struct trace *trace, const struct event_record *record)
-{
-	const struct trace_form *form = &trace->form[record->id];
+/* A record as src/text prints it, and room for what it points to. */
+struct trace_view {
+	struct trace_event event;
 	char format[FORMAT_BYTES + 64];
 	uint64_t values[EVENT_MAX_ARGS];
+};
+
+static void trace_view_make(struct trace_view *view, const struct trace_form *form,
+			    const struct event_record *record)
+{
+	uint32_t nr = 0;
+
+	view->event = (struct trace_event){
+		.name = trace_items[record->id].name,
+		.format = form->format,
+		.kinds = form->kinds,
+		.values = record->arg,
+	};
+	if (form->reason == NO_REASON)
+		return;
+	const char *mark = strstr(form->format, "%R");
+
+	(void)snprintf(view->format, sizeof(view->format), "%.*s%s%s", (int)(mark - form->format),
+		       form->format, reason_word(record->arg[form->reason]), mark + 2);
+	for (uint32_t i = 0; i < EVENT_MAX_ARGS; i++)
+		if (i != form->reason)
+			view->values[nr++] = record->arg[i];
+	view->event.format = view->format;
+	view->event.values = view->values;
+}
+
+static void trace_write_record(struct trace *trace, const struct event_record *record)
+{
+	struct trace_view view;
 	struct trace_prefix prefix = {
 		.task = record->comm,
 		.pid = record->task,
 		.cpu = record->cpu,
 		.time_ns = record->time_ns,
 	};
-	struct trace_event event = {
-		.name = trace_items[record->id].name,
-		.format = form->format,
-		.kinds = form->kinds,
-		.values = record->arg,
-	};
-	uint32_t nr = 0;
 
-	if (form->reason != NO_REASON) {
-		const char *mark = strstr(form->format, "%R");
-
-		(void)snprintf(format, sizeof(format), "%.*s%s%s", (int)(mark - form->format),
-			       form->format, reason_word(record->arg[form->reason]), mark + 2);
-		for (uint32_t i = 0; i < EVENT_MAX_ARGS; i++)
-			if (i != form->reason)
-				values[nr++] = record->arg[i];
-		event.format = format;
-		event.values = values;
-	}
-	int err = trace_event_write(&trace->text, &prefix, &event);
+	trace_view_make(&view, &trace->form[record->id], record);
+	int err = trace_event_write(&trace->text, &prefix, &view.event);
 
 	if (err != 0 && trace->error == 0)
 		trace->error = err;
 	trace->written++;
 	if (trace->text.bytes >= FLUSH_BYTES)
 		trace_flush(trace);
+}
+
+const char *api_event_name(uint32_t id)
+{
+	return id < NR_EVENTS ? trace_items[id].name : NULL;
+}
+
+const char *api_event_format(uint32_t id)
+{
+	return id < NR_EVENTS ? trace_items[id].format : NULL;
+}
+
+int api_event_body(struct text_buf *out, const struct event_record *record)
+{
+	struct trace_form form = { .reason = NO_REASON };
+	struct trace_view view;
+
+	form_prepare(&form, trace_items[record->id].format);
+	trace_view_make(&view, &form, record);
+	return trace_body_write(out, view.event.format, view.event.kinds, view.event.values);
 }
 
 /* Writes everything that happened before limit_ns, in order of time. */

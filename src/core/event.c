@@ -11,6 +11,10 @@
  *
  * The rings are reserved when tracing starts for the first time and then stay.
  *
+ * The hook gets the same record before it is put into a ring. Its caller counts
+ * itself in nr_hook_calls before it looks whether the hook is still wanted, so that
+ * who takes the hook away knows when the last call has ended.
+ *
  * What must never happen: an event that changes what the engine does. Recording
  * takes no lock, allocates nothing and sleeps never.
  *
@@ -32,20 +36,38 @@ int event_start(struct neap_machine *m)
 		if (ring->record == NULL)
 			return -ENOMEM;
 	}
-	atomic_store(&m->tracing, 1);
+	atomic_fetch_or(&m->tracing, EVENT_TO_RINGS);
 	return 0;
 }
 
 void event_stop(struct neap_machine *m)
 {
-	atomic_store(&m->tracing, 0);
+	atomic_fetch_and(&m->tracing, ~EVENT_TO_RINGS);
 }
 
-void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32_t nr)
+void event_hook_start(struct neap_machine *m)
 {
-	DCHECK(nr <= EVENT_MAX_ARGS);
-	uint64_t now_ns = rt_now(t);
+	CHECK(m->event_hook != NULL);
+	atomic_fetch_or(&m->tracing, EVENT_TO_HOOK);
+}
 
+void event_hook_stop(struct neap_machine *m)
+{
+	atomic_fetch_and(&m->tracing, ~EVENT_TO_HOOK);
+}
+
+static void hook_call(struct task *t, const struct event_record *record)
+{
+	struct neap_machine *m = t->machine;
+
+	atomic_fetch_add(&m->nr_hook_calls, 1);
+	if (atomic_load(&m->tracing) & EVENT_TO_HOOK)
+		m->event_hook(t, record);
+	atomic_fetch_sub(&m->nr_hook_calls, 1);
+}
+
+static void ring_put(struct task *t, const struct event_record *record)
+{
 	cpu_pin(t);
 	struct event_ring *ring = &task_cpu_data(t)->ring;
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -53,20 +75,34 @@ void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32
 
 	if (ring->record == NULL || head - tail >= EVENT_RING_RECORDS) {
 		ring->lost++;
-		cpu_unpin(t);
-		return;
-	}
-	struct event_record *record = &ring->record[head % EVENT_RING_RECORDS];
+	} else {
+		struct event_record *to = &ring->record[head % EVENT_RING_RECORDS];
 
-	record->time_ns = now_ns;
-	record->task = t->id;
-	record->cpu = (uint16_t)task_cpu(t);
-	record->id = (uint16_t)id;
-	memcpy(record->comm, t->name, sizeof(record->comm));
-	for (uint32_t i = 0; i < nr; i++)
-		record->arg[i] = args[i];
-	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+		*to = *record;
+		to->cpu = (uint16_t)task_cpu(t);
+		atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+	}
 	cpu_unpin(t);
+}
+
+void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32_t nr)
+{
+	DCHECK(nr <= EVENT_MAX_ARGS);
+	uint32_t wanted = atomic_load(&t->machine->tracing);
+	struct event_record record = {
+		.time_ns = rt_now(t),
+		.task = t->id,
+		.cpu = (uint16_t)task_cpu(t),
+		.id = (uint16_t)id,
+	};
+
+	memcpy(record.comm, t->name, sizeof(record.comm));
+	for (uint32_t i = 0; i < nr; i++)
+		record.arg[i] = args[i];
+	if (wanted & EVENT_TO_HOOK)
+		hook_call(t, &record);
+	if (wanted & EVENT_TO_RINGS)
+		ring_put(t, &record);
 }
 
 bool event_take(struct neap_machine *m, uint32_t cpu, struct event_record *out)

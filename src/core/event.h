@@ -1,7 +1,8 @@
 /*
  * Trace events: one ring of fixed records per CPU, written with the CPU's word
  * held, read by whoever saves the trace. A full ring drops the newest record and
- * counts it; nothing waits for a reader.
+ * counts it; nothing waits for a reader. Beside the rings, one hook may be called
+ * at every event.
  */
 #ifndef NEAP_CORE_EVENT_H
 #define NEAP_CORE_EVENT_H
@@ -26,6 +27,10 @@ struct event_record {
 	char comm[TASK_NAME_BYTES];
 	uint64_t arg[EVENT_MAX_ARGS];
 };
+
+/* Bits of machine.tracing */
+#define EVENT_TO_RINGS 1u
+#define EVENT_TO_HOOK 2u
 
 /* Bits of %F */
 #define RECLAIM_FLAG_ANON 1u
@@ -52,6 +57,13 @@ int event_start(struct neap_machine *m) MUST_CHECK;
 void event_stop(struct neap_machine *m);
 /* Takes the oldest record of a CPU's ring. One reader at a time. => false if it is empty */
 bool event_take(struct neap_machine *m, uint32_t cpu, struct event_record *out);
+/*
+ * Calls m->event_hook, which is set, at every event: in the task that emits it, outside the pin
+ * taken for recording, but possibly with locks held. The hook must not sleep nor change anything.
+ */
+void event_hook_start(struct neap_machine *m);
+/* No further calls begin. Calls are in progress as long as m->nr_hook_calls is not 0. */
+void event_hook_stop(struct neap_machine *m);
 uint64_t event_lost(const struct neap_machine *m, uint32_t cpu);
 
 #endif

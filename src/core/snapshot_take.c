@@ -4,7 +4,9 @@
  * Numbers are read as Linux reads them for the file they end up in: levels
  * without the per-CPU differences, NUMA events and other events summed over CPUs.
  * Free lists are walked with the zone's lock held; nothing else is locked, so a
- * snapshot of a busy machine is a collage, as a /proc file is.
+ * snapshot of a busy machine is a collage, as a /proc file is. A watcher in the
+ * simulator takes no lock, since it may have interrupted the lock's holder; all else
+ * stands still then.
  *
  * What must never happen: a snapshot that changes the machine. Nothing is folded,
  * drained or woken here.
@@ -17,6 +19,7 @@
 
 #include "core/racy.h"
 #include "core/swap.h"
+#include "core/sysctl.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
@@ -24,8 +27,10 @@ static void take_free_lists(struct task *t, struct zone *zone, struct snapshot_z
 {
 	struct neap_machine *m = t->machine;
 
-	cpu_pin(t);
-	spin_lock(t, &zone->lock, LOCK_ZONE);
+	if (!m->watched) {
+		cpu_pin(t);
+		spin_lock(t, &zone->lock, LOCK_ZONE);
+	}
 	for (uint32_t order = 0; order < NR_ORDERS; order++) {
 		out->nr_free[order] = zone->area[order].nr_free;
 		for (uint32_t type = 0; type < NR_TYPES; type++) {
@@ -39,8 +44,10 @@ static void take_free_lists(struct task *t, struct zone *zone, struct snapshot_z
 	for (uint32_t pfn = (uint32_t)round_up_u64(zone->start_pfn, NEAP_PAGEBLOCK_PAGES);
 	     pfn < zone->start_pfn + zone->spanned; pfn += NEAP_PAGEBLOCK_PAGES)
 		out->nr_blocks[m->block_type[pfn / NEAP_PAGEBLOCK_PAGES]]++;
-	spin_unlock(t, &zone->lock, LOCK_ZONE);
-	cpu_unpin(t);
+	if (!m->watched) {
+		spin_unlock(t, &zone->lock, LOCK_ZONE);
+		cpu_unpin(t);
+	}
 }
 
 static void take_pagesets(const struct neap_machine *m, const struct zone *zone,
@@ -109,6 +116,30 @@ static void take_swaps(struct neap_machine *m, struct snapshot *out)
 	out->swapcache_pages = machine_node_stat(m, NR_SWAPCACHED);
 }
 
+static const char *const sysctl_names[] = {
+#define SYSCTL(id, name, ...) name,
+#define SYSCTL_OTHER(name) name,
+#include "core/sysctl_items.def"
+};
+
+_Static_assert(ARRAY_LEN(sysctl_names) <= SNAPSHOT_MAX_SYSCTLS, "all knobs have a place");
+
+/* The knobs that can be read; the table has them in the order of their names. */
+static void take_sysctls(struct neap_machine *m, struct snapshot *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sysctl_names); i++) {
+		struct snapshot_sysctl *to = &out->sysctl[out->nr_sysctls];
+		int64_t bytes = sysctl_read(m, sysctl_names[i], to->value, sizeof(to->value));
+
+		if (bytes <= 0) /* write-only */
+			continue;
+		CHECK(strlen(sysctl_names[i]) < sizeof(to->name));
+		to->value[bytes - 1] = '\0'; /* the newline */
+		memcpy(to->name, sysctl_names[i], strlen(sysctl_names[i]) + 1);
+		out->nr_sysctls++;
+	}
+}
+
 uint64_t snapshot_available(const struct snapshot *snapshot)
 {
 	uint64_t low = 0;
@@ -161,6 +192,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 	out->total_pages = atomic_load(&m->total_pages);
 	out->reserve_pages = atomic_load(&m->reserve_pages);
 	take_swaps(m, out);
+	take_sysctls(m, out);
 	out->commit_limit_pages = out->total_pages / 2 + out->swap_total_pages;
 	out->vmalloc_total_kb = UINT64_C(34359738367);
 	out->available_pages = snapshot_available(out);

@@ -110,6 +110,8 @@ static int start_memory(struct task *t, struct neap_machine *m)
 	if (atomic_load(&m->total_pages) < SMALL_MACHINE_PAGES)
 		atomic_store(&m->sysctl.page_cluster, 2);
 	atomic_store(&m->swap_ra_hits, 4); /* as the hits of a region: section 6, too */
+	/* The first windows of read-ahead are wide: hits start at 4 (spec 13, section 6). */
+	atomic_store(&m->swap_ra_hits, 4);
 	return 0;
 }
 

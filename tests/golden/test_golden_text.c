@@ -61,9 +61,9 @@ static void check_archive(const char *path, const char *machine_dir)
 
 	assert_non_null(mkdtemp(root));
 	/* Job and machine names stay in the path: what is compared depends on the kernel. */
-	snprintf(command, sizeof(command), "mkdir -p '%s/%s/steps' && cp '%s/machine.json' '%s/%s/'",
-		 root, strrchr(machine_dir, '/') + 1, machine_dir, root,
-		 strrchr(machine_dir, '/') + 1);
+	snprintf(command, sizeof(command),
+		 "mkdir -p '%s/%s/steps' && cp '%s/machine.json' '%s/%s/'", root,
+		 strrchr(machine_dir, '/') + 1, machine_dir, root, strrchr(machine_dir, '/') + 1);
 	assert_int_equal(system(command), 0);
 	snprintf(command, sizeof(command), "%s/%s/steps", root, strrchr(machine_dir, '/') + 1);
 	assert_int_equal(corpus_unpack(path, command), 0);
@@ -224,8 +224,8 @@ static void test_this_snapshot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_static),	      cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_hotplug),	      cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_static),	     cmocka_unit_test(test_dynamic),
+		cmocka_unit_test(test_hotplug),	     cmocka_unit_test(test_reports),
 		cmocka_unit_test(test_this_machine), cmocka_unit_test(test_this_snapshot),
 	};
 

@@ -90,6 +90,11 @@ UNUSED static void util_random_zone(struct rng *rng, const struct snapshot *snap
 	util_random_amounts(rng, zone->stat, NR_ZONE_ITEMS);
 	util_random_amounts(rng, zone->numa, NR_NUMA_ITEMS);
 	util_random_amounts(rng, zone->nr_free, NEAP_NR_ORDERS);
+	for (uint32_t type = 0; type < NEAP_NR_TYPES; type++)
+		if (type != MT_CMA)
+			util_random_amounts(rng, zone->nr_free_type[type], NEAP_NR_ORDERS);
+	util_random_amounts(rng, zone->nr_blocks, NEAP_NR_TYPES);
+	zone->nr_blocks[MT_CMA] = 0;
 	for (uint32_t cpu = 0; cpu < NEAP_MAX_CPUS; cpu++) {
 		if (!cpumask_test(&snapshot->online, cpu))
 			continue;
@@ -121,6 +126,38 @@ UNUSED static void util_random_swaps(struct rng *rng, struct snapshot *snapshot)
 	}
 }
 
+/* Settings as the kernel prints them: numbers, lists of numbers, a word; ascending by name. */
+UNUSED static void util_random_sysctls(struct rng *rng, struct snapshot *snapshot)
+{
+	static const char *const names[] = {
+		"dirty_ratio",	       "lowmem_reserve_ratio", "min_free_kbytes",
+		"numa_zonelist_order", "page-cluster",	       "zone_reclaim_mode",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct snapshot_sysctl *to = &snapshot->sysctl[snapshot->nr_sysctls];
+
+		if (rng_below(rng, 4) == 0)
+			continue;
+		snprintf(to->name, sizeof(to->name), "%s", names[i]);
+		if (i == 1)
+			snprintf(to->value, sizeof(to->value), "%d\t%d\t0",
+				 (int)rng_below(rng, 999), (int32_t)rng_next(rng));
+		else if (i == 3)
+			snprintf(to->value, sizeof(to->value), "Node");
+		else
+			snprintf(to->value, sizeof(to->value), "%d", (int32_t)rng_next(rng));
+		snapshot->nr_sysctls++;
+	}
+}
+
+UNUSED static void util_random_psi(struct rng *rng, struct snapshot_psi *psi)
+{
+	for (uint32_t i = 0; i < SNAPSHOT_PSI_AVERAGES; i++)
+		psi->average_hundredths[i] = (uint32_t)rng_below(rng, 10001);
+	psi->total_us = util_random_amount(rng);
+}
+
 /* A machine whose numbers are all random but possible to print; at least one zone is populated. */
 UNUSED static struct snapshot *util_snapshot_random(struct rng *rng)
 {
@@ -132,6 +169,14 @@ UNUSED static struct snapshot *util_snapshot_random(struct rng *rng)
 		struct snapshot_node *node = &snapshot->node[i];
 
 		util_random_amounts(rng, node->stat, NR_NODE_ITEMS);
+		util_random_amounts(rng, &node->huge_total, 1);
+		util_random_amounts(rng, &node->huge_free, 1);
+		util_random_amounts(rng, &node->huge_surplus, 1);
+		for (uint32_t to = 0; to < snapshot->nr_nodes; to++)
+			node->distance[to] = (uint32_t)rng_below(rng, 256);
+		for (uint32_t cpu = 0; cpu < NEAP_MAX_CPUS; cpu++)
+			if (cpumask_test(&snapshot->online, cpu) && cpu % snapshot->nr_nodes == i)
+				cpumask_set(&node->cpus, cpu);
 		for (uint32_t z = 0; z < NEAP_NR_ZONES; z++)
 			util_random_zone(rng, snapshot, &node->zone[z]);
 	}
@@ -161,6 +206,9 @@ UNUSED static struct snapshot *util_snapshot_random(struct rng *rng)
 	snapshot->huge_reserved = util_random_amount(rng);
 	snapshot->huge_surplus = util_random_amount(rng);
 	util_random_swaps(rng, snapshot);
+	util_random_sysctls(rng, snapshot);
+	util_random_psi(rng, &snapshot->psi_some);
+	util_random_psi(rng, &snapshot->psi_full);
 	return snapshot;
 }
 

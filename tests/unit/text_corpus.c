@@ -197,8 +197,9 @@ static void check_nodes(struct corpus *corpus, const char *dir, const struct sna
 
 static void check_dir(struct corpus *corpus, const char *dir)
 {
-	static const char *const same[] = { "zoneinfo",	       "buddyinfo",	"pagetypeinfo", "swaps",
-					    "pressure_memory", "sysctl_vm.txt", "vmstat" };
+	static const char *const same[] = { "zoneinfo", "buddyinfo",	   "pagetypeinfo",
+					    "swaps",	"pressure_memory", "sysctl_vm.txt",
+					    "vmstat" };
 	static const char *const computed[] = { "extfrag_index", "unusable_index" };
 	struct text_error err;
 	struct snapshot *snapshot = NULL;

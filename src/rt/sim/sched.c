@@ -41,6 +41,9 @@
 
 #include "rt/panic.h"
 
+#define EXPLORE_STALL_ONE_IN 2048u
+#define EXPLORE_STALL_NS (4 * NSEC_PER_MSEC)
+
 static uint32_t sched_cpu(const struct sim *sim)
 {
 	return task_cpu(sim->head.current);
@@ -436,6 +439,9 @@ void sched_preempt_slow(struct sim *sim, struct task *t)
 	}
 	if (st->must_move && sim_holds_nothing(st) && !sched_remote_drain(sim))
 		sched_move(sim, st);
+	/* Now and then a CPU stands still for long, as when a host takes it away. */
+	if (rng_below(&sim->rng, EXPLORE_STALL_ONE_IN) == 0)
+		sim->cpus[sched_cpu(sim)].clock_ns += rng_below(&sim->rng, EXPLORE_STALL_NS);
 	if (rng_below(&sim->rng, sim->explore_one_in) == 0 && sched_switch_other(sim))
 		return;
 	if (sim->cpus[sched_cpu(sim)].clock_ns >= sim->due_ns)
