@@ -354,13 +354,14 @@ struct neap_map_cell {
 	uint32_t pinned;
 	uint32_t reserved; /* never given to the allocator */
 };
-/*
- * Describes a zone, cell_pages pages a cell (a power of two), from its first frame on. => number of
- * cells, of which the first `nr_cells` were filled in; -ENOENT, -EINVAL
- */
-NEAP_API NEAP_MUST_CHECK int64_t neap_zone_map(struct neap_machine *machine, uint32_t node,
-					       uint32_t zone, uint32_t cell_pages,
-					       struct neap_map_cell *cells, size_t nr_cells);
+/* A zone to be described: zone as above, cells of cell_pages pages, a power of two. */
+struct neap_map {
+	uint32_t node, zone, cell_pages;
+	struct neap_map_cell *cells;
+	size_t nr_cells; /* that there is room for */
+};
+/* Fills in the first cells, from the zone's first frame on. => cells it has; -ENOENT, -EINVAL */
+NEAP_API NEAP_MUST_CHECK int64_t neap_zone_map(struct neap_machine *machine, struct neap_map *map);
 
 /*
  * Checks every invariant: each frame in exactly one state, counters equal a full count, no swap

@@ -18,6 +18,7 @@
 
 #include "api/api.h"
 #include "core/alloc.h"
+#include "core/lru.h"
 
 #define GFP_KNOWN_BITS 0xffffffu
 
@@ -74,11 +75,9 @@ static void block_release(struct task *t, struct neap_block *block)
 {
 	struct page *page = machine_page(t->machine, block->pfn);
 
-	bool last = page_freeze(page, 1);
-
-	CHECK(last);
 	page_clear(page, PG_KERNEL);
-	free_pages(t, block->pfn, block->order);
+	/* Perhaps not the last reference: somebody may have found the frame by an old table entry. */
+	page_put(t, page);
 	free(block);
 }
 

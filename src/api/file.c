@@ -114,7 +114,11 @@ int neap_file_open(struct neap_machine *machine, const char *path, uint64_t byte
 	return 0;
 }
 
-/* Gives a file with a name the size it should have. => nothing is dirty; 0 or negative errno */
+/*
+ * Gives a file with a name the size it should have. => 1 if it was longer, 0, or negative errno
+ * => the guard is held, or nobody else uses the file: a writer who made it longer between the
+ *    caller's look at the size and the cut would lose what is in the store already
+ */
 static int file_cut(struct neap_file *file, uint64_t bytes)
 {
 	struct stat status;
@@ -125,9 +129,15 @@ static int file_cut(struct neap_file *file, uint64_t bytes)
 		return -errno;
 	if ((uint64_t)status.st_size <= bytes || !S_ISREG(status.st_mode))
 		return 0;
-	if (ftruncate(file->fd, (off_t)bytes) != 0 || fsync(file->fd) != 0)
-		return -errno;
-	return 0;
+	return ftruncate(file->fd, (off_t)bytes) == 0 ? 1 : -errno;
+}
+
+/* Makes a cut durable. cut: what file_cut() said. => 0 or negative errno */
+static int file_cut_done(struct neap_file *file, int cut)
+{
+	if (cut > 0)
+		return fsync(file->fd) == 0 ? 0 : -errno;
+	return cut;
 }
 
 int api_file_close(struct task *t, struct neap_file *file)
@@ -144,7 +154,7 @@ int api_file_close(struct task *t, struct neap_file *file)
 	if (mapped)
 		return mapping_sync(t, file->mapping);
 	err = mapping_destroy(t, file->mapping);
-	cut = file_cut(file, bytes);
+	cut = file_cut_done(file, file_cut(file, bytes));
 	(void)pthread_mutex_lock(&a->guard);
 	api_list_remove(a, &file->link);
 	(void)pthread_mutex_unlock(&a->guard);
@@ -187,7 +197,10 @@ int neap_file_sync(struct neap_file *file)
 		return api_no_task(file->a);
 	api_access_flush(t);
 	err = mapping_sync(t, file->mapping);
+	(void)pthread_mutex_lock(&file->a->guard);
 	cut = file_cut(file, file_size(file));
+	(void)pthread_mutex_unlock(&file->a->guard);
+	cut = file_cut_done(file, cut);
 	if (err == 0)
 		err = cut;
 	rt_preempt(t);

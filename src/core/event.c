@@ -25,6 +25,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/racy.h"
+
 int event_start(struct neap_machine *m)
 {
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
@@ -74,7 +76,7 @@ static void ring_put(struct task *t, const struct event_record *record)
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
 	if (ring->record == NULL || head - tail >= EVENT_RING_RECORDS) {
-		ring->lost++;
+		racy_add(ring->lost, 1);
 	} else {
 		struct event_record *to = &ring->record[head % EVENT_RING_RECORDS];
 
@@ -119,5 +121,5 @@ bool event_take(struct neap_machine *m, uint32_t cpu, struct event_record *out)
 
 uint64_t event_lost(const struct neap_machine *m, uint32_t cpu)
 {
-	return m->cpus[cpu].ring.lost;
+	return racy_read(m->cpus[cpu].ring.lost);
 }

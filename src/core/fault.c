@@ -141,8 +141,6 @@ static int map_swapped(struct task *t, struct fault *f, struct page *page, uint3
 			page_wait_writeback(t, page);
 		entry.flags |= HW_WRITE | HW_DIRTY;
 	}
-	page->owner = f->region->id;
-	page->index = (uint32_t)f->page;
 	page_get(page);
 	int err = space_map(t, space, &entry);
 
@@ -150,6 +148,13 @@ static int map_swapped(struct task *t, struct fault *f, struct page *page, uint3
 		page_put(t, page);
 		return err == -EAGAIN ? FAULT_AGAIN : err;
 	}
+	/*
+	 * Only now is it known to be ours: the swap word that brought us here may be old, the slot
+	 * freed and used again since, and the page mapped by its true owner. Nobody asks for the
+	 * owner of a page while we hold its lock.
+	 */
+	page->owner = f->region->id;
+	page->index = (uint32_t)f->page;
 	rmap_account_add(t, space, page);
 	atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
 	swap_slot_free(t, slot);

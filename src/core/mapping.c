@@ -88,6 +88,9 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
 		waitq_end(&mapping->wait);
 	}
+	/* The last flusher counts itself out and wakes us under this lock; now it is done with both. */
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
 
 void mapping_set_bytes(struct mapping *mapping, uint64_t bytes)

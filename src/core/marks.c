@@ -52,7 +52,7 @@ void marks_compute(const struct marks_input *in, struct marks_terms *out)
 
 	out->share = in->managed_total == 0 ? 0 : min_free_pages * in->managed / in->managed_total;
 	out->gap_min = out->share / 4;
-	out->gap_scale = in->managed * in->scale_factor / FACTOR_UNIT;
+	out->gap_scale = in->halves ? 0 : in->managed * in->scale_factor / FACTOR_UNIT;
 	out->gap = max_u64(out->gap_min, out->gap_scale);
 	out->apart = in->apart;
 	out->extra = in->extra;
@@ -61,7 +61,8 @@ void marks_compute(const struct marks_input *in, struct marks_terms *out)
 		out->min = min_u64(max_u64(in->managed / APART_DIVISOR, APART_PAGES_LEAST),
 				   APART_PAGES_MOST);
 	out->low = out->min + out->gap + in->extra;
-	out->high = out->low + out->gap;
+	/* Half of the share may be one page more than two quarters of it. */
+	out->high = in->halves ? out->min + in->extra + out->share / 2 : out->low + out->gap;
 	out->promo = out->high + out->gap;
 }
 

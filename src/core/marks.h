@@ -18,6 +18,8 @@ struct marks_input {
 	 */
 	bool apart;
 	uint64_t extra; /* pages between min and low beside the gap: Android's extra_free_kbytes */
+	/* A kernel without watermark_scale_factor: low and high are a quarter and a half above min. */
+	bool halves;
 };
 
 struct marks_terms {

@@ -185,6 +185,7 @@ void plan_setup_marks(struct plan *plan)
 	struct marks_input in = {
 		.min_free_kbytes = (uint64_t)plan->knobs.min_free_kbytes,
 		.scale_factor = (uint64_t)plan->knobs.watermark_scale_factor,
+		.halves = plan->halves,
 	};
 
 	plan_count(plan);
@@ -396,13 +397,15 @@ static const char *zone_verify(const struct plan *plan, uint32_t n, uint32_t i)
 	const struct plan_zone *zone = &plan->zone[n][i];
 	const struct marks_terms *marks = &zone->marks;
 	uint64_t factor = (uint64_t)plan->knobs.watermark_scale_factor;
-	uint64_t gap = marks->high - marks->low;
+	uint64_t gap = marks->gap;
+	uint64_t upper = plan->halves ? marks->share / 2 - marks->share / 4 : gap;
 
 	if (marks->min > marks->low || marks->low > marks->high || marks->high > marks->promo)
 		return "1: marks are not in their order";
-	if (marks->low - marks->min != gap + marks->extra || marks->promo - marks->high != gap)
+	if (marks->low - marks->min != gap + marks->extra || marks->high - marks->low != upper ||
+	    marks->promo - marks->high != gap)
 		return "1: gaps differ";
-	if (gap < zone->managed * factor / FACTOR_UNIT)
+	if (!plan->halves && gap < zone->managed * factor / FACTOR_UNIT)
 		return "2: a gap is smaller than the scale factor's part";
 	for (uint32_t j = 0; j < plan->nr_zones; j++) {
 		if (j <= i && zone->protection[j] != 0)

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/lru.h"
 #include "core/vmstat.h"
 
 void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes, _Atomic uint32_t *directory)
@@ -91,10 +92,11 @@ static void chunk_free(struct task *t, uint32_t pfn)
 
 	chunk_count(t, pfn, -1);
 	page_clear(page, PG_SLAB);
-	bool last = page_put_test(page);
-
-	CHECK(last); /* nobody else refers to a chunk */
-	free_pages(t, pfn, 0);
+	/*
+	 * Perhaps not the last reference: a task that read a table entry before this frame became a
+	 * chunk may hold one for a moment, until it has looked again (core/space.c, core/fault.c).
+	 */
+	page_put(t, page);
 }
 
 /* One more chunk, unless somebody else has made room meanwhile. May sleep. => an id, or 0 */

@@ -72,6 +72,7 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 			struct rmap_walk *walk)
 {
 	struct neap_machine *m = t->machine;
+	struct space *space = region->space;
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
 				  .pfn = (uint32_t)(page - m->pages) };
 
@@ -81,13 +82,14 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 		CHECK(page_test(page, PG_SWAPCACHE));
 		swap_slot_dup(t, slot);
 		entry.word = word_from_swap(slot);
-		atomic_fetch_add_explicit(&region->space->swap_entries, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&space->swap_entries, 1, memory_order_relaxed);
 	}
-	m->hw->ops->unmap(region->space->hw, &entry, 1);
+	m->hw->ops->unmap(space->hw, &entry, 1);
 	CHECK(entry.err == 0);
+	/* A zap takes the swap word without our page lock: from here on the region may be gone. */
 	rt_explore(t);
 	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
-	rmap_account_remove(t, region->space, page);
+	rmap_account_remove(t, space, page);
 	/* The entry's reference; the caller holds another. */
 	CHECK(!page_put_test(page));
 }

@@ -324,12 +324,16 @@ void region_destroy(struct task *t, struct region *region)
 	struct table_free_arg arg = { t, space };
 
 	region_zap(t, region, 0, region->nr_pages);
+	/*
+	 * Before the tables go: a reverse walk of a page that other regions map still visits this
+	 * region as long as it is on the file's list, and looks into its tables.
+	 */
+	if (region->mapping != NULL)
+		unlink_mapping(t, region);
 	m->hw->ops->release_tables(space->hw, region->start_vpn,
 				   region->start_vpn +
 					   round_up_u64(region->nr_pages, REGION_ALIGN_PAGES) - 1,
 				   table_free_callback, &arg);
-	if (region->mapping != NULL)
-		unlink_mapping(t, region);
 	spin_lock(t, &space->lock, LOCK_SPACE);
 	space->nr_regions--;
 	spin_unlock(t, &space->lock, LOCK_SPACE);

@@ -15,6 +15,8 @@
  */
 #include "core/stall.h"
 
+#include "core/racy.h"
+
 static void stall_bucket(uint64_t ns, uint32_t *power, uint32_t *step)
 {
 	*power = ns == 0 ? 0 : fls_u64(ns) - 1;
@@ -37,10 +39,10 @@ void stall_record(struct task *t, uint64_t ns)
 	cpu_pin(t);
 	struct cpu *cpu = task_cpu_data(t);
 
-	cpu->stall_bucket[power][step]++;
-	cpu->stall_count++;
-	cpu->stall_total_ns += ns;
-	cpu->stall_max_ns = max_u64(cpu->stall_max_ns, ns);
+	racy_add(cpu->stall_bucket[power][step], 1);
+	racy_add(cpu->stall_count, 1);
+	racy_add(cpu->stall_total_ns, ns);
+	racy_write(cpu->stall_max_ns, max_u64(racy_read(cpu->stall_max_ns), ns));
 	cpu_unpin(t);
 }
 
@@ -52,7 +54,7 @@ static uint64_t stall_quantile_ns(const struct neap_machine *m, uint64_t rank)
 	for (uint32_t power = 0; power < 64; power++) {
 		for (uint32_t step = 0; step < 8; step++) {
 			for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
-				seen += m->cpus[cpu].stall_bucket[power][step];
+				seen += racy_read(m->cpus[cpu].stall_bucket[power][step]);
 			if (seen >= rank)
 				return stall_bucket_edge_ns(power, step);
 		}
@@ -66,9 +68,9 @@ void stall_summarize(const struct neap_machine *m, struct stall_summary *out)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		const struct cpu *c = &m->cpus[cpu];
 
-		out->count += c->stall_count;
-		out->total_ns += c->stall_total_ns;
-		out->max_ns = max_u64(out->max_ns, c->stall_max_ns);
+		out->count += racy_read(c->stall_count);
+		out->total_ns += racy_read(c->stall_total_ns);
+		out->max_ns = max_u64(out->max_ns, racy_read(c->stall_max_ns));
 	}
 	if (out->count == 0)
 		return;

@@ -110,10 +110,18 @@ static struct mapping *next_mapping(struct task *t, struct neap_machine *m, stru
 	return next;
 }
 
+/*
+ * Lets a mapping go. Under the list's lock, because whoever destroys it may see the count at zero
+ * before the wake-up is over: mapping_unlist() takes the lock once more before it goes on.
+ */
 static void put_mapping(struct task *t, struct mapping *mapping)
 {
+	struct neap_machine *m = t->machine;
+
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
 	if (atomic_fetch_sub(&mapping->users, 1) == 1)
 		waitq_wake(t, &mapping->wait, UINT32_MAX);
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
 
 /* One walk over all files. => pages submitted */
@@ -144,13 +152,22 @@ static bool above_background(struct neap_machine *m)
 	return dirty_pages(m) > background;
 }
 
+/* Exact: a page that is only in a CPU's difference of the counter must not be forgotten. */
+static bool any_dirty(const struct neap_machine *m)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		if (node_stat_exact(&m->nodes[n], NR_DIRTY) != 0)
+			return true;
+	return false;
+}
+
 static void flush_sleep(struct task *t, struct neap_machine *m)
 {
 	uint32_t seq = waitq_begin(&m->flush_wait);
 
 	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
 		waitq_wait(t, &m->flush_wait, seq,
-			   dirty_pages(m) != 0 ? FLUSH_PERIOD_NS : RT_FOREVER);
+			   any_dirty(m) ? FLUSH_PERIOD_NS : RT_FOREVER);
 	waitq_end(&m->flush_wait);
 }
 

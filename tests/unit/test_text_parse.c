@@ -9,6 +9,7 @@
 #include "text/buddyinfo.h"
 #include "text/load.h"
 #include "text/mem.h"
+#include "text/sysctls.h"
 
 /* How many requests for memory succeed before all fail; negative: all succeed. */
 static int allowed = -1;
@@ -135,6 +136,71 @@ static void test_other_kernels(void **state)
 	       1, 0, "HighMem");
 }
 
+#define PTI_FREE_HEAD                                                                              \
+	"Free pages count per migrate type at order       0      1      2      3      4      5 "   \
+	"     6      7      8      9     10 \n"
+#define PTI_COUNTS                                                                                 \
+	"      1      0      0      0      0      0      0      0      0      0      3 \n"
+
+/* The same for the files of types and nodes, of settings and of pressure. */
+static void test_other_kernels_more(void **state)
+{
+	(void)state;
+	/* A list too long to be counted; types of a kernel with CMA; HighMem of a 32-bit one. */
+	accept("pagetypeinfo",
+	       "Page block order: 9\nPages per block:  512\n\n" PTI_FREE_HEAD
+	       "Node    0, zone   Normal, type      Movable >100000      0      0      0      0 "
+	       "     0      0      0      0      0      3 \n"
+	       "Node    0, zone   Normal, type          CMA" PTI_COUNTS
+	       "Node    0, zone  HighMem, type      Isolate" PTI_COUNTS
+	       "\nNumber of blocks type     Unmovable      Movable  Reclaimable   HighAtomic"
+	       "          CMA      Isolate \n"
+	       "Node 0, zone  HighMem            1            7            0            0"
+	       "            0            0 \n",
+	       2, 0, "HighMem");
+	/* Before lists were cut; a type that was given up; page owner tracking. */
+	accept("pagetypeinfo",
+	       "Node    0, zone   Normal, type      Movable 123456      0      0      0      0 "
+	       "     0      0      0      0      0      3 \n"
+	       "Node    0, zone   Normal, type      Reserve" PTI_COUNTS
+	       "Number of mixed blocks    Unmovable      Movable  Reclaimable   HighAtomic"
+	       "      Isolate \n"
+	       "Node 0, zone   Normal            0            2            0            0"
+	       "            0 \n",
+	       1, 1, "Normal");
+	/* Later kernels pad two labels as the others; more of them. */
+	accept("node0/meminfo",
+	       "Node 0 MemTotal:        2030272 kB\n"
+	       "Node 0 FileHugePages:         0 kB\nNode 0 FilePmdMapped:        0 kB\n"
+	       "Node 0 Unaccepted:            0 kB\nNode 0 HugePages_Surp:      0\n",
+	       1, 1, "Unaccepted");
+	accept("node7/vmstat", "nr_free_pages 1\nnr_iommu_pages 0\npgfault 3\n", 2, 0,
+	       "nr_iommu_pages, pgfault");
+	accept("node7/numastat", "numa_hit 1\nlocal_node 2\nnuma_local 2\n", 1, 0, "numa_local");
+	accept("sysctl_vm.txt", "swappiness = 60\ndefrag_mode = 0\nvm.min_free_kbytes = 67584\n", 1,
+	       1, "defrag_mode");
+	accept("sys/vm/lowmem_reserve_ratio", "256\t256\t32\t0\n", 0, 0, "");
+	accept("sys/vm/lowmem_reserve_ratio", "256 256 32\n", 0, 1, "");
+	accept("sys/vm/numa_zonelist_order", "Node\n", 0, 0, "");
+	accept("sys/vm/stat_refresh", "", 0, 0, "");
+	accept("sys/vm/dirty_bytes", "18446744073709551615\n", 0, 0, "");
+	accept("pressure/irq", "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", 0, 0, "");
+	accept("pressure_memory",
+	       "some avg10=100.00 avg60=7.09 avg300=0.27 total=1023559\n"
+	       "full avg10=0.5 avg60=0.00 avg300=0.00 total=0\n",
+	       1, 0, "full avg10=0.5 avg60=0.00 avg300=0.00 total=0");
+	accept("extfrag_index", "Node 0, zone      DMA -1.000  0.-500 \n", 1, 0, "DMA");
+	accept("extfrag_index", "Node 0, zone      DMA -1.000 -1.-500\n", 1, 1, "DMA");
+	accept("unusable_index", "Node 0, zone      DMA 0.000 1.000 \nNode 0, zone DMA 0.5\n", 2, 0,
+	       "DMA, Node 0, zone DMA 0.5");
+	accept("node0/cpulist", "0-3,8,10-11\n", 0, 0, "");
+	accept("node0/cpulist", "0,1\n", 0, 0, "");
+	accept("node0/cpulist", "\n", 0, 0, "");
+	accept("node0/cpulist", "0-0 \n", 0, 1, "");
+	accept("node0/distance", "10 255 20\n", 0, 0, "");
+	accept("node0/distance", " 10  20\n", 0, 1, "");
+}
+
 static void test_618_values(void **state)
 {
 	struct zoneinfo_doc *zoneinfo = NULL;
@@ -246,6 +312,42 @@ static void test_refused(void **state)
 		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (0, 1\n", -EINVAL,
 		  "no protection line" },
 		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (", -EINVAL, "cut off" },
+		{ "pagetypeinfo", "Page block order: nine\n", -EINVAL, "another file" },
+		{ "pagetypeinfo", "Node 0, zone   Normal            1 \n", -EINVAL,
+		  "another file" },
+		{ "pagetypeinfo", "Node 0, zone Normal, type Movable 1 >\n", -EINVAL, "another" },
+		{ "pagetypeinfo", "Node 0, zone ,, type Movable\n", -EINVAL, "another" },
+		{ "pagetypeinfo", "Page block order: 9\nPages per", -EINVAL, "cut off: line 2" },
+		{ "node0/meminfo", "MemTotal:         481004 kB\n", -EINVAL, "nodeN/meminfo" },
+		{ "node0/meminfo", "Node 0 : 5 kB\n", -EINVAL, "another file" },
+		{ "node0/meminfo", "Node 0 MemFree: 99999999999999999999 kB\n", -EINVAL,
+		  "another" },
+		{ "node0/vmstat", "numastat 5\n", -EINVAL, "another file" },
+		{ "node0/numastat", "nr_free_pages 5\n", -EINVAL, "another file" },
+		{ "node0/cpulist", "", -EINVAL, "empty" },
+		{ "node0/cpulist", "0-\n", -EINVAL, "another file" },
+		{ "node0/cpulist", "3-1\n", -EINVAL, "another file" },
+		{ "node0/cpulist", "0,\n", -EINVAL, "another file" },
+		{ "node0/cpulist", "0-4000000000\n", -EINVAL, "another file" },
+		{ "node0/cpulist", "0\n1\n", -EFBIG, "line 2 is beyond" },
+		{ "node0/distance", "\n", -EINVAL, "another file" },
+		{ "node0/distance", "10 -20\n", -EINVAL, "another file" },
+		{ "node0/distance", "10 99999999999\n", -EINVAL, "another file" },
+		{ "node0/compact", "1\n", -EACCES, "only be written" },
+		{ "sys/vm/drop_caches", "1\n", -EACCES, "only be written" },
+		{ "sys/vm/swappiness", "60\n60\n", -EFBIG, "line 2 is beyond" },
+		{ "sys/vm/swappiness", "a b\n", -EINVAL, "another file" },
+		{ "sys/vm/swappiness", "60", -EINVAL, "cut off" },
+		{ "sysctl_vm.txt", "swappiness 60\n", -EINVAL, "another file" },
+		{ "sysctl_vm.txt", "= 60\n", -EINVAL, "another file" },
+		{ "sysctl_vm.txt", "strange = 60\n", -EINVAL, "another file" },
+		{ "extfrag_index", "Node 0, zone      DMA\n", -EINVAL, "another file" },
+		{ "extfrag_index", "Node 0, zone      DMA 0.0000\n", -EINVAL, "another file" },
+		{ "extfrag_index", "Node 0, zone      DMA 0.000-1.000\n", -EINVAL, "another file" },
+		{ "unusable_index", "Node 0, zone      DMA 9999999999.000\n", -EINVAL, "another" },
+		{ "pressure_memory", "some avg10=0.00\n", -EINVAL, "another file" },
+		{ "pressure_memory", "most avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", -EINVAL,
+		  "another file" },
 	};
 
 	(void)state;
@@ -274,6 +376,14 @@ static void test_oversized(void **state)
 		{ "vmstat", 9000, '\n', "line 8193 is beyond" },
 		{ "vmstat", 9000, 'a', "line 1 is beyond" },
 		{ "swaps", 30000, '/', "line 1 is beyond" },
+		{ "pagetypeinfo", (16 << 20) + 1, 'a', "bytes, more than" },
+		{ "pagetypeinfo", 70000, '\n', "line 65537 is beyond" },
+		{ "sysctl_vm.txt", 9000, '=', "line 1 is beyond" },
+		{ "sys/vm/swappiness", 9000, '6', "line 1 is beyond" },
+		{ "pressure_memory", 70000, 's', "bytes, more than" },
+		{ "node0/cpulist", 70000, '1', "bytes, more than" },
+		{ "node0/meminfo", 5000, '\n', "line 4097 is beyond" },
+		{ "extfrag_index", 5000, '1', "line 1 is beyond" },
 	};
 	struct text_error err;
 
@@ -335,13 +445,21 @@ static void test_no_machine(void **state)
 /* Every request for memory refused once: -ENOMEM, a sentence, nothing leaked, no half output. */
 static void test_no_memory(void **state)
 {
+	static const char *const names[] = {
+		"vmstat",	   "zoneinfo",	     "buddyinfo",     "meminfo",
+		"pagetypeinfo",	   "swaps",	     "extfrag_index", "unusable_index",
+		"pressure_memory", "sysctl_vm.txt",  "node0/meminfo", "node0/vmstat",
+		"node0/numastat",  "node0/distance", "node0/cpulist", "sys/vm/lowmem_reserve_ratio",
+	};
 	struct rng rng;
 	struct snapshot *snapshot = NULL;
 
 	(void)state;
 	rng_seed(&rng, 7);
 	snapshot = util_snapshot_random(&rng);
-	for (const struct text_file *file = text_files; file->name != NULL; file++) {
+	assert_non_null(sysctls_snapshot_get(snapshot, "lowmem_reserve_ratio"));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct text_file *file = text_file_find(names[i]);
 		struct text_buf text, out;
 		struct text_error err;
 		int error = -ENOMEM;
@@ -352,11 +470,11 @@ static void test_no_memory(void **state)
 			assert_true(n < 1000);
 			allowed = n;
 			text_buf_reset(&text);
-			error = text_proc_write(snapshot, file->name, &text);
+			error = text_proc_write(snapshot, names[i], &text);
 			assert_true(error == 0 || text.bytes == 0);
 		}
 		assert_int_equal(error, 0);
-		struct text_input in = { text.at, text.bytes, file->name };
+		struct text_input in = { text.at, text.bytes, names[i] };
 		error = -ENOMEM;
 		for (int n = 0; error == -ENOMEM; n++) {
 			assert_true(n < 1000);
@@ -410,11 +528,11 @@ static void test_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_other_kernels), cmocka_unit_test(test_618_values),
-		cmocka_unit_test(test_lost_blanks),   cmocka_unit_test(test_unknown_lines),
-		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_oversized),
-		cmocka_unit_test(test_no_machine),    cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_buffer),
+		cmocka_unit_test(test_other_kernels), cmocka_unit_test(test_other_kernels_more),
+		cmocka_unit_test(test_618_values),    cmocka_unit_test(test_lost_blanks),
+		cmocka_unit_test(test_unknown_lines), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_oversized),     cmocka_unit_test(test_no_machine),
+		cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
