@@ -268,7 +268,8 @@ NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_read(struct neap_machine *machine, 
 NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_write(struct neap_machine *machine, const char *name,
 						   const char *text, size_t bytes);
 /*
- * Text of a file as Linux would print it: "vmstat", "zoneinfo", "buddyinfo", "meminfo", "swaps".
+ * Text of a file as Linux would print it, by its name below /proc ("zoneinfo", "sys/vm/swappiness",
+ * "pressure/memory") or in a snapshot ("node0/meminfo", "extfrag_index").
  * *text is malloc'ed and terminated; the caller frees it. => bytes, -ENOENT, -ENOMEM
  */
 NEAP_API NEAP_MUST_CHECK int64_t neap_proc_text(struct neap_machine *machine, const char *file,

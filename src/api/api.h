@@ -69,7 +69,7 @@ struct api_machine {
 	_Atomic uint32_t trace_drain; /* a: simulator: the rings want draining now and then */
 	void (*watcher)(void *ctx, const struct neap_event *event); /* set before the hook starts */
 	void *watcher_ctx;
-	char error[API_ERROR_BYTES];  /* g */
+	char error[API_ERROR_BYTES]; /* g */
 };
 
 struct api_pin {

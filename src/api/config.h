@@ -51,6 +51,8 @@ struct config_pc {
 	bool q35;
 	bool noswapon;
 	uint64_t swap_bytes, swap2_bytes;
+	uint64_t kernelcore_bytes, movablecore_bytes; /* boot options; 0 = not given */
+	uint32_t kernelcore_percent, movablecore_percent;
 	uint64_t swap_iops, fs_iops; /* 0 = not limited */
 	uint32_t distance[NEAP_MAX_NODES][NEAP_MAX_NODES];
 	struct config_pc_node node[NEAP_MAX_NODES];

@@ -32,6 +32,9 @@
  * The result agrees with the saved machines to within four frames a zone wherever the
  * kernel's address was the same.
  *
+ * With the boot options kernelcore or movablecore the end of the highest zone of each
+ * node becomes zone Movable (core/movable.c); what a node keeps comes from there first.
+ *
  * What must never happen: two zones that overlap, or a zone with more managed than
  * present frames; layout_check() looks.
  *
@@ -42,6 +45,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/movable.h"
+
 #define PLAIN_FIRST_PFN 1024u
 #define PLAIN_ALIGN_PAGES 1024u
 #define PLAIN_NODE_PAGES_MIN 256u
@@ -51,6 +56,9 @@
 #define DMA_FIRST_PFN 1u
 #define DMA_END_PFN 4096u
 #define DMA_PRESENT_PAGES 3998u
+/* Between these frames lie the firmware's data, the video memory and its ROM. */
+#define DMA_LOW_END_PFN 159u
+#define DMA_HIGH_FIRST_PFN 256u
 #define DMA_MANAGED_PAGES 3840u
 #define NORMAL_FIRST_PFN 1048576u
 #define FIRMWARE_PAGES 44u
@@ -161,6 +169,84 @@ static void pc_place_node(struct machine_zone_desc *zone, const struct pc_span *
 	}
 }
 
+/* The memory of a PC in the order of addresses. => number of ranges */
+static uint32_t pc_ranges(const struct machine_desc *desc, struct movable_range *ranges)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t type = ZONE_DMA; type <= ZONE_NORMAL; type++) {
+		for (uint32_t nid = 0; nid < desc->nr_nodes; nid++) {
+			const struct machine_zone_desc *zone = &desc->node[nid].zone[type];
+			uint64_t first = zone->start_pfn;
+
+			if (zone->present == 0)
+				continue;
+			if (type == ZONE_DMA) {
+				ranges[nr++] =
+					(struct movable_range){ nid, first, DMA_LOW_END_PFN };
+				ranges[nr++] = (struct movable_range){ nid, DMA_HIGH_FIRST_PFN,
+								       DMA_END_PFN };
+			} else {
+				ranges[nr++] =
+					(struct movable_range){ nid, first, first + zone->present };
+			}
+		}
+	}
+	return nr;
+}
+
+/* Cuts zone Movable off the end of a node's highest zone. */
+static void pc_cut_movable(struct machine_node_desc *node, uint32_t highest, uint64_t first_pfn)
+{
+	struct machine_zone_desc *zone = &node->zone[highest];
+	uint64_t end = (uint64_t)zone->start_pfn + zone->present;
+	uint64_t first = max_u64(first_pfn, zone->start_pfn);
+	uint32_t pages = first_pfn != 0 && first < end ? (uint32_t)(end - first) : 0;
+
+	if (pages == 0)
+		return;
+	node->zone[ZONE_MOVABLE] = (struct machine_zone_desc){
+		.start_pfn = (uint32_t)first,
+		.spanned = pages,
+		.present = pages,
+		.managed = pages,
+	};
+	zone->present -= pages;
+	zone->managed -= pages;
+	zone->spanned = zone->present;
+	if (zone->present == 0)
+		*zone = (struct machine_zone_desc){ .present = 0 };
+}
+
+static uint64_t pc_part_pages(uint64_t bytes, uint32_t percent, uint64_t total_pages)
+{
+	return percent != 0 ? total_pages * percent / 100 : bytes >> NEAP_PAGE_SHIFT;
+}
+
+/* Carves zone Movable as the boot options say. */
+static void pc_place_movable(const struct config_pc *pc, struct machine_desc *desc, bool has_high)
+{
+	struct movable_range ranges[NEAP_MAX_NODES * 3];
+	uint64_t first_pfn[NEAP_MAX_NODES];
+	uint32_t nr = pc_ranges(desc, ranges);
+	uint32_t highest = has_high ? ZONE_NORMAL : ZONE_DMA32;
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < nr; i++)
+		total += ranges[i].end_pfn - ranges[i].first_pfn;
+	const struct movable_want want = {
+		.kernelcore_pages =
+			pc_part_pages(pc->kernelcore_bytes, pc->kernelcore_percent, total),
+		.movablecore_pages =
+			pc_part_pages(pc->movablecore_bytes, pc->movablecore_percent, total),
+		.usable_pfn = has_high ? NORMAL_FIRST_PFN : DMA_END_PFN,
+	};
+
+	movable_place(ranges, nr, &want, first_pfn);
+	for (uint32_t nid = 0; nid < desc->nr_nodes; nid++)
+		pc_cut_movable(&desc->node[nid], highest, first_pfn[nid]);
+}
+
 /* Takes frames from a zone but leaves it an eighth. => how many it could not give */
 static uint32_t pc_take_zone(struct machine_zone_desc *zone, uint32_t pages)
 {
@@ -175,6 +261,8 @@ static uint32_t pc_take_zone(struct machine_zone_desc *zone, uint32_t pages)
 /* The same from the higher zone of a node, then from the lower; what remains is not taken. */
 static void pc_take_node(struct machine_node_desc *node, uint32_t pages)
 {
+	if (node->zone[ZONE_MOVABLE].present != 0)
+		pages = pc_take_zone(&node->zone[ZONE_MOVABLE], pages);
 	if (node->zone[ZONE_NORMAL].present != 0)
 		pages = pc_take_zone(&node->zone[ZONE_NORMAL], pages);
 	(void)pc_take_zone(&node->zone[ZONE_DMA32], pages);
@@ -183,7 +271,7 @@ static void pc_take_node(struct machine_node_desc *node, uint32_t pages)
 static uint32_t pc_node_pages(const struct machine_node_desc *node)
 {
 	return node->zone[ZONE_DMA].present + node->zone[ZONE_DMA32].present +
-	       node->zone[ZONE_NORMAL].present;
+	       node->zone[ZONE_NORMAL].present + node->zone[ZONE_MOVABLE].present;
 }
 
 /* The kernel lies in the larger zone of the largest node. */
@@ -277,6 +365,7 @@ static int pc_make(struct neap_config *config, struct machine_desc *desc)
 		node->cpus = pc->node[nid].cpus;
 		memcpy(node->distance, pc->distance[nid], sizeof(node->distance));
 	}
+	pc_place_movable(pc, desc, span.low_pages < total_pages);
 	pc_take_reserves(pc, desc, span.low_pages < total_pages);
 	return 0;
 }

@@ -10,6 +10,8 @@
  *   swap      size of the swap disk, switched on at start unless noswapon=1.
  *   swap2     size of a second disk, for a job's own `swapon 2`.
  *   swapiops, fsiops   limits of the simulated disks, operations a second.
+ *   append    boot options joined by ',': movablecore=SIZE or kernelcore=SIZE, also as a
+ *             part of the memory (25%): where zone Movable begins.
  *   fs, trace, name    for the rig that records real kernels; accepted, no effect.
  *
  * Every other word is an error that names it: a machine that differs from the one
@@ -186,6 +188,48 @@ static int parse_noswapon(struct neap_config *config, const char *name, char *va
 	return err;
 }
 
+/* A size, or a part of the memory: "128M", "25%". */
+static int parse_part(struct neap_config *config, const char *name, char *value, uint64_t *bytes,
+		      uint32_t *percent)
+{
+	size_t length = strlen(value);
+	uint64_t number = 0;
+	int err;
+
+	*bytes = 0;
+	*percent = 0;
+	if (length == 0 || value[length - 1] != '%')
+		return config_parse_size(config, name, value, bytes);
+	value[length - 1] = '\0';
+	err = config_parse_number(config, name, value, 100, &number);
+	*percent = (uint32_t)number;
+	return err;
+}
+
+/* Boot options of the kernel. */
+static int parse_append(struct neap_config *config, const char *name, char *value)
+{
+	struct config_pc *pc = &config->pc;
+	char *save = NULL;
+	int err = 0;
+
+	for (char *option = strtok_r(value, ",", &save); option != NULL && err == 0;
+	     option = strtok_r(NULL, ",", &save)) {
+		if (strncmp(option, "movablecore=", 12) == 0)
+			err = parse_part(config, name, option + 12, &pc->movablecore_bytes,
+					 &pc->movablecore_percent);
+		else if (strncmp(option, "kernelcore=", 11) == 0)
+			err = parse_part(config, name, option + 11, &pc->kernelcore_bytes,
+					 &pc->kernelcore_percent);
+		else
+			err = config_fail(config, -EINVAL,
+					  "machine: append=%s: only movablecore= and kernelcore="
+					  " are possible.",
+					  option);
+	}
+	return err;
+}
+
 static int parse_ignored(struct neap_config *config, const char *name, char *value)
 {
 	(void)config;
@@ -201,7 +245,8 @@ static const struct {
 	{ "nodes", parse_nodes },   { "cpus", parse_cpus },	    { "dist", parse_dist },
 	{ "type", parse_type },	    { "swap", parse_swap },	    { "swap2", parse_swap2 },
 	{ "fs", parse_ignored },    { "swapiops", parse_swapiops }, { "fsiops", parse_fsiops },
-	{ "trace", parse_ignored }, { "noswapon", parse_noswapon }, { "name", parse_ignored },
+	{ "append", parse_append }, { "trace", parse_ignored },	    { "noswapon", parse_noswapon },
+	{ "name", parse_ignored },
 };
 
 static int parse_word(struct neap_config *config, char *word)
@@ -222,7 +267,7 @@ static int parse_word(struct neap_config *config, char *word)
 	return config_fail(
 		config, -EINVAL,
 		"machine: '%s=%s' is not possible in this version; there are nodes, cpus,"
-		" dist, type, swap, swap2, noswapon, swapiops, fsiops, fs and trace.",
+		" dist, type, swap, swap2, noswapon, swapiops, fsiops, append, fs and trace.",
 		word, equals + 1);
 }
 

@@ -24,7 +24,6 @@
 
 #include "api/api.h"
 #include "core/event.h"
-#include "core/racy.h"
 #include "text/buf.h"
 
 /* ---- events ---- */
@@ -177,13 +176,10 @@ static uint32_t *map_frame(struct neap_map_cell *cell, const struct page *page, 
 	uint64_t flags = page_flags(page);
 
 	*nr_pages = 1;
-	if (flags & PG_BUDDY) {
-		*nr_pages = 1u << (racy_read(page->owner) % NR_ORDERS);
-		return &cell->free;
-	}
-	if (flags & (PG_PCP | PG_KERNEL | PG_HEAD))
-		*nr_pages = 1u << (page_order(page) % NR_ORDERS);
-	if (flags & PG_PCP)
+	/* From the flags just read: one look, however the block changes. */
+	if (flags & (PG_BUDDY | PG_PCP | PG_KERNEL | PG_HEAD))
+		*nr_pages = 1u << page_order_of(flags);
+	if (flags & (PG_BUDDY | PG_PCP))
 		return &cell->free;
 	if (flags & (PG_TABLE | PG_SLAB | PG_KERNEL | PG_ZEROPAGE))
 		return &cell->unmovable;
@@ -200,7 +196,8 @@ int64_t neap_zone_map(struct neap_machine *machine, struct neap_map *map)
 		return err;
 	if (size == 0 || (size & (size - 1)) != 0)
 		return -EINVAL;
-	memset(map->cells, 0, map->nr_cells * sizeof(*map->cells));
+	if (map->nr_cells > 0)
+		memset(map->cells, 0, map->nr_cells * sizeof(*map->cells));
 	for (uint32_t at = 0; at < zone->spanned;) {
 		struct neap_map_cell count = { 0 };
 		uint32_t nr_pages;

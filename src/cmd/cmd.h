@@ -20,7 +20,11 @@
 int cmd_run(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_sysctl(int argc, char **argv);
+int cmd_marks(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_graph(int argc, char **argv);
+int cmd_map(int argc, char **argv);
 
 /* Prints "neap: sentence" to standard error. */
 void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -6,6 +6,9 @@
  * are checked as far as that needs no machine; sizes, nodes and cost tables are
  * judged by the library, whose sentences name the property.
  *
+ * Commands that play a job to draw a picture of it (graph, map) take the options that
+ * describe the machine from here, as a child of their own table.
+ *
  * What must never happen: an option that is accepted and has no effect. Those that
  * only make sense in the simulator are unknown to run.
  */
@@ -33,40 +36,56 @@ enum option_key {
 	KEY_JSON,
 	KEY_SEED,
 	KEY_EXPLORE,
-	KEY_LATER,	     /* an option of a later version */
-	KEY_LATER_ARG = 400, /* the same, with a value */
+	KEY_STEP,
+	KEY_BREAK,
+	KEY_UNTIL,
+	KEY_PRINT,
+	KEY_LIKE, /* of a later version */
 };
 
-#define COMMON_OPTIONS                                                                             \
+#define MACHINE_OPTIONS                                                                            \
 	{ "memory", KEY_MEMORY, "SIZE", 0, "memory of the machine", 0 },                           \
 		{ "nodes", KEY_NODES, "N", 0, "split memory and CPUs over N nodes", 0 },           \
 		{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },                             \
 		{ "swap", KEY_SWAP, "SIZE|FILE:SIZE", 0, "a swap area; may be repeated", 0 },      \
 		{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },              \
-		{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },         \
-		{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },        \
 		{ "tmp", KEY_TMP, "DIR", 0, "temporary files ($TMPDIR or /tmp)", 0 },              \
 		{ "costs", KEY_COSTS, "NAME|FILE", 0, "emulated-guest, server, or a table", 0 },   \
 		{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                \
-		{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },              \
-		{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },                             \
 		{ "help", '?', NULL, 0, "this list", 0 },                                          \
 	{                                                                                          \
-		"like", KEY_LATER_ARG, "DIR", OPTION_HIDDEN, NULL, 0                               \
+		"like", KEY_LIKE, "DIR", OPTION_HIDDEN, NULL, 0                                    \
+	}
+
+#define COMMON_OPTIONS                                                                             \
+	MACHINE_OPTIONS,                                                                           \
+		{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },         \
+		{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },        \
+		{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },              \
+	{                                                                                          \
+		"json", KEY_JSON, NULL, 0, "one JSON document", 0                                  \
+	}
+
+#define SEED_OPTION                                                                                \
+	{                                                                                          \
+		"seed", KEY_SEED, "N", 0, "seed of the scheduler (1)", 0                           \
 	}
 
 static const struct argp_option run_options[] = { COMMON_OPTIONS, { 0 } };
 
 static const struct argp_option sim_options[] = {
 	COMMON_OPTIONS,
-	{ "seed", KEY_SEED, "N", 0, "seed of the scheduler (1)", 0 },
+	SEED_OPTION,
 	{ "explore", KEY_EXPLORE, "N", 0, "N seeds, preempting under locks, too", 0 },
-	{ "step", KEY_LATER, NULL, OPTION_HIDDEN, NULL, 0 },
-	{ "break", KEY_LATER_ARG + 1, "EVENT", OPTION_HIDDEN, NULL, 0 },
-	{ "until", KEY_LATER_ARG + 2, "TIME", OPTION_HIDDEN, NULL, 0 },
-	{ "print", KEY_LATER_ARG + 3, "FILE", OPTION_HIDDEN, NULL, 0 },
+	{ "step", KEY_STEP, NULL, 0, "stop at every trace event", 1 },
+	{ "break", KEY_BREAK, "EVENT[:COND]", 0, "stop at events of this name while COND holds",
+	  1 },
+	{ "until", KEY_UNTIL, "TIME", 0, "stop when the clock is there: 1.5s, 300ms, 20us", 1 },
+	{ "print", KEY_PRINT, "FILE", 0, "print this /proc file at each stop", 1 },
 	{ 0 },
 };
+
+static const struct argp_option picture_options[] = { MACHINE_OPTIONS, SEED_OPTION, { 0 } };
 
 static bool add_to_list(const char **list, uint32_t *nr, const char *value, const char *what)
 {
@@ -140,12 +159,23 @@ static const char **text_option(struct options *options, int key)
 	}
 }
 
-static bool refuse_later(int key)
+static bool take_until(struct options *options, const char *text)
 {
-	static const char *const with_value[] = { "--like", "--break", "--until", "--print" };
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 } };
+	char *end;
+	double number = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
 
-	cmd_error("%s is not possible yet",
-		  key == KEY_LATER ? "--step" : with_value[key - KEY_LATER_ARG]);
+	for (size_t i = 0; i < ARRAY_LEN(units) && number >= 0; i++) {
+		if (strcmp(end, units[i].name) != 0 || number * units[i].ns > 9e18)
+			continue;
+		options->until_ns = (uint64_t)(number * units[i].ns);
+		options->until = true;
+		return true;
+	}
+	cmd_error("--until %s: write a time on the machine's clock, as 1.5s, 300ms or 20us", text);
 	return false;
 }
 
@@ -174,8 +204,18 @@ static bool take_option(struct options *options, int key, char *value)
 		return cmd_number(value, "--seed", &options->seed);
 	case KEY_EXPLORE:
 		return cmd_number(value, "--explore", &options->explore);
+	case KEY_STEP:
+		options->step = true;
+		return true;
+	case KEY_BREAK:
+		return add_to_list(options->breaks, &options->nr_breaks, value, "--break");
+	case KEY_UNTIL:
+		return take_until(options, value);
+	case KEY_PRINT:
+		return add_to_list(options->prints, &options->nr_prints, value, "--print");
 	default:
-		return refuse_later(key);
+		cmd_error("--like is not possible yet");
+		return false;
 	}
 }
 
@@ -185,7 +225,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, options->live ? "run" : "sim");
+		cmd_help(state, options->command);
 		return 0;
 	case ARGP_KEY_ARGS:
 		options->files = state->argv + state->next;
@@ -208,7 +248,17 @@ static int check_together(const struct options *options)
 {
 	if (options->nr_files == 0) {
 		cmd_error("%s needs a JOB or a TRACE; neap %s --help lists the options",
-			  options->live ? "run" : "sim", options->live ? "run" : "sim");
+			  options->command, options->command);
+		return CMD_USAGE;
+	}
+	if (options_stops(options) && (options->nr_files > 1 || options->explore > 0)) {
+		cmd_error("--step, --break and --until are for one run; there would be several");
+		return CMD_USAGE;
+	}
+	if (options->nr_prints > 0 && !options_stops(options)) {
+		cmd_error(
+			"--print %s: says what to print at a stop; add --step, --break or --until",
+			options->prints[0]);
 		return CMD_USAGE;
 	}
 	if ((options->nr_files > 1 || options->explore > 0) &&
@@ -223,6 +273,21 @@ static int check_together(const struct options *options)
 	return CMD_FINE;
 }
 
+const struct argp options_picture_argp = { .options = picture_options, .parser = parse_option };
+
+void options_init(bool live, const char *command, struct options *options)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	*options = (struct options){
+		.live = live,
+		.command = command,
+		.tags = !live,
+		.seed = 1,
+		.tmp_dir = tmp != NULL && *tmp != '\0' ? tmp : "/tmp",
+	};
+}
+
 int options_parse(bool live, int argc, char **argv, struct options *options)
 {
 	static char name[] = "neap";
@@ -235,14 +300,11 @@ int options_parse(bool live, int argc, char **argv, struct options *options)
 			    : "Runs jobs, or replays traces, on a simulated machine: virtual time,"
 			      " deterministic from a seed.",
 	};
-	const char *tmp = getenv("TMPDIR");
 
-	*options = (struct options){ .live = live, .tags = !live, .seed = 1 };
+	options_init(live, live ? "run" : "sim", options);
 	argv[0] = name;
 	argp_err_exit_status = CMD_USAGE;
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, options) != 0)
 		return CMD_USAGE;
-	if (options->tmp_dir == NULL)
-		options->tmp_dir = tmp != NULL && *tmp != '\0' ? tmp : "/tmp";
 	return check_together(options);
 }

@@ -8,8 +8,12 @@
 
 #define OPTIONS_LIST_MAX 32u
 
+struct argp;
+struct run_observer;
+
 struct options {
-	bool live; /* which command: run or sim */
+	bool live; /* the machine is not simulated */
+	const char *command;
 	const char *memory, *nodes, *cpus;
 	const char *swaps[OPTIONS_LIST_MAX];
 	uint32_t nr_swaps;
@@ -20,9 +24,31 @@ struct options {
 	bool quiet, json;
 	uint64_t seed;
 	uint64_t explore; /* number of seeds; 0: one ordinary run */
+	/* where a simulated run stops */
+	bool step, until;
+	const char *breaks[OPTIONS_LIST_MAX]; /* EVENT[:COND] */
+	uint32_t nr_breaks;
+	uint64_t until_ns;
+	const char *prints[OPTIONS_LIST_MAX]; /* files printed at each stop */
+	uint32_t nr_prints;
+	const struct run_observer *observer; /* who looks on; NULL */
+	bool silent;			     /* no progress, no results: a command that draws */
 	char **files;
 	int nr_files;
 };
+
+/* Whether a run stops somewhere. */
+static inline bool options_stops(const struct options *options)
+{
+	return options->step || options->until || options->nr_breaks > 0;
+}
+
+void options_init(bool live, const char *command, struct options *options);
+/*
+ * Options that describe a simulated machine, and files, for the table of another command; the
+ * input is a struct options made by options_init().
+ */
+extern const struct argp options_picture_argp;
 
 /* => CMD_FINE, or CMD_USAGE after a message; may end the process (--help) */
 int options_parse(bool live, int argc, char **argv, struct options *options);

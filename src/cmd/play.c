@@ -38,6 +38,7 @@
 #include "base/size.h"
 #include "cmd/cmd.h"
 #include "cmd/report.h"
+#include "cmd/tell.h"
 #include "job/parse.h"
 #include "job/progress.h"
 #include "job/ptrace.h"
@@ -200,8 +201,9 @@ static bool set_machine_line(struct neap_config *config, const struct job *job,
 
 	if (!machine->given)
 		return set(config, "cpus", options->cpus);
-	if (options->memory != NULL || options->nodes != NULL)
-		fine = set(config, "cpus", options->cpus != NULL ? options->cpus : machine->cpus);
+	if (options->memory != NULL || options->nodes != NULL || machine->memory != NULL)
+		fine = set(config, "cpus", options->cpus != NULL ? options->cpus : machine->cpus) &&
+		       set(config, "memory", machine->memory);
 	else
 		fine = set_machine_spec(config, job, options);
 	if (options->nr_swaps == 0)
@@ -247,7 +249,8 @@ static bool set_options(struct neap_config *config, const struct options *option
 static bool set_runtime(struct neap_config *config, const struct job *job,
 			const struct options *options, uint64_t seed)
 {
-	const char *costs = job->machine.given ? "emulated-guest" : "server";
+	const char *costs =
+		job->machine.given && job->machine.memory == NULL ? "emulated-guest" : "server";
 
 	if (!set(config, "runtime", options->live ? "live" : "sim") ||
 	    !set(config, "contents", options->tags ? "tags" : "real"))
@@ -320,12 +323,14 @@ static int worse(int a, int b)
 static int run_once(const struct job *job, const struct options *options, uint64_t seed,
 		    struct run_result *result)
 {
-	bool silent = options->quiet || options->json || options->explore > 0;
+	bool silent = options->quiet || options->json || options->explore > 0 || options->silent ||
+		      options_stops(options);
 	struct neap_machine *machine = NULL;
 	struct run_options run_options = {
 		.live = options->live,
 		.tags = options->tags,
 		.out_dir = options->out_dir,
+		.observer = options->observer,
 		.trace_path = options->trace_path,
 		.interrupt = &interrupted,
 	};
@@ -344,20 +349,41 @@ static int run_once(const struct job *job, const struct options *options, uint64
 	return CMD_FINE;
 }
 
+/* The same, telling what the job wants told. */
+static int run_telling(const struct job *job, const struct options *options,
+		       struct run_result *result)
+{
+	bool silent = options->quiet || options->json || options->observer != NULL;
+	struct tell *tell = silent ? NULL : tell_new(job);
+	struct run_observer observer = { .ctx = tell,
+					 .started = tell_start,
+					 .finished = tell_finish };
+	struct options watched = *options;
+	int status;
+
+	if (tell != NULL)
+		watched.observer = &observer;
+	status = run_once(job, &watched, options->seed, result);
+	if (tell != NULL)
+		fputs(tell_text(tell), stdout);
+	tell_free(tell);
+	return status;
+}
+
 static int play_once(const struct job *job, const struct options *options, struct report_json *json)
 {
 	struct run_result result;
 	struct report report = {
 		.path = job->path, .live = options->live, .seed = options->seed, .result = &result
 	};
-	int status = run_once(job, options, options->seed, &result);
+	int status = run_telling(job, options, &result);
 
 	if (status != CMD_FINE)
 		return status;
 	status = status_of(result.outcome);
 	if (json != NULL) {
 		report_json_add(json, &report);
-	} else if (result.outcome != RUN_REFUSED) {
+	} else if (result.outcome != RUN_REFUSED && !options->silent) {
 		if (result.digests != NULL)
 			fputs(result.digests, stdout);
 		if (!options->quiet)
@@ -432,7 +458,7 @@ static int load(const char *path, const struct options *options, struct job **jo
 	if (error == 0 && is_trace == 1)
 		(*job)->objects[0].line = 0;
 	if (error == 0) {
-		error = tags_suffice(*job, options) ? 0 : -EINVAL;
+		error = tags_suffice(*job, options) && tell_check(*job) ? 0 : -EINVAL;
 		if (error == 0)
 			error = job_open_traces(*job, options->tmp_dir, &errors);
 		if (error != 0)

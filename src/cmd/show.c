@@ -2,15 +2,17 @@
  * neap show: one /proc file.
  *
  *     neap show vmstat --file PATH     parses PATH as that file, prints it back
- *     neap show zoneinfo -m 64M        the file of a machine that was just built
+ *     neap show zoneinfo -m 64M        the file of a machine that has just booted
+ *     neap show zoneinfo --like DIR --set min_free_kbytes=262144
+ *                                      the file of a machine like the one saved in DIR
  *
  * The first form is the test of the parsers that anybody can make with a file of
  * their own: what comes out must be what went in, byte for byte. Lines that Linux 6.1
  * does not have are kept and named on standard error.
  *
- * The second form builds a simulated machine of tags, which costs no memory to speak
- * of, and prints what it says. Building it like a saved one (--like) is for a later
- * version.
+ * The others are arithmetic (cmd/paper.c): sizes, free lists and counts are given,
+ * marks and limits are computed. No machine is built, so that one of 16 TiB answers
+ * as fast as one of 16 MiB.
  *
  * What must never happen: half a file on standard output. The text is complete
  * before the first byte is written.
@@ -23,9 +25,11 @@
 #include <neap/neap.h>
 
 #include "cmd/cmd.h"
+#include "cmd/paper.h"
 #include "text/files.h"
 
 #define FILE_BYTES_MAX (64 * MIB)
+#define SETTINGS_MAX 64u
 
 enum show_key {
 	KEY_FILE = 256,
@@ -39,6 +43,10 @@ struct show {
 	struct neap_config *config;
 	const char *name; /* of the /proc file */
 	const char *path; /* --file */
+	const char *like; /* --like */
+	bool described;	  /* -m, --nodes or --cpus */
+	const char *setting[SETTINGS_MAX];
+	uint32_t nr_settings;
 };
 
 static const struct argp_option show_options[] = {
@@ -48,29 +56,27 @@ static const struct argp_option show_options[] = {
 	{ "cpus", KEY_CPUS, "N", 0, "number of CPUs (2)", 0 },
 	{ "set", KEY_SET, "NAME=VALUE", 0, "a value below /proc/sys/vm", 0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
-	{ "like", KEY_LIKE, "DIR", OPTION_HIDDEN, NULL, 0 },
+	{ "like", KEY_LIKE, "DIR", 0, "a machine like the one whose files are saved in DIR", 0 },
 	{ 0 },
 };
 
 static error_t take_property(struct show *show, const char *name, const char *value)
 {
+	show->described = true;
 	if (neap_config_set(show->config, name, value) == 0)
 		return 0;
 	cmd_error("%s", neap_config_error(show->config));
 	return EINVAL;
 }
 
-static error_t take_setting(struct show *show, char *text)
+static error_t take_setting(struct show *show, const char *text)
 {
-	char *equals = strchr(text, '=');
-	char name[96];
-
-	if (equals == NULL) {
-		cmd_error("--set %s: write NAME=VALUE", text);
+	if (show->nr_settings == SETTINGS_MAX) {
+		cmd_error("--set: at most %u of them", SETTINGS_MAX);
 		return EINVAL;
 	}
-	snprintf(name, sizeof(name), "sysctl.%.*s", (int)(equals - text), text);
-	return take_property(show, name, equals + 1);
+	show->setting[show->nr_settings++] = text;
+	return 0;
 }
 
 static error_t take_name(struct show *show, const char *name)
@@ -105,8 +111,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	case KEY_SET:
 		return take_setting(show, value);
 	case KEY_LIKE:
-		cmd_error("--like is not possible yet");
-		return EINVAL;
+		show->like = value;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -154,41 +160,63 @@ static int print_back(const struct text_file *file, const char *path)
 
 /* ---- a file of a machine ---- */
 
-struct question {
-	struct neap_machine *machine;
-	const char *name;
-	char *text;
-};
-
-static int ask(void *arg)
+static int print_file(const struct snapshot *snapshot, const char *name)
 {
-	struct question *question = arg;
+	struct text_buf out;
+	int status = CMD_FINE;
+	int error;
 
-	return (int)neap_proc_text(question->machine, question->name, &question->text);
+	text_buf_init(&out);
+	error = text_proc_write(snapshot, name, &out);
+	if (error == 0) {
+		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
+	} else if (error == -ENOMEM) {
+		cmd_error("memory is out");
+		status = CMD_WORLD;
+	} else {
+		cmd_error("%s: %s", name,
+			  error == -EACCES ? "this file can only be written"
+					   : "this machine has no such file");
+		status = CMD_USAGE;
+	}
+	text_buf_free(&out);
+	return status;
 }
 
 static int show_machine(struct show *show)
 {
-	struct question question = { .name = show->name };
-	int error;
+	struct paper *paper = calloc(1, sizeof(*paper));
+	int status;
 
-	if (take_property(show, "runtime", "sim") != 0 ||
-	    take_property(show, "contents", "tags") != 0)
-		return CMD_USAGE;
-	error = neap_machine_create(show->config, &question.machine);
-	if (error != 0) {
-		cmd_error("the machine cannot be built: %s", neap_config_error(show->config));
-		return error == -EINVAL || error == -ENOTSUP ? CMD_USAGE : CMD_WORLD;
-	}
-	error = neap_run(question.machine, ask, &question);
-	neap_machine_destroy(question.machine);
-	if (error < 0) {
-		cmd_error("%s: %s", show->name, strerror(-error));
+	if (paper == NULL) {
+		cmd_error("memory is out");
 		return CMD_WORLD;
 	}
-	fputs(question.text, stdout);
-	free(question.text);
-	return CMD_FINE;
+	status = show->like != NULL ? paper_load(paper, show->like)
+				    : paper_build(paper, show->config);
+	for (uint32_t i = 0; i < show->nr_settings && status == CMD_FINE; i++)
+		status = paper_set(paper, show->setting[i]);
+	if (status == CMD_FINE)
+		status = paper_finish(paper);
+	if (status == CMD_FINE)
+		status = print_file(paper->snapshot, show->name);
+	paper_free(paper);
+	free(paper);
+	return status;
+}
+
+/* Options that contradict each other. => whether there are none */
+static bool is_consistent(const struct show *show)
+{
+	bool machine = show->like != NULL || show->described || show->nr_settings != 0;
+
+	if (show->path != NULL && machine)
+		cmd_error("--file prints a file back as it is; no machine goes with it");
+	else if (show->like != NULL && show->described)
+		cmd_error("--like says what the machine is; -m, --nodes and --cpus do, too");
+	else
+		return true;
+	return false;
 }
 
 /* "vmstat", or a saved path's last word. */
@@ -201,7 +229,7 @@ static const struct text_file *find_file(const char *name)
 	if (name == NULL) {
 		cmd_error("show needs the name of a file:");
 	} else {
-		cmd_error("show %s: not possible yet; these are:", name);
+		cmd_error("show %s: there is no such file; these are:", name);
 	}
 	for (const struct text_file *known = text_files; known->name != NULL; known++)
 		cmd_error("  %s", known->name);
@@ -230,7 +258,7 @@ int cmd_show(int argc, char **argv)
 	argp_err_exit_status = CMD_USAGE;
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &show) == 0)
 		file = find_file(show.name);
-	if (file != NULL)
+	if (file != NULL && is_consistent(&show))
 		status = show.path != NULL ? print_back(file, show.path) : show_machine(&show);
 	neap_config_free(show.config);
 	return status;

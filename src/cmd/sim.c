@@ -6,6 +6,8 @@
  * and with any compiler. Pages hold one tag each unless --contents real is given, so
  * a machine may be far larger than the one it runs on.
  *
+ * --step, --break and --until stop inside the engine (step.c).
+ *
  * --explore N plays the job with N seeds, allowing the scheduler to preempt where a
  * real machine could, and names each seed that fails.
  *
@@ -15,11 +17,14 @@
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "cmd/play.h"
+#include "cmd/step.h"
 
 int cmd_sim(int argc, char **argv)
 {
 	struct options options;
 	int status = options_parse(false, argc, argv, &options);
 
-	return status == CMD_FINE ? play(&options) : status;
+	if (status != CMD_FINE)
+		return status;
+	return options_stops(&options) ? step_play(&options) : play(&options);
 }

@@ -38,6 +38,7 @@
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 #include "core/zonelist.h"
+#include "core/writeback.h"
 
 /* ---- marks ---- */
 
@@ -297,7 +298,9 @@ static uint32_t alloc_take(struct task *t, struct zone *zone, const struct alloc
 /* Pages of the node that may be dirty before requests for more should go elsewhere. */
 static uint64_t node_dirty_limit(struct node *node)
 {
-	uint64_t ratio = (uint64_t)sysctl_get(&node->machine->sysctl.dirty_ratio);
+	struct neap_machine *m = node->machine;
+	uint64_t ratio = (uint64_t)sysctl_get(&m->sysctl.dirty_ratio);
+	uint64_t bytes = knobs_get_wide(&m->sysctl.dirty_bytes);
 	uint64_t free_pages = 0;
 
 	for (uint32_t i = 0; i < NR_ZONES; i++)
@@ -306,7 +309,11 @@ static uint64_t node_dirty_limit(struct node *node)
 	uint64_t pages = free_pages - min_u64(free_pages, reserve);
 
 	pages += node_stat(node, NR_INACTIVE_FILE) + node_stat(node, NR_ACTIVE_FILE);
-	return pages * ratio / 100;
+	if (bytes == 0)
+		return pages * ratio / 100;
+	/* The node's share of an amount that is set for the machine. */
+	return (bytes + NEAP_PAGE_BYTES - 1) / NEAP_PAGE_BYTES * pages /
+	       max_u64(writeback_dirtyable_pages(m), 1);
 }
 
 static bool node_has_dirty_room(struct node *node)

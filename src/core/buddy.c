@@ -41,6 +41,12 @@ static uint64_t zone_head_flags(const struct zone *zone)
 	return PG_BUDDY | page_place(zone->node, zone->type);
 }
 
+/* All flags of a free block's head. The order is there, too, for those who look without the lock. */
+static uint64_t block_head_flags(const struct zone *zone, uint32_t order)
+{
+	return zone_head_flags(zone) | (uint64_t)order << PAGE_ORDER_SHIFT;
+}
+
 static void nonempty_write(struct zone *zone, uint32_t type, uint32_t orders)
 {
 	atomic_store_explicit(&zone->nonempty[type], (uint16_t)orders, memory_order_relaxed);
@@ -63,7 +69,8 @@ static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t o
 
 	pages[pfn].owner = order;
 	pages[pfn].index = list_type;
-	atomic_store_explicit(&pages[pfn].flags, zone_head_flags(zone), memory_order_relaxed);
+	atomic_store_explicit(&pages[pfn].flags, block_head_flags(zone, order),
+			      memory_order_relaxed);
 	if (list_empty(list))
 		nonempty_write(zone, list_type, nonempty_read(zone, list_type) | (1u << order));
 	if (type & BUDDY_TO_TAIL)
@@ -199,8 +206,8 @@ static const char *buddy_verify_block(const struct zone *zone, uint32_t pfn, uin
 {
 	const struct page *page = &zone->machine->pages[pfn];
 
-	if (page_flags(page) != zone_head_flags(zone))
-		return "1: a free block's head has other flags than PG_BUDDY and its place";
+	if (page_flags(page) != block_head_flags(zone, order))
+		return "1: a free block's head has other flags than PG_BUDDY, its place and order";
 	if (page->owner != order || page->index != type)
 		return "1: a free block's head names another order or type than its list";
 	if (page_refs(page) != 0 || page_maps(page) != 0)

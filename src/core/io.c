@@ -123,6 +123,8 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 	enum io_kind kind = (enum io_kind)(cookie >> 32);
 
 	DCHECK(t->held == 0 && t->pin_depth == 0);
+	/* A page looks finished before we let it go; verification waits until this is over, too. */
+	atomic_fetch_add(&m->nr_completing, 1);
 	event_add(t, EV_SIM_IO_DONE, 1);
 	switch (kind) {
 	case IO_SWAP_READ:
@@ -134,6 +136,7 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 		end_write(t, page, kind, err);
 		break;
 	}
+	atomic_fetch_sub(&m->nr_completing, 1);
 }
 
 /* ---- submission ---- */
@@ -233,7 +236,7 @@ int io_thread(struct task *t, void *machine)
 
 	t->machine = m;
 	/* event loop */
-	while (!atomic_load(&m->stopping))
+	while (!atomic_load(&m->io_stopping))
 		m->host->ops->reap(m->host, t);
 	return 0;
 }

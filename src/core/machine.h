@@ -20,6 +20,7 @@
 #define NEAP_CORE_MACHINE_H
 
 #include "core/gfp.h"
+#include "core/knobs.h"
 #include "core/list.h"
 #include "core/page.h"
 #include "core/pool.h"
@@ -214,14 +215,6 @@ struct cpu {
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
 } CACHE_ALIGNED;
 
-/* Knobs of /proc/sys/vm, as stored. w: written under machine.sysctl_lock, read relaxed. */
-struct sysctls {
-#define SYSCTL(id, name, initial, lowest, highest, kind) _Atomic int32_t id;
-#include "core/sysctl_items.def"
-	_Atomic int32_t lowmem_reserve_ratio[NR_ZONES];
-	_Atomic int64_t user_min_free_kbytes; /* -1 until written */
-};
-
 #define PAGE_WAIT_BUCKETS 256u
 
 struct swap_area; /* core/swap.h */
@@ -248,7 +241,7 @@ struct neap_machine {
 	_Atomic uint64_t total_pages;		  /* w: sum of managed */
 	_Atomic uint64_t reserve_pages;		  /* w */
 	_Atomic uint64_t min_free_pages_seen;	  /* a: lowest sum of free pages seen: peak use */
-	struct sysctls sysctl;
+	struct knobs sysctl;	       /* w: written under sysctl_lock, read relaxed */
 	_Atomic uint32_t sysctl_lock;  /* a: 1 while a write runs (sleeping) */
 	_Atomic uint32_t lru_disabled; /* a: batching off */
 	uint32_t zero_pfn;	       /* I: the shared zero page */
@@ -279,6 +272,8 @@ struct neap_machine {
 	_Atomic uint32_t flush_requested; /* a */
 	_Atomic uint32_t timer_armed;	  /* a: periodic work is due within a second */
 	_Atomic uint32_t stopping;	  /* a: machine is going down */
+	_Atomic uint32_t io_stopping;	  /* a: nothing is in flight any more: neap_io may end */
+	_Atomic uint32_t nr_completing;	  /* a: tasks inside io_done() */
 	_Atomic uint32_t freezing;	  /* a: the engine's threads are to stand still */
 	_Atomic uint32_t nr_frozen;	  /* a: how many do */
 	struct waitq freezer_wait;

@@ -21,6 +21,8 @@
  *
  *   marks_setup             on a write to min_free_kbytes or watermark_scale_factor
  *   marks_setup_protection  at build, and on any access to lowmem_reserve_ratio
+ *   marks_setup_ratios      at build, and on any access to min_unmapped_ratio or min_slab_ratio
+ *   marks_setup_automatic   at build, and when huge pages are switched off
  *   marks_init              once, at build
  *
  * What must never happen: a mark that is recomputed when Linux would leave it
@@ -223,14 +225,24 @@ static void node_setup_ratios(struct neap_machine *m, struct node *node)
 	atomic_store_explicit(&node->min_slab_pages, slab, memory_order_relaxed);
 }
 
-void marks_init(struct task *t, struct neap_machine *m)
+void marks_setup_ratios(struct neap_machine *m)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		node_setup_ratios(m, &m->nodes[n]);
+}
+
+void marks_setup_automatic(struct task *t, struct neap_machine *m)
 {
 	marks_init_min_free(m);
 	marks_setup(t, m);
+}
+
+void marks_init(struct task *t, struct neap_machine *m)
+{
+	marks_setup_automatic(t, m);
 	vmstat_thresholds_setup(m);
 	marks_setup_protection(m);
-	for (uint32_t n = 0; n < m->nr_nodes; n++)
-		node_setup_ratios(m, &m->nodes[n]);
+	marks_setup_ratios(m);
 }
 
 bool marks_boost(struct task *t, struct zone *zone)

@@ -42,6 +42,10 @@ uint64_t marks_protection(uint64_t managed_above, int32_t ratio);
 void marks_setup(struct task *t, struct neap_machine *m);
 /* Protection arrays of all zones. */
 void marks_setup_protection(struct neap_machine *m);
+/* The limits of node reclaim, by min_unmapped_ratio and min_slab_ratio. */
+void marks_setup_ratios(struct neap_machine *m);
+/* Huge pages were switched off: the automatic min_free_kbytes if it is the larger one, and marks. */
+void marks_setup_automatic(struct task *t, struct neap_machine *m);
 /* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
 void marks_init(struct task *t, struct neap_machine *m);
 /*

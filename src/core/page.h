@@ -81,7 +81,7 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 	(PG_LOCKED | PG_LRU | PG_WRITEBACK | PG_SWAPCACHE | PG_ISOLATED | PG_BUDDY | PG_PCP |      \
 	 PG_BATCH | PG_TAIL)
 
-#define PAGE_ORDER_SHIFT 32u /* 4 bits: order of a head, or of a block on a per-CPU list */
+#define PAGE_ORDER_SHIFT 32u /* 4 bits: order of a head, or of a free block */
 #define PAGE_ZONE_SHIFT 36u  /* 3 bits */
 #define PAGE_TYPE_SHIFT 39u  /* 3 bits: migrate type a per-CPU page was freed with */
 #define PAGE_NODE_SHIFT 42u  /* 10 bits */
@@ -123,9 +123,15 @@ static inline bool page_test_clear(struct page *page, uint64_t flag)
 	return (atomic_fetch_and_explicit(&page->flags, ~flag, memory_order_acq_rel) & flag) != 0;
 }
 
+/* The order in flags that were read. */
+static inline uint32_t page_order_of(uint64_t flags)
+{
+	return (uint32_t)(flags >> PAGE_ORDER_SHIFT) & 0xf;
+}
+
 static inline uint32_t page_order(const struct page *page)
 {
-	return (uint32_t)(page_flags(page) >> PAGE_ORDER_SHIFT) & 0xf;
+	return page_order_of(page_flags(page));
 }
 
 static inline uint32_t page_zone_index(const struct page *page)

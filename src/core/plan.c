@@ -350,13 +350,18 @@ void plan_switch_thp(struct plan *plan, bool on)
 	plan_setup_marks(plan);
 }
 
-void plan_boot(struct plan *plan)
+void plan_boot_early(struct plan *plan)
 {
 	plan_auto_min_free(plan);
 	plan_setup_marks(plan);
 	plan_setup_thresholds(plan);
 	plan_setup_protection(plan);
 	plan_setup_ratios(plan);
+}
+
+void plan_boot(struct plan *plan)
+{
+	plan_boot_early(plan);
 	if (plan->managed_total >= THP_PAGES_LEAST)
 		plan_switch_thp(plan, plan->knobs.thp_raises);
 	else

@@ -120,9 +120,14 @@ bool plan_raise_min_free(struct plan *plan);
 /* Transparent huge pages are switched on or off, as a write to their `enabled` file does. */
 void plan_switch_thp(struct plan *plan, bool on);
 /*
- * What boot does, in its order: marks, thresholds, protection, ratios; then huge pages raise
- * min_free_kbytes, or, switched off by the command line, have it computed a second time, now with
- * the high marks subtracted. Below 512 MiB huge pages begin switched off and do neither.
+ * What boot does, in its order: marks, thresholds, protection, ratios. All of it on a kernel that
+ * is built without transparent huge pages.
+ */
+void plan_boot_early(struct plan *plan);
+/*
+ * The same, and then huge pages raise min_free_kbytes, or, switched off by the command line, have
+ * it computed a second time, now with the high marks subtracted. Below 512 MiB they begin switched
+ * off and do neither.
  */
 void plan_boot(struct plan *plan);
 /* Puts the plan's results into a snapshot's zones. */

@@ -347,14 +347,16 @@ static void note_node_state(struct task *t, struct node *node, const struct scan
 }
 
 /*
- * Should a pass for a high order go on? (Step 7; without compaction a zone that meets its mark is
- * enough.)
+ * Should a pass for a high order go on (step 7)? Not once a zone has a block of the order, or so
+ * much free memory that it could be compacted (spec 20, section 8): more reclaim would not help
+ * then. DIFF: the fragmentation index of costly orders is not asked.
  */
 static bool continue_for_order(const struct node *node, const struct scan_control *sc,
 			       uint64_t reclaimed)
 {
 	uint64_t gap = (uint64_t)2 << sc->order;
 	uint64_t inactive = node_stat(node, NR_INACTIVE_FILE);
+	enum wmark base = sc->order > NEAP_COSTLY_ORDER ? WMARK_LOW : WMARK_MIN;
 
 	if (sc->order == 0 ||
 	    (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) || reclaimed == 0)
@@ -366,6 +368,8 @@ static bool continue_for_order(const struct node *node, const struct scan_contro
 			continue;
 		if (zone_watermark_ok(zone, sc->order, zone_mark(zone, WMARK_MIN), sc->reclaim_idx,
 				      0))
+			return false;
+		if (zone_watermark_ok(zone, 0, zone_mark(zone, base) + gap, sc->reclaim_idx, 0))
 			return false;
 	}
 	if (reclaim_can_swap(node->machine))

@@ -84,12 +84,15 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 		entry.word = word_from_swap(slot);
 		atomic_fetch_add_explicit(&space->swap_entries, 1, memory_order_relaxed);
 	}
+	/*
+	 * Before the entry goes: a zap takes a swap word without our page lock, and then region and
+	 * space may be gone.
+	 */
+	rmap_account_remove(t, space, page);
 	m->hw->ops->unmap(space->hw, &entry, 1);
 	CHECK(entry.err == 0);
-	/* A zap takes the swap word without our page lock: from here on the region may be gone. */
 	rt_explore(t);
 	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
-	rmap_account_remove(t, space, page);
 	/* The entry's reference; the caller holds another. */
 	CHECK(!page_put_test(page));
 }

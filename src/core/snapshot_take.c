@@ -62,9 +62,9 @@ static void take_pagesets(const struct neap_machine *m, const struct zone *zone,
 			.batch = racy_read(pcp->batch),
 			.threshold = (uint32_t)racy_read(pcp->threshold),
 		};
-		for (uint32_t i = 0; i < NR_NUMA_ITEMS; i++)
-			out->numa[i] += racy_read(pcp->numa[i]);
 	}
+	for (uint32_t i = 0; i < NR_NUMA_ITEMS; i++)
+		out->numa[i] = zone_numa(zone, (enum numa_item)i);
 }
 
 static void take_zone(struct task *t, struct zone *zone, struct snapshot_zone *out)
@@ -129,7 +129,7 @@ static void take_sysctls(struct neap_machine *m, struct snapshot *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sysctl_names); i++) {
 		struct snapshot_sysctl *to = &out->sysctl[out->nr_sysctls];
-		int64_t bytes = sysctl_read(m, sysctl_names[i], to->value, sizeof(to->value));
+		int64_t bytes = knobs_read(&m->sysctl, sysctl_names[i], to->value, sizeof(to->value));
 
 		if (bytes <= 0) /* write-only */
 			continue;
@@ -157,6 +157,18 @@ uint64_t snapshot_available(const struct snapshot *snapshot)
 	available += (int64_t)(cache - min_u64(cache / 2, low));
 	available += (int64_t)(kernel - min_u64(kernel / 2, low));
 	return available > 0 ? (uint64_t)available : 0;
+}
+
+/* What overcommit_memory 2 would allow (spec 05, section 4). */
+static uint64_t commit_limit(const struct neap_machine *m, const struct snapshot *snapshot)
+{
+	uint64_t kbytes = knobs_get_wide(&m->sysctl.overcommit_kbytes);
+	uint64_t ratio = (uint64_t)(int64_t)knobs_get(&m->sysctl.overcommit_ratio);
+	uint64_t pages = snapshot->total_pages * ratio / 100;
+
+	if (kbytes != 0)
+		pages = kbytes / (NEAP_PAGE_BYTES / KIB);
+	return pages + snapshot->swap_total_pages;
 }
 
 void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
@@ -193,7 +205,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 	out->reserve_pages = atomic_load(&m->reserve_pages);
 	take_swaps(m, out);
 	take_sysctls(m, out);
-	out->commit_limit_pages = out->total_pages / 2 + out->swap_total_pages;
+	out->commit_limit_pages = commit_limit(m, out);
 	out->vmalloc_total_kb = UINT64_C(34359738367);
 	out->available_pages = snapshot_available(out);
 }

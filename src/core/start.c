@@ -33,7 +33,7 @@
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
-#define TIMER_PERIOD_NS NSEC_PER_SEC
+#define TICK_NS (4 * NSEC_PER_MSEC) /* HZ 250 */
 #define SMALL_MACHINE_PAGES (16 * MIB / NEAP_PAGE_BYTES)
 
 void timer_kick(struct task *t, struct neap_machine *m)
@@ -41,6 +41,16 @@ void timer_kick(struct task *t, struct neap_machine *m)
 	if (atomic_load_explicit(&m->timer_armed, memory_order_relaxed) == 0 &&
 	    atomic_exchange(&m->timer_armed, 1) == 0)
 		waitq_wake(t, &m->timer_wait, 1);
+}
+
+/* stat_interval: 0 is the next tick; what is negative never comes. */
+static uint64_t timer_period_ns(struct neap_machine *m)
+{
+	int32_t seconds = knobs_get(&m->sysctl.stat_interval);
+
+	if (seconds < 0)
+		return RT_FOREVER;
+	return seconds == 0 ? TICK_NS : (uint64_t)seconds * NSEC_PER_SEC;
 }
 
 static int timer_thread(struct task *t, void *machine)
@@ -54,7 +64,7 @@ static int timer_thread(struct task *t, void *machine)
 		uint32_t seq = waitq_begin(&m->timer_wait);
 
 		if (!freezer_should_stop(m) && armed == (atomic_load(&m->timer_armed) != 0))
-			waitq_wait(t, &m->timer_wait, seq, armed ? TIMER_PERIOD_NS : RT_FOREVER);
+			waitq_wait(t, &m->timer_wait, seq, armed ? timer_period_ns(m) : RT_FOREVER);
 		waitq_end(&m->timer_wait);
 		if (freezer_wait(t, m))
 			continue;
@@ -133,6 +143,7 @@ int machine_start(struct task *t, struct neap_machine *m)
 {
 	t->machine = m;
 	atomic_store(&m->stopping, 0);
+	atomic_store(&m->io_stopping, 0);
 	int err = start_memory(t, m);
 
 	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++) {
@@ -164,15 +175,20 @@ static void stop_thread(struct task *t, struct task **thread, struct waitq *wq)
 	*thread = NULL;
 }
 
-/* Waits until nothing is being written: its completions need the reaper. */
+/*
+ * Waits until nothing is being written: its completions need the reaper. Counted without the CPUs'
+ * differences: nobody starts a write any more, so after a fold they can only take away, and the
+ * count is never below the truth. (With them it may be, in the middle of a carry.)
+ */
 static void wait_for_writes(struct task *t, struct neap_machine *m)
 {
 	/* event loop: bounded by the I/O in flight */
 	for (;;) {
-		int64_t pending = 0;
+		uint64_t pending = 0;
 
+		vmstat_fold_all(t, m);
 		for (uint32_t n = 0; n < m->nr_nodes; n++)
-			pending += (int64_t)node_stat_exact(&m->nodes[n], NR_WRITEBACK);
+			pending += node_stat(&m->nodes[n], NR_WRITEBACK);
 		if (pending == 0)
 			return;
 		rt_sleep(t, NSEC_PER_MSEC);
@@ -244,6 +260,7 @@ void machine_stop(struct task *t, struct neap_machine *m)
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		kswapd_stop(t, &m->nodes[n]);
 	wait_for_writes(t, m);
+	atomic_store(&m->io_stopping, 1);
 	if (m->io_thread != NULL) {
 		m->host->ops->kick(m->host);
 		rt_join(t, m->io_thread);

@@ -175,7 +175,17 @@ void swap_write_page(struct task *t, struct page *page)
 	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
 	cpu_unpin(t);
 	page_unlock(t, page);
-	io_write(t, swap_area_of(m, entry)->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
+	/*
+	 * A synchronous store gains nothing from neighbours, and ends the write before reclaim
+	 * looks at the page again, which can free it in the same visit.
+	 */
+	const struct swap_area *area = swap_area_of(m, entry);
+	void *plug = t->plug;
+
+	if (area->synchronous)
+		t->plug = NULL;
+	io_write(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
+	t->plug = plug;
 }
 
 /* ---- read-ahead windows ---- */
@@ -198,12 +208,21 @@ uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint3
 	return max_u32(pages, previous / 2);
 }
 
+/*
+ * Slots of a rotating disk are read ahead in the order they have there; so is everything when
+ * vma_ra_enabled is false. Otherwise what is near in the address space is read.
+ */
+static bool reads_by_slot(struct neap_machine *m)
+{
+	return atomic_load(&m->nr_rotational_swap) != 0 || knobs_get(&m->sysctl.vma_ra_enabled) == 0;
+}
+
 void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index, struct page *page)
 {
 	bool hit = page_test_clear(page, PG_RECLAIM);
 
 	event_add(t, EV_SWAP_RA_HIT, hit ? 1 : 0);
-	if (atomic_load(&t->machine->nr_rotational_swap) != 0) {
+	if (reads_by_slot(t->machine)) {
 		atomic_fetch_add(&t->machine->swap_ra_hits, hit ? 1 : 0);
 		return;
 	}
@@ -404,7 +423,7 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	if (err != 0)
 		return err;
 	page_get(machine_page(m, wanted));
-	if (atomic_load(&m->nr_rotational_swap) != 0)
+	if (reads_by_slot(m))
 		plan_cluster(m, &read);
 	else
 		plan_region(t, &read, page_index);

@@ -7,6 +7,7 @@
  *      block, zero page, or user page; free + per-CPU + used = managed.
  *   3. A user page is on exactly the LRU list its flags say; lists, sizes and
  *      counters agree.
+ *      A file page is where the index of its file says, and as dirty as that says.
  *   4. refs = entries that map it + 1 if a cache holds it (pins apart).
  *   5. Entries of all regions: each frame they map counts them in maps; each swap
  *      word is one reference of its slot.
@@ -28,6 +29,7 @@
 #include "core/freezer.h"
 #include "core/index.h"
 #include "core/lru.h"
+#include "core/mapping.h"
 #include "core/pcp.h"
 #include "core/space.h"
 #include "core/swap.h"
@@ -36,7 +38,9 @@
 /* What the walk over descriptors counted. */
 struct census {
 	struct neap_machine *m;
+	struct task *t;
 	uint64_t used, reserved, free, pcp; /* of the zone at hand */
+	uint64_t mlocked, pending;	    /* of the zone at hand: user pages, file pages to write */
 	uint64_t maps;			    /* sum over user pages */
 	uint64_t node[NR_NODE_ITEMS];	    /* of the node at hand */
 	uint64_t lru[NR_LRU_LISTS][NR_ZONES];
@@ -73,6 +77,23 @@ static const char *fail(struct neap_machine *m, const char *what, uint64_t found
 
 /* ---- descriptors ---- */
 
+/* Does the index of its file hold the page where the page says? */
+static bool file_page_indexed(struct census *c, uint32_t pfn, const struct page *page)
+{
+	struct neap_machine *m = c->m;
+
+	if (page->owner == 0 || page->owner > pool_last_id(&m->mappings))
+		return false;
+	struct mapping *mapping = pool_get(&m->mappings, page->owner);
+
+	spin_lock(c->t, &mapping->lock, LOCK_MAPPING);
+	uint64_t slot = index_load(c->t, mapping, page->index);
+
+	spin_unlock(c->t, &mapping->lock, LOCK_MAPPING);
+	return index_is_page(slot) && index_frame(slot) == pfn &&
+	       ((slot & INDEX_DIRTY) != 0) == page_test(page, PG_DIRTY);
+}
+
 static const char *census_user(struct census *c, uint32_t pfn, const struct page *page)
 {
 	struct neap_machine *m = c->m;
@@ -92,6 +113,10 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 			    page_maps(page) + cached);
 	if ((flags & PG_SWAPCACHE) && !(flags & PG_ANON))
 		return fail(m, "a file page is in the swap cache, frame", pfn, 0);
+	if (!(flags & PG_ANON) && !file_page_indexed(c, pfn, page))
+		return fail(m, "a file page is not what its file's index says, frame", pfn, 0);
+	c->mlocked += (flags & PG_MLOCKED) != 0;
+	c->pending += !(flags & PG_ANON) && (flags & PG_DIRTY);
 	c->lru[page_lru_list(page)][page_zone_index(page)]++;
 	c->maps += page_maps(page);
 	c->node[NR_ANON_PAGES] += (flags & PG_ANON) && page_maps(page) != 0;
@@ -141,6 +166,7 @@ static const char *census_zone(struct census *c, struct zone *zone)
 	uint64_t counted = 0;
 
 	c->used = c->reserved = c->free = c->pcp = 0;
+	c->mlocked = c->pending = 0;
 	if (wrong != NULL)
 		return wrong;
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
@@ -165,6 +191,11 @@ static const char *census_zone(struct census *c, struct zone *zone)
 	if (c->free + c->pcp + c->used != zone_managed(zone))
 		return fail(m, "free + per-CPU + used frames of a zone", c->free + c->pcp + c->used,
 			    zone_managed(zone));
+	if (zone_stat_exact(zone, NR_MLOCK) != c->mlocked)
+		return fail(m, "nr_mlock of a zone", zone_stat_exact(zone, NR_MLOCK), c->mlocked);
+	if (zone_stat_exact(zone, NR_ZONE_WRITE_PENDING) != c->pending)
+		return fail(m, "nr_zone_write_pending of a zone",
+			    zone_stat_exact(zone, NR_ZONE_WRITE_PENDING), c->pending);
 	return NULL;
 }
 
@@ -357,8 +388,11 @@ static void settle(struct task *t, struct neap_machine *m)
 
 			if (!(flags & PG_BUDDY) && (flags & (PG_LOCKED | PG_WRITEBACK)))
 				busy++;
-			pfn += flags & PG_BUDDY ? 1u << page->owner : 1;
+			/* The order from the flags: completions may free pages meanwhile. */
+			pfn += flags & PG_BUDDY ? 1u << page_order_of(flags) : 1;
 		}
+		/* A completion frees what it marked as done only afterwards. */
+		busy += atomic_load(&m->nr_completing);
 		if (busy == 0)
 			break;
 		rt_sleep(t, NSEC_PER_MSEC);
@@ -369,7 +403,7 @@ static void settle(struct task *t, struct neap_machine *m)
 
 const char *verify_machine(struct task *t, struct neap_machine *m)
 {
-	struct census census = { .m = m };
+	struct census census = { .m = m, .t = t };
 	const char *wrong = NULL;
 
 	freezer_freeze(t, m);

@@ -22,7 +22,9 @@
  *   3. an event that decreases
  *
  * Linux: mm/vmstat.c, 6.1. There the NUMA events are folded on demand; here they are
- * summed when read, which nobody can tell apart.
+ * summed when read, which nobody can tell apart. While they are switched off they are
+ * counted all the same, since that is cheaper than asking each time; they read as 0, and begin
+ * at 0 when they are switched on.
  */
 #include "core/vmstat.h"
 
@@ -154,11 +156,33 @@ uint64_t zone_numa(const struct zone *zone, enum numa_item item)
 {
 	uint64_t sum = 0;
 
-	if (!zone_populated(zone))
+	if (!zone_populated(zone) || knobs_get(&zone->machine->sysctl.numa_stat) == 0)
 		return 0;
 	for (uint32_t cpu = 0; cpu < zone->machine->nr_cpus; cpu++)
 		sum += racy_read(zone->pcp[cpu].numa[item]);
 	return sum;
+}
+
+static void zone_numa_reset(struct task *t, struct zone *zone)
+{
+	struct pcp *pcp = pcp_of(t, zone);
+
+	for (uint32_t item = 0; item < NR_NUMA_ITEMS; item++)
+		racy_write(pcp->numa[item], 0);
+}
+
+void vmstat_numa_reset(struct task *t, struct neap_machine *m)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		cpu_visit(t, cpu, &visit);
+		for (uint32_t n = 0; n < m->nr_nodes; n++)
+			for (uint32_t i = 0; i < NR_ZONES; i++)
+				if (zone_populated(&m->nodes[n].zone[i]))
+					zone_numa_reset(t, &m->nodes[n].zone[i]);
+		cpu_leave(t, &visit);
+	}
 }
 
 uint64_t machine_numa(const struct neap_machine *m, enum numa_item item)

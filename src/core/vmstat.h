@@ -106,8 +106,10 @@ static inline uint64_t machine_node_stat(struct neap_machine *m, enum node_item 
 uint64_t zone_stat_exact(const struct zone *zone, enum zone_item item);
 uint64_t node_stat_exact(const struct node *node, enum node_item item);
 
-/* Sum of a zone's NUMA event over all CPUs. */
+/* Sum of a zone's NUMA event over all CPUs; 0 while they are switched off (numa_stat). */
 uint64_t zone_numa(const struct zone *zone, enum numa_item item);
+/* numa_stat changed: NUMA events begin at 0. => nothing held */
+void vmstat_numa_reset(struct task *t, struct neap_machine *m);
 uint64_t machine_numa(const struct neap_machine *m, enum numa_item item);
 
 /* Sum of an event over all CPUs. */

@@ -2,15 +2,16 @@
  * The flusher thread, and the limit on dirty pages.
  *
  *   dirtyable = free - reserves + file pages on the LRU
- *   limit = dirtyable x dirty_ratio / 100
- *   background = dirtyable x dirty_background_ratio / 100
+ *   limit = dirtyable x dirty_ratio percent                   (or dirty_bytes)
+ *   background = dirtyable x dirty_background_ratio percent   (or dirty_background_bytes)
  *
  *   0 ─────────── background ───────── (bg+limit)/2 ─────── limit
  *     writers run       flusher works     flusher works     writers wait
  *
  * The flusher sleeps without limit while nothing is dirty. It works when the
  * background limit is passed, when reclaim asks (too many dirty pages at the end
- * of the LRU), and every 5 s for files that have been dirty for 30 s.
+ * of the LRU), and every dirty_writeback_centisecs (5 s) for files that have been dirty
+ * for dirty_expire_centisecs (30 s).
  *
  * What must never happen: the flusher waiting for memory that only its own
  * write-out can free. It runs with PF_MEMALLOC, so its few allocations use the
@@ -28,11 +29,10 @@
 #include "core/vmstat.h"
 
 #define FLUSH_ROUND_PAGES 1024u
-#define FLUSH_PERIOD_NS (5 * NSEC_PER_SEC)
-#define FLUSH_AGE_NS (30 * NSEC_PER_SEC)
+#define CENTISEC_NS (10 * NSEC_PER_MSEC)
 #define WRITER_PAUSE_NS (200 * NSEC_PER_MSEC)
 
-static uint64_t dirtyable_pages(struct neap_machine *m)
+uint64_t writeback_dirtyable_pages(struct neap_machine *m)
 {
 	uint64_t free = machine_zone_stat(m, NR_FREE_PAGES);
 	uint64_t reserve = atomic_load_explicit(&m->reserve_pages, memory_order_relaxed);
@@ -41,12 +41,27 @@ static uint64_t dirtyable_pages(struct neap_machine *m)
 	       machine_node_stat(m, NR_ACTIVE_FILE);
 }
 
+/*
+ * A limit: that many bytes if they are set, else a share of `pages`. Linux turns percent into parts
+ * of a page first, so that 20 % are 819 / 4096.
+ */
+static uint64_t limit_pages(uint64_t pages, uint64_t bytes, int32_t percent)
+{
+	uint64_t parts = (uint64_t)percent * NEAP_PAGE_BYTES / 100;
+
+	if (bytes != 0)
+		return (bytes + NEAP_PAGE_BYTES - 1) / NEAP_PAGE_BYTES;
+	return pages * parts / NEAP_PAGE_BYTES;
+}
+
 void writeback_limits(struct neap_machine *m, uint64_t *background, uint64_t *limit)
 {
-	uint64_t pages = dirtyable_pages(m);
+	const struct knobs *k = &m->sysctl;
+	uint64_t pages = writeback_dirtyable_pages(m);
 
-	*limit = pages * (uint64_t)sysctl_get(&m->sysctl.dirty_ratio) / 100;
-	*background = pages * (uint64_t)sysctl_get(&m->sysctl.dirty_background_ratio) / 100;
+	*limit = limit_pages(pages, knobs_get_wide(&k->dirty_bytes), knobs_get(&k->dirty_ratio));
+	*background = limit_pages(pages, knobs_get_wide(&k->dirty_background_bytes),
+				  knobs_get(&k->dirty_background_ratio));
 	if (*background >= *limit)
 		*background = *limit / 2;
 }
@@ -67,24 +82,32 @@ static uint64_t dirty_pages(struct neap_machine *m)
 	return machine_node_stat(m, NR_DIRTY);
 }
 
-void writeback_balance_dirty(struct task *t, struct neap_machine *m)
+/* Is a writer to wait? Asks the flusher for help on the way. */
+static bool writer_must_wait(struct task *t, struct neap_machine *m)
 {
+	uint64_t dirty = dirty_pages(m) + machine_node_stat(m, NR_WRITEBACK);
 	uint64_t background, limit;
 
-	/* event loop: at most until the write-out of what is dirty now is over */
-	for (uint32_t rounds = 0; rounds < 50; rounds++) {
-		uint64_t dirty = dirty_pages(m) + machine_node_stat(m, NR_WRITEBACK);
+	writeback_limits(m, &background, &limit);
+	if (dirty <= (background + limit) / 2)
+		return false;
+	if (dirty_pages(m) != 0)
+		writeback_wake(t, m);
+	return dirty > limit && !atomic_load(&m->stopping);
+}
 
-		writeback_limits(m, &background, &limit);
-		if (dirty <= (background + limit) / 2)
-			return;
-		if (dirty_pages(m) != 0)
-			writeback_wake(t, m);
-		if (dirty <= limit || atomic_load(&m->stopping))
-			return;
+void writeback_balance_dirty(struct task *t, struct neap_machine *m)
+{
+	bool wait = writer_must_wait(t, m);
+
+	/* event loop: at most until the write-out of what is dirty now is over */
+	for (uint32_t rounds = 0; rounds < 50 && wait; rounds++) {
+		/* A waiter before it looks again: a write that ends between must not be missed. */
 		uint32_t seq = waitq_begin(&m->dirty_wait);
 
-		waitq_wait(t, &m->dirty_wait, seq, WRITER_PAUSE_NS);
+		wait = writer_must_wait(t, m);
+		if (wait)
+			waitq_wait(t, &m->dirty_wait, seq, WRITER_PAUSE_NS);
 		waitq_end(&m->dirty_wait);
 	}
 }
@@ -124,17 +147,31 @@ static void put_mapping(struct task *t, struct mapping *mapping)
 	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
 
+void writeback_drop_clean(struct task *t, struct neap_machine *m)
+{
+	struct mapping *mapping = next_mapping(t, m, NULL);
+
+	while (mapping != NULL) {
+		(void)mapping_drop_clean(t, mapping); /* what is in use stays */
+		struct mapping *next = next_mapping(t, m, mapping);
+
+		put_mapping(t, mapping);
+		mapping = next;
+	}
+}
+
 /* One walk over all files. => pages submitted */
 static uint64_t flush_round(struct task *t, struct neap_machine *m, bool all)
 {
 	uint64_t submitted = 0;
 	uint64_t now_ns = rt_now(t);
+	uint64_t age_ns = (uint64_t)sysctl_get(&m->sysctl.dirty_expire_centisecs) * CENTISEC_NS;
 	struct mapping *mapping = next_mapping(t, m, NULL);
 
 	while (mapping != NULL) {
 		uint64_t since = atomic_load(&mapping->dirtied_when_ns);
 
-		if (since != 0 && (all || now_ns >= since + FLUSH_AGE_NS))
+		if (since != 0 && (all || now_ns >= since + age_ns))
 			submitted += mapping_write_dirty(t, mapping, FLUSH_ROUND_PAGES);
 		struct mapping *next = next_mapping(t, m, mapping);
 
@@ -161,13 +198,21 @@ static bool any_dirty(const struct neap_machine *m)
 	return false;
 }
 
+/* How long the flusher sleeps while files are dirty: 0 switches periodic work off. */
+static uint64_t flush_period_ns(struct neap_machine *m)
+{
+	int32_t centisecs = sysctl_get(&m->sysctl.dirty_writeback_centisecs);
+
+	return centisecs > 0 ? (uint64_t)centisecs * CENTISEC_NS : RT_FOREVER;
+}
+
 static void flush_sleep(struct task *t, struct neap_machine *m)
 {
 	uint32_t seq = waitq_begin(&m->flush_wait);
 
 	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
 		waitq_wait(t, &m->flush_wait, seq,
-			   any_dirty(m) ? FLUSH_PERIOD_NS : RT_FOREVER);
+			   any_dirty(m) ? flush_period_ns(m) : RT_FOREVER);
 	waitq_end(&m->flush_wait);
 }
 

@@ -12,6 +12,10 @@ void writeback_wake(struct task *t, struct neap_machine *m);
 void writeback_note_dirty(struct task *t, struct neap_machine *m);
 /* A writer dirtied pages: waits while the machine is above its limit. May sleep. */
 void writeback_balance_dirty(struct task *t, struct neap_machine *m);
+/* Drops the clean, unmapped pages of all files (drop_caches). May sleep. */
+void writeback_drop_clean(struct task *t, struct neap_machine *m);
+/* Pages that could be dirty: free ones beyond the reserves, and the page cache. */
+uint64_t writeback_dirtyable_pages(struct neap_machine *m);
 /* The two limits now, pages. */
 void writeback_limits(struct neap_machine *m, uint64_t *background, uint64_t *limit);
 

@@ -16,7 +16,7 @@
  * or direct compaction; they may overlap.
  *
  * What must never happen: a span that ends before it begins; events of different
- * CPUs may be out of order by a little, and the log is sorted first.
+ * CPUs may be out of order by a little.
  */
 #include "diag/series.h"
 
@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPEN_MAX 64u
+#include "text/zonename.h"
 
 void series_init(struct series *series)
 {
@@ -53,14 +53,6 @@ bool series_add_zone(struct series *series, uint32_t node, const char *name, uin
 	return true;
 }
 
-static const char *zone_word(uint32_t type)
-{
-	static const char *const words[NEAP_NR_ZONES] = { "DMA", "DMA32", "Normal", "Movable",
-							  "Device" };
-
-	return type < NEAP_NR_ZONES ? words[type] : "?";
-}
-
 bool series_add_zones_of(struct series *series, const struct snapshot *snapshot)
 {
 	bool room = true;
@@ -70,8 +62,8 @@ bool series_add_zones_of(struct series *series, const struct snapshot *snapshot)
 			const struct snapshot_zone *zone = &snapshot->node[n].zone[z];
 
 			if (zone->managed != 0)
-				room &= series_add_zone(series, snapshot->node[n].id, zone_word(z),
-							zone->managed);
+				room &= series_add_zone(series, snapshot->node[n].id,
+							zonename_of(z), zone->managed);
 		}
 	return room;
 }
@@ -122,7 +114,7 @@ int series_add_snapshot(struct series *series, uint64_t time_ns, const struct sn
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
 		for (uint32_t z = 0; z < NEAP_NR_ZONES; z++) {
 			const struct snapshot_zone *zone = &snapshot->node[n].zone[z];
-			uint32_t at = find_zone(series, snapshot->node[n].id, zone_word(z));
+			uint32_t at = find_zone(series, snapshot->node[n].id, zonename_of(z));
 
 			if (at != UINT32_MAX)
 				samples[at] = (struct series_sample){ zone->free, zone->min,
@@ -153,12 +145,6 @@ const struct series_sample *series_sample(const struct series *series, uint32_t 
 }
 
 /* ---- bars ---- */
-
-/* A task at work: its span is the last one of its bar that has its number. */
-struct open_span {
-	const char *task;
-	uint32_t bar, span;
-};
 
 static int bar_begin(struct series_bar *bar, uint64_t from_ns)
 {
@@ -231,54 +217,48 @@ static enum bar_step bar_step(const struct trace_line *line, char name[SERIES_NA
 	return BAR_NOTHING;
 }
 
-static struct open_span *open_find(struct open_span *open, const char *task)
+static struct series_worker *worker_find(struct series *series, const char *task)
 {
-	for (uint32_t i = 0; i < OPEN_MAX; i++)
-		if (open[i].task != NULL && strcmp(open[i].task, task) == 0)
-			return &open[i];
+	for (uint32_t i = 0; i < SERIES_WORKERS_MAX; i++)
+		if (strcmp(series->worker[i].task, task) == 0)
+			return &series->worker[i];
 	return NULL;
 }
 
-static int open_begin(struct series *series, struct open_span *open, const struct trace_line *line,
-		      const char *name)
+static int worker_begin(struct series *series, const struct trace_line *line, const char *name)
 {
 	struct series_bar *bar = bar_find(series, name);
-	struct open_span *span = open_find(open, line->task);
+	struct series_worker *worker = worker_find(series, line->task);
 
-	for (uint32_t i = 0; i < OPEN_MAX && span == NULL; i++)
-		if (open[i].task == NULL)
-			span = &open[i];
+	if (worker == NULL)
+		worker = worker_find(series, "");
 	/* Beyond so many tasks or nodes the picture has no room for them anyway. */
-	if (bar == NULL || span == NULL)
+	if (bar == NULL || worker == NULL)
 		return 0;
 	if (bar_begin(bar, line->time_ns) != 0)
 		return -ENOMEM;
-	*span = (struct open_span){
-		.task = line->task,
-		.bar = (uint32_t)(bar - series->bar),
-		.span = bar->nr_spans - 1,
-	};
+	worker->bar = (uint32_t)(bar - series->bar);
+	worker->span = bar->nr_spans - 1;
+	(void)snprintf(worker->task, sizeof(worker->task), "%.15s", line->task);
 	return 0;
 }
 
-int series_add_bars(struct series *series, const struct trace_log *log)
+int series_add_event(struct series *series, const struct trace_line *line)
 {
-	struct open_span open[OPEN_MAX] = { { 0 } };
+	char name[SERIES_NAME_BYTES] = "";
+	enum bar_step step = bar_step(line, name);
+	struct series_worker *worker = worker_find(series, line->task);
 
-	for (uint32_t i = 0; i < log->nr_lines; i++) {
-		const struct trace_line *line = &log->lines[i];
-		struct open_span *span = open_find(open, line->task);
-		char name[SERIES_NAME_BYTES];
-		enum bar_step step = bar_step(line, name);
+	if (step == BAR_BEGINS)
+		return worker_begin(series, line, name);
+	if (worker == NULL)
+		return 0;
+	struct series_span *span = &series->bar[worker->bar].spans[worker->span];
 
-		/* kswapd's sleep event comes after its nap, which is no work. */
-		if (span != NULL &&
-		    (step == BAR_NOTHING || (step == BAR_ENDS && strcmp(name, "direct") == 0)))
-			series->bar[span->bar].spans[span->span].to_ns = line->time_ns;
-		if (span != NULL && step == BAR_ENDS)
-			span->task = NULL;
-		if (step == BAR_BEGINS && open_begin(series, open, line, name) != 0)
-			return -ENOMEM;
-	}
+	/* kswapd's sleep event comes after its nap, which is no work. */
+	if (step == BAR_NOTHING || strcmp(name, "direct") == 0)
+		span->to_ns = max_u64(span->to_ns, line->time_ns);
+	if (step == BAR_ENDS)
+		worker->task[0] = '\0';
 	return 0;
 }

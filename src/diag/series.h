@@ -11,6 +11,7 @@
 #define SERIES_ZONES_MAX 16u
 #define SERIES_BARS_MAX 24u
 #define SERIES_NAME_BYTES 16u
+#define SERIES_WORKERS_MAX 64u
 
 struct series_sample {
 	uint64_t free, min, low, high; /* pages; marks include the boost */
@@ -33,6 +34,12 @@ struct series_bar {
 	uint32_t nr_spans, spans_room;
 };
 
+/* A task at work: its span is number `span` of its bar. */
+struct series_worker {
+	char task[SERIES_NAME_BYTES]; /* "": no worker */
+	uint32_t bar, span;
+};
+
 struct series {
 	char title[160]; /* what was run, or the directory */
 	bool numbered;	 /* times are snapshot numbers, not ns: nobody wrote them down */
@@ -43,6 +50,7 @@ struct series {
 	struct series_sample *samples; /* nr_zones to a time */
 	uint32_t nr_bars;
 	struct series_bar bar[SERIES_BARS_MAX];
+	struct series_worker worker[SERIES_WORKERS_MAX];
 };
 
 void series_init(struct series *series);
@@ -63,10 +71,11 @@ const struct series_sample *series_sample(const struct series *series, uint32_t 
 					  uint32_t zone);
 
 /*
- * Adds a bar for each kswapd and kcompactd, and one for programs that reclaim or compact
- * themselves. A daemon is at work from its wake event to its last event before the next one.
+ * Takes the next event, in order of time: there is a bar for each kswapd and kcompactd, and one
+ * for programs that reclaim or compact themselves. A daemon is at work from its wake event to its
+ * last event before the next one.
  * => 0 or -ENOMEM
  */
-MUST_CHECK int series_add_bars(struct series *series, const struct trace_log *log);
+MUST_CHECK int series_add_event(struct series *series, const struct trace_line *line);
 
 #endif

@@ -30,7 +30,7 @@
 
 struct search {
 	const struct plan *printed;
-	struct plan *trial; /* sizes are varied, everything else is recomputed */
+	struct plan *trial;	/* sizes are varied, everything else is recomputed */
 	bool marks, protection; /* what is stale, and therefore must fit */
 };
 
@@ -247,6 +247,16 @@ static void compare(const struct search *search, struct stale *out)
 	}
 }
 
+/* Numbers from a file may be anything; with these no product below overflows. */
+static bool sizes_are_sane(const struct plan *printed)
+{
+	for (uint32_t n = 0; n < printed->nr_nodes; n++)
+		for (uint32_t i = 0; i < printed->nr_zones; i++)
+			if (printed->zone[n][i].managed >> SIZE_BITS_MAX != 0)
+				return false;
+	return true;
+}
+
 void stale_explain(const struct plan *printed, struct plan *scratch, struct stale *out)
 {
 	struct search search = { .printed = printed, .trial = scratch };
@@ -255,7 +265,7 @@ void stale_explain(const struct plan *printed, struct plan *scratch, struct stal
 	*scratch = *printed;
 	recompute(scratch);
 	compare(&search, out);
-	if ((!out->marks && !out->protection) || printed->managed_total >> SIZE_BITS_MAX != 0)
+	if ((!out->marks && !out->protection) || !sizes_are_sane(printed))
 		return;
 	search.marks = out->marks;
 	search.protection = out->protection;

@@ -16,6 +16,7 @@ struct ptrace;
 
 #define JOB_NAME_BYTES 32u
 #define JOB_NO_OBJECT UINT32_MAX
+#define JOB_TELLS_MAX 16u
 
 enum job_kind {
 	JOB_ANON,    /* anonymous memory */
@@ -107,6 +108,14 @@ struct job_machine {
 	char *cpus;	/* a number */
 	char *swap;	/* a size */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
+	char *memory;	/* memory=: a size in one zone a node, not a PC's; then spec is empty */
+};
+
+/* `tell EVENT [COUNT]`: the first COUNT events of that name are printed with their reasons. */
+struct job_tell {
+	uint32_t line;
+	char *event;
+	uint64_t count;
 };
 
 struct job {
@@ -116,6 +125,8 @@ struct job {
 	uint32_t nr_objects;
 	struct job_command *commands;
 	uint32_t nr_commands;
+	struct job_tell tells[JOB_TELLS_MAX];
+	uint32_t nr_tells;
 	bool has_trace_window;	 /* says `trace on` */
 	uint32_t nr_snapshots;	 /* snapshot commands, `every` not counted */
 	uint32_t digest_line;	 /* of the first digest, 0 if there is none */

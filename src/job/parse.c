@@ -247,7 +247,10 @@ void job_free(struct job *job)
 		free(job->commands[i].name);
 		free(job->commands[i].text);
 	}
+	for (uint32_t i = 0; i < job->nr_tells; i++)
+		free(job->tells[i].event);
 	free(job->machine.spec);
+	free(job->machine.memory);
 	free(job->machine.cpus);
 	free(job->machine.swap);
 	free(job->machine.settings);

@@ -582,6 +582,24 @@ static void parse_expect(struct parser *p)
 		parser_error(p, "%s", message);
 }
 
+/* Names are checked against the machine's events when there is one. */
+static void parse_tell(struct parser *p)
+{
+	struct job_tell *tell = &p->job->tells[p->job->nr_tells];
+	const char *event = word(p, 1);
+
+	if (p->job->nr_tells == JOB_TELLS_MAX) {
+		parser_error(p, "more than %u lines of tell", JOB_TELLS_MAX);
+		return;
+	}
+	*tell = (struct job_tell){ .line = p->line, .count = 1 };
+	if (p->nr_words > 2)
+		tell->count = number(p, word(p, 2), "count", 1000000);
+	tell->event = parser_copy(p, event);
+	if (tell->event != NULL)
+		p->job->nr_tells++;
+}
+
 /* What describes the machine itself is handed on as it is; the configuration judges it. */
 static void take_machine_spec(struct parser *p, struct job_machine *machine)
 {
@@ -600,9 +618,18 @@ static void take_machine_spec(struct parser *p, struct job_machine *machine)
 			snprintf(spec + length, sizeof(spec) - length, "%s%s=%s",
 				 length > 0 ? " " : "", keys[k], value);
 	}
-	if (strncmp(spec, "nodes=", 6) != 0)
+	const char *memory = option(p, "memory");
+
+	if (memory != NULL && spec[0] != '\0') {
+		parser_error(p, "memory= is a machine of one zone a node; it cannot have %s, too",
+			     spec);
+	} else if (memory != NULL) {
+		size(p, memory);
+		machine->memory = parser_copy(p, memory);
+	} else if (strncmp(spec, "nodes=", 6) != 0) {
 		parser_error(p, "a machine needs nodes=, its memory: nodes=256M or"
-				" nodes=1G/0+1G/1");
+				" nodes=1G/0+1G/1; or memory=64M for one without a PC's zones");
+	}
 	machine->spec = parser_copy(p, spec);
 }
 
@@ -646,7 +673,7 @@ struct command_entry {
 
 static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
-	  "machine nodes=MEM[/CPUS]+... [cpus=N] [swap=SIZE] [swapiops=N] [fsiops=N]" },
+	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swapiops=N] [fsiops=N]" },
 	{ "anon", 2, false, parse_anon, "anon NAME SIZE [nothp] [node=N] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
 	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
@@ -676,6 +703,7 @@ static const struct command_entry commands[] = {
 	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
 	{ "release", 1, true, parse_release, "release NAME" },
 	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
+	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT]" },
 	{ "expect", 3, false, parse_expect, "expect FILE.NAME OP NUMBER [and ...]" },
 };
 

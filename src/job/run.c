@@ -467,6 +467,8 @@ static void finish_script(struct run *run, struct run_thread *script)
 	bool interrupted;
 
 	take_counts(run);
+	if (run->options->observer != NULL && run->options->observer->finished != NULL)
+		run->options->observer->finished(run->options->observer->ctx, run->machine);
 	stop_periodic(run);
 	if (run->options->trace_path != NULL && !run->job->has_trace_window)
 		neap_trace_stop(run->machine);
@@ -492,6 +494,8 @@ static int run_inside(void *arg)
 	run->start_ns = neap_now(run->machine);
 	run->start_wall_ns = wall_ns();
 	if (names_are_known(run) && run_prepare_thread(run, NULL, &script)) {
+		if (run->options->observer != NULL && run->options->observer->started != NULL)
+			run->options->observer->started(run->options->observer->ctx, run->machine);
 		play_script(run, &script);
 		finish_script(run, &script);
 	}
@@ -499,6 +503,35 @@ static int run_inside(void *arg)
 	for (uint32_t i = run->job->nr_objects; i > 0; i--)
 		undo_object(run, &run->objects[i - 1]);
 	return 0;
+}
+
+/* => false after a complaint */
+static bool open_log(struct run *run)
+{
+	char path[4096];
+	int length;
+
+	if (run->options->out_dir == NULL)
+		return true;
+	length = snprintf(path, sizeof(path), "%s/log.txt", run->options->out_dir);
+	run->log = length < 0 || (size_t)length >= sizeof(path) ? NULL : fopen(path, "we");
+	if (run->log == NULL)
+		run_fail(run, 0, RUN_WORLD_FAILED, "%s cannot be written: %s", path,
+			 strerror(errno));
+	return run->log != NULL;
+}
+
+/* The disk may be full: what the log lacks is worth a message. */
+static void close_log(struct run *run)
+{
+	bool bad;
+
+	if (run->log == NULL)
+		return;
+	bad = ferror(run->log) != 0;
+	if (fclose(run->log) != 0 || bad)
+		run_fail(run, 0, RUN_WORLD_FAILED, "%s/log.txt could not be written completely",
+			 run->options->out_dir);
 }
 
 static bool run_setup(struct run *run)
@@ -509,6 +542,8 @@ static bool run_setup(struct run *run)
 	run->verify = verify_new(run->options->tags);
 	run->objects = calloc(bytes, sizeof(*run->objects));
 	if (run->verify == NULL || run->objects == NULL)
+		return false;
+	if (!open_log(run))
 		return false;
 	run->background = thread_array_new(run, JOB_OP_WAIT, true);
 	run->periodic = thread_array_new(run, JOB_OP_EVERY, false);
@@ -552,6 +587,7 @@ void run_job(const struct job *job, struct neap_machine *machine, const struct r
 		run.outcome = RUN_WORLD_FAILED;
 	else
 		neap_run(machine, run_inside, &run);
+	close_log(&run);
 	close_text(run.messages, &result->messages);
 	close_text(run.digests, &result->digests);
 	result->outcome = run.outcome;

@@ -13,10 +13,24 @@
 #include "job/progress.h"
 #include "job/verify.h"
 
+/*
+ * Somebody who looks on. Members may be NULL; each is called in a task of the machine and must not
+ * change it.
+ */
+struct run_observer {
+	void *ctx;
+	void (*started)(void *ctx, struct neap_machine *machine); /* before the first command */
+	/* at each snapshot command, also where snapshots are not saved */
+	void (*snapshot)(void *ctx, struct neap_machine *machine, const char *label);
+	/* after the last command, before anything is checked */
+	void (*finished)(void *ctx, struct neap_machine *machine);
+};
+
 struct run_options {
 	bool live;				/* real threads and time */
 	bool tags;				/* pages hold a tag, not bytes */
 	const char *out_dir;			/* exists; NULL: snapshots are not saved */
+	const struct run_observer *observer;	/* may be NULL */
 	const char *trace_path;			/* NULL: no trace events */
 	struct progress *progress;		/* may be NULL */
 	const volatile sig_atomic_t *interrupt; /* not 0: end early; may be NULL */

@@ -390,23 +390,44 @@ static bool sleep_ns(struct run *run, uint64_t ns)
 	return true;
 }
 
+/* "start end snapshot LABEL", as the recorded kernels' log.txt says it. */
+static void log_snapshot(struct run *run, uint64_t from_ns, const char *label)
+{
+	uint64_t to_ns = neap_now(run->machine);
+
+	pthread_mutex_lock(&run->mutex);
+	if (run->log != NULL)
+		fprintf(run->log,
+			"%" PRIu64 ".%06" PRIu64 " %" PRIu64 ".%06" PRIu64 " snapshot %s\n",
+			from_ns / NSEC_PER_SEC, from_ns % NSEC_PER_SEC / NSEC_PER_USEC,
+			to_ns / NSEC_PER_SEC, to_ns % NSEC_PER_SEC / NSEC_PER_USEC, label);
+	pthread_mutex_unlock(&run->mutex);
+}
+
 static void save_snapshot(struct run_thread *thread, const char *label)
 {
 	struct run *run = thread->run;
+	const struct run_observer *observer = run->options->observer;
+	uint64_t from_ns = 0;
 	char dir[4096];
 	int length;
 	int error;
 
+	if (observer != NULL && observer->snapshot != NULL)
+		observer->snapshot(observer->ctx, run->machine, label);
 	if (run->options->out_dir == NULL) {
 		__atomic_fetch_add(&run->result->snapshots_not_saved, 1, __ATOMIC_RELAXED);
 		return;
 	}
+	from_ns = neap_now(run->machine);
 	length = snprintf(dir, sizeof(dir), "%s/%s", run->options->out_dir, label);
 	error = length < 0 || (size_t)length >= sizeof(dir) ? -ENAMETOOLONG
 							    : neap_snapshot_save(run->machine, dir);
 	if (error != 0)
 		run_fail(run, thread->command->line, RUN_WORLD_FAILED, "snapshot to %s: %s", dir,
 			 strerror(-error));
+	else
+		log_snapshot(run, from_ns, label);
 }
 
 int run_periodic(void *arg)

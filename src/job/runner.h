@@ -55,6 +55,7 @@ struct run {
 	pthread_mutex_t mutex; /* the rest; never held across a call into the machine */
 	enum run_outcome outcome;
 	FILE *messages, *digests;
+	FILE *log; /* out_dir/log.txt: when each snapshot was taken; NULL */
 	uint64_t nr_messages;
 };
 

@@ -6,9 +6,9 @@
  *          ^value       ^name ^list, thousandths
  *
  * Linux prints a number x as x / 1000 and x % 1000 with C's division, so a negative
- * one that is no multiple of 1000 looks odd: -500 is " 0.-500", -1500 is "-1.-500". The
- * parser takes exactly these forms. The only difference between the files is the
- * width of the part before the point: 2 and 1.
+ * one that is no multiple of 1000 looks odd: -500 is " 0.-500", -31 is " 0.-31", -1500
+ * is "-1.-500". The parser takes exactly these forms. The only difference between the
+ * files is the width of the part before the point: 2 and 1.
  *
  * A machine's own files are computed from its free blocks by core/fragindex.h, as
  * Linux does at each read; nothing is stored. Linux's counterpart is at the end of
@@ -44,7 +44,9 @@ static const char *scan_thousandths(const char *at, uint64_t *value)
 	bool fraction_negative = *at == '-';
 	const char *digits = fraction_negative ? at + 1 : at;
 	at = scan_u64(digits, &fraction);
-	if (at == NULL || at - digits != FRACTION_DIGITS)
+	/* The sign is one of the three characters that are always printed. */
+	if (at == NULL || at - digits > FRACTION_DIGITS ||
+	    at - digits < FRACTION_DIGITS - fraction_negative)
 		return NULL;
 	int64_t sum = (negative ? -1 : 1) * (int64_t)whole * ONE;
 	sum += (fraction_negative ? -1 : 1) * (int64_t)fraction;

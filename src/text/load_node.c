@@ -106,7 +106,8 @@ static int read_cpulists(const char *dir, uint32_t place, const struct snapshot 
 				       NEAP_MAX_CPUS - 1);
 			error = -EINVAL;
 		}
-		mask_online(snapshot, &cpus[n]);
+		if (error == 0)
+			mask_online(snapshot, &cpus[n]);
 		text_doc_free(doc);
 	}
 	return error;

@@ -32,6 +32,7 @@ struct walk {
 	const char *at;
 	uint32_t depth;
 	bool in_nodes;	     /* inside the array "nodes" */
+	bool in_node;	     /* inside an object of that array; nr_nodes is then above 0 */
 	char key[KEY_BYTES]; /* the last key; "" if it was longer */
 };
 
@@ -55,7 +56,7 @@ static void take_value(const struct walk *walk, struct machine_json *out, const 
 {
 	if (walk->depth == 1 && strcmp(walk->key, "dist") == 0)
 		copy_text(out->distances, sizeof(out->distances), at, bytes);
-	if (!walk->in_nodes || walk->depth != 3 || strcmp(walk->key, "cpus") != 0)
+	if (!walk->in_node || walk->depth != 3 || strcmp(walk->key, "cpus") != 0)
 		return;
 	struct machine_json_node *node = &out->node[out->nr_nodes - 1];
 	copy_text(node->cpus, sizeof(node->cpus), at, bytes);
@@ -91,6 +92,7 @@ static bool take_bracket(struct walk *walk, struct machine_json *out)
 			return false;
 		walk->depth--;
 		walk->in_nodes = walk->in_nodes && walk->depth >= 2;
+		walk->in_node = walk->in_node && walk->depth >= 3;
 		return true;
 	}
 	if (walk->depth == DEPTH_MAX)
@@ -102,6 +104,7 @@ static bool take_bracket(struct walk *walk, struct machine_json *out)
 		return true;
 	if (out->nr_nodes == NEAP_MAX_NODES)
 		return false;
+	walk->in_node = true;
 	out->nr_nodes++;
 	return true;
 }

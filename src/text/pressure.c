@@ -68,7 +68,7 @@ static void pressure_print(const struct text_doc *doc, const struct text_line *l
 			   struct text_buf *out)
 {
 	text_buf_puts(out, line->name);
-	for (uint32_t i = 0; i < line->nr_list; i++) {
+	for (uint32_t i = 0; i < SNAPSHOT_PSI_AVERAGES; i++) {
 		uint64_t average = doc->numbers[line->list + i];
 
 		text_buf_printf(out, " %s%llu.%02llu", average_labels[i],

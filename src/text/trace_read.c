@@ -209,8 +209,8 @@ int trace_log_parse(struct trace_log *log, const struct text_input *in, struct t
 
 	for (size_t at = 0; at < in->bytes;) {
 		const char *newline = memchr(in->text + at, '\n', in->bytes - at);
-		size_t length = newline != NULL ? (size_t)(newline - in->text) - at :
-						  in->bytes - at;
+		size_t length =
+			newline != NULL ? (size_t)(newline - in->text) - at : in->bytes - at;
 		size_t kept = length < sizeof(copy) ? length : sizeof(copy) - 1;
 		struct trace_line line;
 

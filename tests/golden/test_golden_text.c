@@ -175,6 +175,8 @@ static void test_this_machine(void **state)
 		"/sys/devices/system/node/node[0-9]*/distance",
 		"/sys/devices/system/node/node[0-9]*/cpulist",
 		"/proc/sys/vm/[a-r]*",
+		"/proc/sys/vm/sh*",
+		"/proc/sys/vm/stat_i*",
 		"/proc/sys/vm/sw*",
 		"/proc/sys/vm/[t-z]*",
 	};

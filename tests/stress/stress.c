@@ -33,6 +33,7 @@
 #define VERIFY_ROUNDS 60u  /* watcher's rounds between two verifications */
 #define HANG_SECONDS 120u  /* without an operation of a worker */
 #define SIM_SEED_SECONDS 120u
+#define SHORT_LIVES 12u
 
 static uint64_t clock_ns(void)
 {
@@ -116,6 +117,20 @@ static void workers_join(struct world *w, struct worker *workers)
 
 /* ---- live: the watcher ---- */
 
+/* Looks at one zone, while it changes. */
+static void watch_zone(struct world *w, uint32_t node)
+{
+	static struct neap_map_cell cells[256];
+	struct neap_map map = { .node = node, .zone = 2, .cell_pages = 64, .cells = cells,
+				.nr_cells = sizeof(cells) / sizeof(cells[0]) };
+	struct neap_zone_gauge gauge;
+
+	if (neap_zone_gauge(w->machine, node, 2, &gauge) != 0 ||
+	    neap_zone_map(w->machine, &map) < 0)
+		fail(w, "zone Normal of node %" PRIu32 ": %s", node,
+		     neap_machine_error(w->machine));
+}
+
 /* What a monitor of the machine would read. */
 static void watch_read(struct world *w)
 {
@@ -126,6 +141,8 @@ static void watch_read(struct world *w)
 
 	neap_gauge(w->machine, &gauge);
 	neap_stalls(w->machine, &stalls);
+	watch_zone(w, 0);
+	watch_zone(w, 1);
 	(void)neap_counter(w->machine, "pgfault");
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		int64_t bytes = neap_proc_text(w->machine, files[i], &text);
@@ -138,7 +155,7 @@ static void watch_read(struct world *w)
 
 static void watch_write(struct world *w, uint64_t *rng)
 {
-	static const char *const swappiness[] = { "0", "60", "200" };
+	static const char *const swappiness[] = { "10", "60", "200" };
 	static const char *const cluster[] = { "0", "3", "5" };
 	static const char *const scale[] = { "10", "100" };
 	uint64_t choice = rng_next(rng);
@@ -156,21 +173,28 @@ static void watch_write(struct world *w, uint64_t *rng)
 		fail(w, "%s=%s: %s", name, value, neap_machine_error(w->machine));
 }
 
+/* Called by everybody, in the middle of the engine. */
+static void watch_event(void *ctx, const struct neap_event *event)
+{
+	struct world *w = ctx;
+	struct neap_gauge gauge;
+	char text[256];
+
+	if (event->name[0] == '\0' || neap_event_text(event, text, sizeof(text)) == 0)
+		fail(w, "an event without a name or text");
+	neap_gauge(w->machine, &gauge);
+}
+
 static void watch_trace(struct world *w, uint64_t round)
 {
+	if (round % 40 == 5 && neap_trace_callback(w->machine, watch_event, w) != 0)
+		fail(w, "no callback: %s", neap_machine_error(w->machine));
+	else if (round % 40 == 20)
+		(void)neap_trace_callback(w->machine, NULL, NULL);
 	if (round % 40 == 10 && neap_trace_start(w->machine, "/dev/null") != 0)
 		fail(w, "no trace: %s", neap_machine_error(w->machine));
 	else if (round % 40 == 30)
 		(void)neap_trace_stop(w->machine);
-}
-
-static void watch_fault(struct world *w, uint64_t *rng)
-{
-	static const char *const kinds[] = { "swap-read", "swap-write", "file-read", "file-write" };
-
-	if (w->opt->faults)
-		(void)neap_inject(w->machine, kinds[rng_next(rng) % 4], 1 + rng_next(rng) % 200,
-				  -5);
 }
 
 /* Has everybody stand still, and looks at everything. */
@@ -223,6 +247,26 @@ static void print_counts(struct world *w, const char *what)
 	fflush(stdout);
 }
 
+/* Machines that end while kswapd and the device are at work, with all that is in flight. */
+static void live_short(const struct options *opt)
+{
+	static struct world w;
+	struct neap_region *region;
+
+	w.opt = opt;
+	w.seed = opt->seed;
+	for (uint64_t life = 0; life < SHORT_LIVES; life++) {
+		uint64_t nr = opt->memory / NEAP_PAGE_SIZE * (2 + mix(opt->seed + life) % 8) / 4;
+
+		machine_create(&w);
+		if (neap_region_create(w.machine, nr * NEAP_PAGE_SIZE, 0, -1, &region) != 0)
+			fail(&w, "no region: %s", neap_machine_error(w.machine));
+		for (uint64_t page = 0; page < nr; page++)
+			(void)world_accepts(&w, neap_access(region, page, true), "neap_access");
+		neap_machine_destroy(w.machine);
+	}
+}
+
 static void live_run(const struct options *opt)
 {
 	static struct world w;
@@ -242,8 +286,6 @@ static void live_run(const struct options *opt)
 		watch_trace(&w, round);
 		if (round % 8 == 0)
 			watch_write(&w, &rng);
-		if (round % 4 == 0)
-			watch_fault(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)
 			watch_verify(&w);
 		watch_progress(&w, workers, seen, since_ns);
@@ -383,9 +425,13 @@ int main(int argc, char **argv)
 		signal(signals[i], on_signal);
 	printf("stress: seed %" PRIu64 ", %" PRIu64 " s\n", opt.seed, opt.seconds);
 	fflush(stdout);
-	if (opt.sim)
+	if (opt.sim) {
 		sim_run(&opt);
-	else
+	} else {
+		alarm(HANG_SECONDS);
+		live_short(&opt);
+		alarm(0);
 		live_run(&opt);
+	}
 	return 0;
 }

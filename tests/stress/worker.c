@@ -10,6 +10,7 @@
  * whatever others do to the page. Pins are kept over other operations.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "stress.h"
@@ -543,6 +544,34 @@ static int child_main(void *arg)
 	return 7;
 }
 
+/* A thread that the machine does not know until it calls. */
+static void *stranger_main(void *arg)
+{
+	struct world *w = arg;
+	struct neap_region *region;
+	uint64_t word = 1;
+
+	if (!world_accepts(w, neap_region_create(w->machine, 1, 0, NEAP_ANY_NODE, &region),
+			   "neap_region_create of a stranger"))
+		return NULL;
+	if (world_accepts(w, neap_read(region, 0, &word, sizeof(word)), "neap_read") && word != 0)
+		fail(w, "a new region is not zero");
+	neap_region_destroy(region);
+	if (neap_now(w->machine) % 2 == 0)
+		neap_thread_detach(w->machine);
+	return NULL;
+}
+
+static void op_stranger(struct bench *b)
+{
+	pthread_t thread;
+
+	if (b->world->opt->sim)
+		return;
+	if (pthread_create(&thread, NULL, stranger_main, b->world) == 0)
+		(void)pthread_join(thread, NULL);
+}
+
 static void op_thread(struct bench *b)
 {
 	struct neap_thread *thread;
@@ -552,6 +581,15 @@ static void op_thread(struct bench *b)
 		return;
 	if (err != 0 || neap_thread_join(b->world->machine, thread) != 7)
 		fail(b->world, "a thread did not start or end as it should: %s", strerror(-err));
+}
+
+/* Has some transfer soon fail, if that is wanted. */
+static void op_fault(struct bench *b)
+{
+	static const char *const kinds[] = { "swap-read", "swap-write", "file-read", "file-write" };
+
+	if (b->world->opt->faults)
+		(void)neap_inject(b->world->machine, kinds[pick(b, 4)], 1 + pick(b, 200), -EIO);
 }
 
 /* ---- the worker ---- */
@@ -583,6 +621,8 @@ static const struct operation {
 	{ "block", 20, 20, op_block },
 	{ "small region", 6, 40, op_region },
 	{ "thread", 2, 2, op_thread },
+	{ "stranger", 2, 2, op_stranger },
+	{ "fault", 4, 4, op_fault },
 };
 
 #define NR_OPERATIONS (sizeof(operations) / sizeof(operations[0]))

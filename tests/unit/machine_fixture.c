@@ -156,8 +156,8 @@ static void add_swaps(struct machine_fixture *f)
 		const struct swap_spec area = {
 			.store = f->swap[i],
 			.path = "/dev/test",
-			.priority =
-				setup->swap_priority[i] != 0 ? setup->swap_priority[i] : SWAP_PRIO_AUTO,
+			.priority = setup->swap_priority[i] != 0 ? setup->swap_priority[i]
+								 : SWAP_PRIO_AUTO,
 			.bad = setup->swap_bad,
 			.nr_bad = setup->nr_swap_bad,
 		};
@@ -178,6 +178,30 @@ static void end_programs(struct machine_fixture *f)
 		if (f->file[i].mapping != NULL)
 			(void)machine_file_end(f, &f->file[i]); /* errors are the body's subject */
 	space_destroy(f->t, f->space);
+}
+
+/*
+ * Pages that were being written when their region went are left to reclaim, without an owner.
+ * Here nobody will need the memory again, so they are freed by hand.
+ */
+static void free_orphans(struct machine_fixture *f)
+{
+	machine_settle(f);
+	for (uint32_t n = 0; n < f->m->nr_nodes; n++) {
+		for (uint32_t list = LRU_INACTIVE_ANON; list <= LRU_ACTIVE_ANON; list++) {
+			const struct list *pages = &f->m->nodes[n].lruvec.list[list];
+
+			while (!list_empty(pages)) {
+				struct page *page = machine_page(f->m, pages->first);
+
+				page_get(page);
+				page_lock(f->t, page);
+				assert_true(swap_cache_try_free(f->t, page));
+				page_unlock(f->t, page);
+				page_put(f->t, page);
+			}
+		}
+	}
 }
 
 static void check_all_free(const struct machine_fixture *f)
@@ -208,6 +232,7 @@ static int run_main(struct task *t, void *arg)
 	if (!f->unverified)
 		machine_verify(f);
 	end_programs(f);
+	free_orphans(f);
 	machine_stop(t, f->m);
 	return 0;
 }
@@ -624,9 +649,11 @@ uint64_t machine_stalls(struct machine_fixture *f)
 
 void machine_hoard(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left)
 {
-	const uint32_t gfp = GFP_BIT_MEMALLOC | GFP_BIT_NOWARN;
+	const uint32_t gfp = GFP_BIT_MEMALLOC | GFP_BIT_NOWARN | GFP_BIT_MOVABLE;
 	struct fixture_hoard aside = { 0 };
 
+	/* The last blocks are taken from other types: the marks shall stay what the test read. */
+	atomic_store(&f->m->sysctl.watermark_boost_factor, 0);
 	while (machine_zone_count(f, NR_FREE_PAGES) > left) {
 		uint32_t pfn = alloc_page(f->t, gfp);
 		bool ours = pfn != PFN_NONE && page_zone(f->m, machine_page(f->m, pfn)) == f->zone;

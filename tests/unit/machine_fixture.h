@@ -181,8 +181,8 @@ uint64_t machine_stalls(struct machine_fixture *f);
 /* ---- memory ---- */
 
 /*
- * Takes pages from zone Normal until `left` are free (exactly), whatever the marks say. The frames
- * are kept on f's behalf in *taken; give them back with machine_release().
+ * Takes pages from zone Normal until `left` are free (exactly), whatever the marks say; switches the
+ * boost of marks off. Give the frames back with machine_release().
  */
 struct fixture_hoard {
 	struct list list;

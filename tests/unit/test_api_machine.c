@@ -55,7 +55,7 @@ static void test_spawn_fails(void **state)
 	for (int nth = 1; nth <= 8; nth++) {
 		for (size_t i = 0; i < 2; i++) {
 			struct neap_config *config = neap_config_new();
-			char text[8];
+			char text[16];
 			int err;
 
 			(void)snprintf(text, sizeof(text), "%d", nth);
@@ -669,7 +669,7 @@ static void test_refused_pages(void **state)
 	(void)state;
 	for (int nth = 1; nth <= 50; nth++) {
 		for (size_t i = 0; i < 2; i++) {
-			char text[8];
+			char text[16];
 			const struct api_setting settings[] = {
 				{ "memory", "8M" },
 				{ "fault.page", text },

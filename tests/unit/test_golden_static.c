@@ -313,8 +313,8 @@ static bool boot_explain(struct plan *plan, const struct recorded *m, struct cou
 		if (!boot_fits(plan, m, pair / slots, pair % slots))
 			continue;
 		for (uint32_t slot = 0; slot < slots; slot++) {
-			const struct plan_zone *zone = &plan->zone[0][slot];
-			uint64_t now = m->dump[0].row[0][slot].managed;
+			const struct plan_zone *zone = &plan->zone[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES];
+			uint64_t now = m->dump[0].row[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES].managed;
 
 			if (!zone->populated)
 				continue;

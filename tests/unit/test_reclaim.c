@@ -224,8 +224,6 @@ static void body_referenced_anon(struct machine_fixture *f)
 	assert_int_equal(out.stat.nr_ref_keep, 0);
 	assert_true(page_test(page, PG_REFERENCED));
 	/* Marked, not young: an anonymous page is reclaimed, dirty or not. */
-	page_clear(page, PG_ACTIVE);
-	lru_deactivate(f->t, page);
 	struct region *other;
 
 	page = old_anon(f, &other);

@@ -167,12 +167,43 @@ static void test_files(void **state)
 	free(snapshot);
 }
 
+/* Negative numbers of every length: one free page, seen from each order. */
+static void test_negative_text(void **state)
+{
+	struct snapshot *snapshot = util_snapshot_new(1);
+	struct snapshot_zone *zone = &snapshot->node[0].zone[ZONE_DMA];
+	struct text_doc *doc = NULL;
+	struct text_buf out;
+
+	(void)state;
+	text_buf_init(&out);
+	zone->present = 1;
+	zone->nr_free[0] = 1;
+	assert_int_equal(text_proc_write(snapshot, "extfrag_index", &out), 0);
+	util_assert_text(out.at,
+			 "Node 0, zone      DMA -1.000  0.-500  0.-250  0.-125  0.-62  0.-31"
+			 "  0.-15  0.-07  0.-03  0.-01  0.000 \n");
+	struct text_input in = { out.at, out.bytes, "extfrag_index" };
+	assert_int_equal(text_doc_load(&extfrag_index_format, &in, &doc, NULL), 0);
+	assert_int_equal(doc->nr_odd + doc->nr_unknown, 0);
+	for (uint32_t order = 0; order < ORDERS; order++) {
+		struct fragindex frag = fragindex_count(zone->nr_free, ORDERS, order);
+		int64_t value = 0;
+
+		assert_true(extfrag_doc_get(doc, zone, order, &value));
+		assert_int_equal(value, fragindex_external(&frag));
+	}
+	text_doc_free(doc);
+	text_buf_free(&out);
+	free(snapshot);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),  cmocka_unit_test(test_one_large_block),
 		cmocka_unit_test(test_any_lists), cmocka_unit_test(test_absurd_lists),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files),	  cmocka_unit_test(test_negative_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

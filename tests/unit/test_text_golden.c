@@ -6,145 +6,66 @@
 #include "test_text_util.h"
 
 #include <errno.h>
-#include <ftw.h>
-#include <unistd.h>
 
 #include "text/load.h"
+#include "text/sysctls.h"
+#include "text_corpus.h"
 
-#define FILES_MIN 500
-#define DIRS_MIN 100
+#define DIRS_MIN 200
 
 static char root[] = "/tmp/text-samples-XXXXXX";
-static unsigned nr_files, nr_dirs;
 
-static bool is_61(const char *path)
+static const struct {
+	const char *name;
+	uint32_t files_min;
+} types[] = {
+	{ "vmstat", 130 },	    { "zoneinfo", 220 },      { "buddyinfo", 220 },
+	{ "meminfo", 220 },	    { "swaps", 130 },	      { "pagetypeinfo", 130 },
+	{ "pressure_memory", 130 }, { "extfrag_index", 130 }, { "unusable_index", 130 },
+	{ "sysctl_vm.txt", 150 },   { "nodeN meminfo", 90 },  { "nodeN vmstat", 90 },
+	{ "nodeN numastat", 90 },   { "nodeN cpulist", 120 }, { "nodeN distance", 120 },
+};
+
+/* Every file of 6.1 and every snapshot of its machines. */
+static void test_linux_61(void **state)
 {
-	return strstr(path, "linux-6.18") == NULL;
-}
+	static const char *const parts[] = { "static", "dynamic", "hotplug" };
+	struct corpus corpus = { .is_61 = true };
 
-/* Debian's generic build of 6.1 has lines that the reference kernel lacks. */
-static bool is_generic(const char *path)
-{
-	return strstr(path, "/zswap-") != NULL || strstr(path, "/zram-") != NULL;
-}
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		char dir[512];
 
-static void check_file(const char *path, const char *name)
-{
-	const struct text_file *file = text_file_find(name);
-	struct text_error err;
-	struct text_report report;
-	struct text_buf in, out;
-
-	if (file == NULL)
-		return;
-	text_buf_init(&in);
-	text_buf_init(&out);
-	assert_int_equal(text_buf_read_file(&in, path, 64 * MIB), 0);
-	struct text_input input = { text_buf_text(&in), in.bytes, path };
-	if (file->reprint(&input, &out, &report, &err) != 0)
-		fail_msg("%s: %s", path, err.message);
-	util_assert_text(text_buf_text(&out), text_buf_text(&in));
-	assert_true(text_buf_equals(&out, in.at, in.bytes));
-	if (is_61(path) && (report.nr_odd != 0 || report.nr_unknown != 0))
-		fail_msg("%s: %u odd, %u unknown lines (%s)", path, report.nr_odd,
-			 report.nr_unknown, text_buf_text(&report.unknown_names));
-	if (!is_61(path) && strcmp(name, "zoneinfo") == 0)
-		assert_non_null(strstr(text_buf_text(&report.unknown_names), "promo"));
-	text_report_free(&report);
-	text_buf_free(&in);
-	text_buf_free(&out);
-	nr_files++;
-}
-
-static int visit_file(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	if (type == FTW_F)
-		check_file(path, path + walk->base);
-	return 0;
-}
-
-/* The snapshot's text must be the file's, if the directory has the file. */
-static void check_snapshot_file(const char *dir, const char *name, const struct snapshot *snapshot)
-{
-	char path[1024];
-	struct text_buf saved, written;
-
-	text_buf_init(&saved);
-	text_buf_init(&written);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (text_buf_read_file(&saved, path, MIB) == 0) {
-		assert_int_equal(text_proc_write(snapshot, name, &written), 0);
-		util_assert_text(text_buf_text(&written), text_buf_text(&saved));
+		snprintf(dir, sizeof(dir), "%s/%s", root, parts[i]);
+		corpus_check(&corpus, dir);
 	}
-	text_buf_free(&saved);
-	text_buf_free(&written);
+	corpus_print(&corpus);
+	assert_true(corpus.nr_dirs >= DIRS_MIN);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (corpus_find(&corpus, types[i].name).files < types[i].files_min)
+			fail_msg("there are only %u files of type %s",
+				 corpus_find(&corpus, types[i].name).files, types[i].name);
+	/* Computed from free lists read a moment before; a machine just booted is not quiet. */
+	assert_true(corpus_find(&corpus, "extfrag_index").same >= 150);
+	assert_true(corpus_find(&corpus, "unusable_index").same >= 90);
 }
 
-/* meminfo alone: without a vmstat its own counters are used, so it must come out the same. */
-static void check_meminfo(const char *dir)
+/* Another kernel: nothing is lost, and what 6.1 lacks is named. */
+static void test_linux_618(void **state)
 {
-	char path[1024];
-	struct text_buf zones, mem;
-	struct text_error err;
-	struct snapshot_docs docs = { .zoneinfo = NULL };
-	struct zoneinfo_doc *zoneinfo = NULL;
-	struct meminfo_doc *meminfo = NULL;
-	struct snapshot *snapshot = NULL;
-
-	text_buf_init(&zones);
-	text_buf_init(&mem);
-	snprintf(path, sizeof(path), "%s/zoneinfo", dir);
-	assert_int_equal(text_buf_read_file(&zones, path, MIB), 0);
-	snprintf(path, sizeof(path), "%s/meminfo", dir);
-	assert_int_equal(text_buf_read_file(&mem, path, MIB), 0);
-	assert_int_equal(zoneinfo_parse(zones.at, zones.bytes, "zoneinfo", &zoneinfo, &err), 0);
-	assert_int_equal(meminfo_parse(mem.at, mem.bytes, "meminfo", &meminfo, &err), 0);
-	docs.zoneinfo = zoneinfo;
-	docs.meminfo = meminfo;
-	assert_int_equal(snapshot_from_docs(&docs, &snapshot, &err), 0);
-	check_snapshot_file(dir, "meminfo", snapshot);
-	free(snapshot);
-	zoneinfo_free(zoneinfo);
-	meminfo_free(meminfo);
-	text_buf_free(&zones);
-	text_buf_free(&mem);
-}
-
-static int visit_dir(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	static const char *const names[] = { "zoneinfo", "vmstat", "buddyinfo", "swaps" };
-	struct text_error err;
-	struct snapshot *snapshot = NULL;
+	struct corpus corpus = { .is_61 = false };
 	char dir[512];
 
-	(void)status;
-	if (type != FTW_F || strcmp(path + walk->base, "zoneinfo") != 0 || is_generic(path) ||
-	    !is_61(path))
-		return 0;
-	snprintf(dir, sizeof(dir), "%.*s", walk->base - 1, path);
-	if (snapshot_load_dir(dir, &snapshot, &err) != 0)
-		fail_msg("%s: %s: %s", dir, err.file, err.message);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		check_snapshot_file(dir, names[i], snapshot);
-	free(snapshot);
-	check_meminfo(dir);
-	nr_dirs++;
-	return 0;
-}
-
-static void test_printed_back(void **state)
-{
 	(void)state;
-	assert_int_equal(nftw(root, visit_file, 16, FTW_PHYS), 0);
-	assert_true(nr_files >= FILES_MIN);
-}
-
-static void test_through_snapshot(void **state)
-{
-	(void)state;
-	assert_int_equal(nftw(root, visit_dir, 16, FTW_PHYS), 0);
-	assert_true(nr_dirs >= DIRS_MIN);
+	snprintf(dir, sizeof(dir), "%s/linux-6.18", root);
+	corpus_check(&corpus, dir);
+	corpus_print(&corpus);
+	assert_true(corpus_find(&corpus, "zoneinfo").unknown > 0);
+	assert_true(corpus_find(&corpus, "nodeN vmstat").unknown > 0);
+	assert_int_equal(corpus_find(&corpus, "nodeN meminfo").odd, 2);
+	assert_int_equal(corpus_find(&corpus, "pagetypeinfo").unknown, 0);
+	assert_true(corpus_find(&corpus, "sys/vm").files > 40);
+	assert_int_equal(corpus_find(&corpus, "pressure/cpu").files, 1);
 }
 
 static struct snapshot *load(const char *below, struct text_error *err)
@@ -184,6 +105,34 @@ static void test_topology(void **state)
 	free(snapshot);
 }
 
+/* Each directory's settings are its own; a job's label without any has those of its boot. */
+static void test_settings(void **state)
+{
+	struct text_error err;
+	struct snapshot *snapshot = load("static/m4g-n2-c4/steps/10-min_free_kbytes-1024", &err);
+	int64_t value = 0;
+
+	(void)state;
+	assert_true(sysctls_snapshot_number(snapshot, "min_free_kbytes", 0, &value));
+	assert_int_equal(value, 1024);
+	free(snapshot);
+	snapshot = load("static/m4g-n2-c4/00-boot", &err);
+	assert_true(sysctls_snapshot_number(snapshot, "min_free_kbytes", 0, &value));
+	assert_int_equal(value, 90112);
+	assert_int_equal(snapshot->thp, SNAPSHOT_THP_ALWAYS);
+	assert_int_equal(snapshot->node[1].zone[ZONE_NORMAL].nr_free_type[MT_MOVABLE][10], 240);
+	assert_int_equal(snapshot->node[0].zone[ZONE_DMA].nr_blocks[MT_MOVABLE], 7);
+	free(snapshot);
+	snapshot = load("static/m2g-huge64/00-boot", &err);
+	assert_true(snapshot->huge_total > 0);
+	assert_true(snapshot->node[0].huge_total == snapshot->huge_total);
+	free(snapshot);
+	snapshot = load("dynamic/numa-local/touched", &err);
+	assert_non_null(strstr(err.message, "settings are those of the boot"));
+	assert_int_equal(snapshot->thp, SNAPSHOT_THP_NEVER);
+	free(snapshot);
+}
+
 /* The worked example of spec 01: sizes and protection of a machine of 512 MiB. */
 static void test_known_numbers(void **state)
 {
@@ -217,14 +166,16 @@ static void test_missing_files(void **state)
 	snapshot = load("static/m4g-n2-c4/steps/10-min_free_kbytes-1024", &err);
 	assert_non_null(strstr(err.message, "no vmstat"));
 	assert_non_null(strstr(err.message, "no swaps"));
-	assert_non_null(strstr(err.message, "split evenly"));
+	/* machine.json, two levels above, has the CPUs. */
+	assert_null(strstr(err.message, "split evenly"));
 	assert_int_equal(cpumask_count(&snapshot->node[0].cpus), 2);
 	assert_int_equal(cpumask_count(&snapshot->node[1].cpus), 2);
 	assert_true(cpumask_test(&snapshot->node[1].cpus, 2));
 	free(snapshot);
 	/* Its boot directory has the cpulists that this one lacks. */
 	snapshot = load("dynamic/numa-local/touched", &err);
-	assert_string_equal(err.message, "");
+	assert_null(strstr(err.message, "split evenly"));
+	assert_true(cpumask_test(&snapshot->node[0].cpus, 0));
 	free(snapshot);
 	snprintf(dir, sizeof(dir), "%s/static", root);
 	assert_int_equal(snapshot_load_dir(dir, &snapshot, &err), -ENOENT);
@@ -234,37 +185,29 @@ static void test_missing_files(void **state)
 
 static int unpack(void **state)
 {
-	char command[1024];
+	char archive[1024];
 
 	(void)state;
 	if (mkdtemp(root) == NULL)
 		return -1;
-	snprintf(command, sizeof(command),
-		 "xz -dc '%s/tests/golden/text/samples.tar.xz' | tar -xf - -C '%s'",
-		 util_source_dir(), root);
-	return system(command);
-}
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	return remove(path);
+	snprintf(archive, sizeof(archive), "%s/tests/golden/text/samples.tar.xz",
+		 util_source_dir());
+	return corpus_unpack(archive, root);
 }
 
 static int clean_up(void **state)
 {
 	(void)state;
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	corpus_remove(root);
+	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_printed_back),  cmocka_unit_test(test_through_snapshot),
-		cmocka_unit_test(test_topology),      cmocka_unit_test(test_known_numbers),
-		cmocka_unit_test(test_missing_files),
+		cmocka_unit_test(test_linux_61),      cmocka_unit_test(test_linux_618),
+		cmocka_unit_test(test_topology),      cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_known_numbers), cmocka_unit_test(test_missing_files),
 	};
 
 	return cmocka_run_group_tests(tests, unpack, clean_up);

@@ -284,34 +284,14 @@ static void test_unknown_lines(void **state)
 	accept("swaps", SWAPS_HEAD "/dev/vdb  file 4-2 0\n", 1, 0, "/dev/vdb  file 4-2 0");
 }
 
-static void test_refused(void **state)
+/* The same for the files of types and nodes, of settings and of pressure. */
+static void test_refused_more(void **state)
 {
 	static const struct {
 		const char *name, *text;
 		int error;
 		const char *words;
 	} files[] = {
-		{ "vmstat", "", -EINVAL, "empty" },
-		{ "vmstat", "nr_free_pages 1\npgfau", -EINVAL, "cut off: line 2" },
-		{ "vmstat", "nr_free_pages 1", -EINVAL, "cut off: line 1" },
-		{ "vmstat", "MemTotal:  481004 kB\n", -EINVAL, "another file" },
-		{ "vmstat", "nr_free_pages 1\r\n", -EINVAL, "carriage return" },
-		{ "vmstat", "nr_free_pages\0331\n", -EINVAL, "0x1b" },
-		{ "meminfo", "nr_free_pages 112778\n", -EINVAL, "another file" },
-		{ "meminfo", "Node 0 MemTotal:   481004 kB\n", -EINVAL, "another file" },
-		{ "buddyinfo", "Node 0, zone      DMA\n", -EINVAL, "another file" },
-		{ "buddyinfo", "Node 0, zone DMA 1 2 x\n", -EINVAL, "another file" },
-		{ "buddyinfo", "Node 99999999999, zone DMA 1 2\n", -EINVAL, "another file" },
-		{ "swaps", "nothing here\n", -EINVAL, "another file" },
-		{ "swaps", "/dev/vdb partition 4 0 -2\n", -EINVAL, "header" },
-		{ "zoneinfo", "  pages free     3840\n", -EINVAL, "another file" },
-		{ "zoneinfo", "Node 0, zone      DMA\n", -EINVAL, "no protection line" },
-		{ "zoneinfo",
-		  "Node 0, zone      DMA\n        present  5\n        protection: (0)\n", -EINVAL,
-		  "no start_pfn line" },
-		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (0, 1\n", -EINVAL,
-		  "no protection line" },
-		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (", -EINVAL, "cut off" },
 		{ "pagetypeinfo", "Page block order: nine\n", -EINVAL, "another file" },
 		{ "pagetypeinfo", "Node 0, zone   Normal            1 \n", -EINVAL,
 		  "another file" },
@@ -348,6 +328,42 @@ static void test_refused(void **state)
 		{ "pressure_memory", "some avg10=0.00\n", -EINVAL, "another file" },
 		{ "pressure_memory", "most avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", -EINVAL,
 		  "another file" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		refuse(files[i].name, files[i].text, strlen(files[i].text), files[i].error,
+		       files[i].words);
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *name, *text;
+		int error;
+		const char *words;
+	} files[] = {
+		{ "vmstat", "", -EINVAL, "empty" },
+		{ "vmstat", "nr_free_pages 1\npgfau", -EINVAL, "cut off: line 2" },
+		{ "vmstat", "nr_free_pages 1", -EINVAL, "cut off: line 1" },
+		{ "vmstat", "MemTotal:  481004 kB\n", -EINVAL, "another file" },
+		{ "vmstat", "nr_free_pages 1\r\n", -EINVAL, "carriage return" },
+		{ "vmstat", "nr_free_pages\0331\n", -EINVAL, "0x1b" },
+		{ "meminfo", "nr_free_pages 112778\n", -EINVAL, "another file" },
+		{ "meminfo", "Node 0 MemTotal:   481004 kB\n", -EINVAL, "another file" },
+		{ "buddyinfo", "Node 0, zone      DMA\n", -EINVAL, "another file" },
+		{ "buddyinfo", "Node 0, zone DMA 1 2 x\n", -EINVAL, "another file" },
+		{ "buddyinfo", "Node 99999999999, zone DMA 1 2\n", -EINVAL, "another file" },
+		{ "swaps", "nothing here\n", -EINVAL, "another file" },
+		{ "swaps", "/dev/vdb partition 4 0 -2\n", -EINVAL, "header" },
+		{ "zoneinfo", "  pages free     3840\n", -EINVAL, "another file" },
+		{ "zoneinfo", "Node 0, zone      DMA\n", -EINVAL, "no protection line" },
+		{ "zoneinfo",
+		  "Node 0, zone      DMA\n        present  5\n        protection: (0)\n", -EINVAL,
+		  "no start_pfn line" },
+		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (0, 1\n", -EINVAL,
+		  "no protection line" },
+		{ "zoneinfo", "Node 0, zone      DMA\n        protection: (", -EINVAL, "cut off" },
 	};
 
 	(void)state;
@@ -531,8 +547,9 @@ int main(void)
 		cmocka_unit_test(test_other_kernels), cmocka_unit_test(test_other_kernels_more),
 		cmocka_unit_test(test_618_values),    cmocka_unit_test(test_lost_blanks),
 		cmocka_unit_test(test_unknown_lines), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_oversized),     cmocka_unit_test(test_no_machine),
-		cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_buffer),
+		cmocka_unit_test(test_refused_more),  cmocka_unit_test(test_oversized),
+		cmocka_unit_test(test_no_machine),    cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,11 +127,17 @@ static void test_machine_json(void **state)
 		"{\"cpus\": \"7\"}},\n{\"cpus\": null}, {\"cpus\":\"2\"} ],"
 		"\"dist\": \"0-1:15,1-2:30\", \"cpus\": \"4\"}\n";
 	static const char *const bad[] = {
-		"",	    "[]",
-		"{}",	    "{\"nodes\": []}",
-		"nodes",    "{\"nodes\": [{\"cpus\": \"0\"}]",
-		"{\"nodes", "{\"nodes\": [{}]}}",
-		"{\"a\\",   "{\"nodes\": {\"cpus\": \"0\"}}",
+		"",
+		"[]",
+		"{}",
+		"{\"nodes\": []}",
+		"nodes",
+		"{\"nodes\": [{\"cpus\": \"0\"}]",
+		"{\"nodes",
+		"{\"nodes\": [{}]}}",
+		"{\"nodes\": [[\"cpus\": \"0\"]]}",
+		"{\"a\\",
+		"{\"nodes\": {\"cpus\": \"0\"}}",
 	};
 	struct machine_json json;
 	struct snapshot *snapshot = util_snapshot_new(3);
@@ -232,7 +238,6 @@ static void expect_cpus(const char *dir, uint32_t cpu, uint32_t node, const char
 static void test_cpu_sources(void **state)
 {
 	(void)state;
-	put("m/00-first/zoneinfo", zones);
 	put("m/10-step/zoneinfo", zones);
 	expect_cpus("m/10-step", 2, 1, "split evenly");
 	put("m/00-boot/node0/cpulist", "0-2\n");

@@ -36,8 +36,8 @@ static void body_limits(struct machine_fixture *f)
 		machine_zone_count(f, NR_FREE_PAGES) - atomic_load(&f->m->reserve_pages);
 
 	writeback_limits(f->m, &background, &limit);
-	assert_int_equal(limit, available / 5);
-	assert_int_equal(background, available / 10);
+	assert_int_equal(limit, available * 819 / 4096); /* 20 % in parts of a page */
+	assert_int_equal(background, available * 409 / 4096);
 	/* File pages count as if they were free, anonymous ones do not. */
 	for (uint64_t page = 0; page < 400; page++)
 		assert_int_equal(machine_file_read(f, file, page, &value), 0);
@@ -45,10 +45,10 @@ static void body_limits(struct machine_fixture *f)
 	machine_settle(f);
 	available = machine_zone_count(f, NR_FREE_PAGES) - atomic_load(&f->m->reserve_pages) + 400;
 	writeback_limits(f->m, &background, &limit);
-	assert_int_equal(limit, available / 5);
+	assert_int_equal(limit, available * 819 / 4096);
 	atomic_store(&f->m->sysctl.dirty_ratio, 8);
 	writeback_limits(f->m, &background, &limit);
-	assert_int_equal(limit, available * 8 / 100);
+	assert_int_equal(limit, available * 327 / 4096);
 	assert_int_equal(background, limit / 2); /* not below the limit: half of it */
 }
 
