@@ -319,12 +319,12 @@ typedef void (*neap_event_fn)(void *ctx, const struct neap_event *event);
 
 /*
  * Calls fn at every trace event from now on, in the task that emits it and at that place in the
- * engine, possibly with locks held; fn NULL ends that, after calls in progress have returned. Watching
- * changes nothing: a simulated run gives the same state hash with and without it.
+ * engine, possibly with locks held; fn NULL ends that, after calls in progress have returned.
+ * Watching changes nothing: a simulated run gives the same state hash with and without it.
  *
  *   simulated: all else stands still meanwhile. fn may look at anything: neap_proc_text(),
- *              neap_counter(), neap_gauge(), neap_zone_gauge(), neap_zone_map(), neap_sysctl_read(),
- *              neap_snapshot_save()
+ *              neap_counter(), neap_gauge(), neap_zone_gauge(), neap_zone_map(),
+ *              neap_sysctl_read(), neap_snapshot_save()
  *   live:      fn is called by many threads at once, must be short, and may use neap_gauge(),
  *              neap_zone_gauge() and what is below
  *
@@ -379,10 +379,9 @@ NEAP_API uint64_t neap_state_hash(struct neap_machine *machine);
 
 /*
  * Error injection for tests: "swap-read", "swap-write", "file-read", "file-write", "page", "spawn":
- * the
- * nth next operation of the kind fails (0 = none); each area or file counts its own. Stores can be
- * made
- * to fail if fault.enable=1 was set. => 0, -ENOENT, -ENOTSUP
+ * the nth next operation of the kind fails (0 = none); each area or file counts its own. Stores can
+ * be made to fail if fault.enable=1 was set. While those of files are armed, nobody may open or
+ * close a file. => 0, -ENOENT, -ENOTSUP
  */
 NEAP_API int neap_inject(struct neap_machine *machine, const char *kind, uint64_t nth, int error);
 

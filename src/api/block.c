@@ -76,7 +76,7 @@ static void block_release(struct task *t, struct neap_block *block)
 	struct page *page = machine_page(t->machine, block->pfn);
 
 	page_clear(page, PG_KERNEL);
-	/* Perhaps not the last reference: somebody may have found the frame by an old table entry. */
+	/* Not always the last reference: an old table entry may have led somebody here. */
 	page_put(t, page);
 	free(block);
 }

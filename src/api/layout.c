@@ -370,23 +370,28 @@ static int pc_make(struct neap_config *config, struct machine_desc *desc)
 	return 0;
 }
 
+/* Whether the frames of two zones overlap, holes included. */
+static bool zones_overlap(const struct machine_zone_desc *a, const struct machine_zone_desc *b)
+{
+	return a->present != 0 && b->present != 0 &&
+	       a->start_pfn < (uint64_t)b->start_pfn + b->spanned &&
+	       b->start_pfn < (uint64_t)a->start_pfn + a->spanned;
+}
+
 /* => stops the program if zones overlap or hold more than they span */
 static void layout_check(const struct machine_desc *desc)
 {
-	uint64_t end = 0;
+	uint32_t slots = desc->nr_nodes * NR_ZONES;
 
-	for (uint32_t type = 0; type < NR_ZONES; type++) {
-		for (uint32_t nid = 0; nid < desc->nr_nodes; nid++) {
-			const struct machine_zone_desc *zone = &desc->node[nid].zone[type];
+	for (uint32_t i = 0; i < slots; i++) {
+		const struct machine_zone_desc *zone = &desc->node[i / NR_ZONES].zone[i % NR_ZONES];
 
-			if (zone->present == 0)
-				continue;
-			CHECK(zone->start_pfn >= end);
-			CHECK(zone->managed <= zone->present && zone->present <= zone->spanned);
-			end = (uint64_t)zone->start_pfn + zone->spanned;
-		}
+		CHECK(zone->managed <= zone->present && zone->present <= zone->spanned);
+		CHECK((uint64_t)zone->start_pfn + zone->spanned <= UINT32_MAX);
+		for (uint32_t k = 0; k < i; k++)
+			CHECK(!zones_overlap(zone, &desc->node[k / NR_ZONES].zone[k % NR_ZONES]));
 	}
-	CHECK(end != 0 && end <= UINT32_MAX);
+	CHECK(layout_max_pfn(desc) != 0);
 }
 
 int layout_make(struct neap_config *config, struct machine_desc *desc)

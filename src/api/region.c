@@ -323,7 +323,7 @@ int neap_pin(struct neap_region *region, uint64_t page_index, bool write, void *
 	struct api_pin *pin = &region->pins[page_index];
 
 	if (unlikely(pin->count != 0 && pin->pfn != pfn)) {
-		/* The program released the page while it was being pinned: a mistake, but its own. */
+		/* The program released the page while pinning it: a mistake, but its own. */
 		(void)pthread_mutex_unlock(&a->guard);
 		fault_unpin(t, machine_page(t->machine, pfn), false);
 		return api_fail(a, -EBUSY, "Page %llu was given back while it was being pinned.",

@@ -96,6 +96,13 @@ static char form_kind(char letter)
 		return 'l';
 	case 'F':
 		return 'r';
+	case 'Z':
+		return 'z';
+	case 'M':
+	case 'W':
+	case 'C':
+	case 'Y':
+		return letter;
 	default:
 		return 'n';
 	}
@@ -114,7 +121,8 @@ static void form_prepare(struct trace_form *form, const char *format)
 		form->format[at++] = *format;
 		if (*format != '%')
 			continue;
-		while (format[1] == 'l') {
+		while (format[1] == 'l' || format[1] == '-' ||
+		       (format[1] >= '0' && format[1] <= '9')) {
 			form->format[at++] = *++format;
 			CHECK(at + 2 < sizeof(form->format));
 		}

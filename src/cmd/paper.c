@@ -33,6 +33,7 @@
 
 #define VMALLOC_KBYTES UINT64_C(34359738367)
 #define ORDER_MOST (NEAP_NR_ORDERS - 1)
+#define PAGES_MOST ((uint64_t)1 << 40) /* 4 PiB: more than any machine of 6.1 */
 
 static int say(const struct text_error *err)
 {
@@ -51,6 +52,23 @@ static int no_memory(void)
 
 /* ---- like a saved machine ---- */
 
+/* Whether all sizes and counts are such that sums of them make sense. */
+static bool is_plausible(const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
+		if (snapshot->zone_stat[i] > PAGES_MOST)
+			return false;
+	for (uint32_t i = 0; i < NR_NODE_ITEMS; i++)
+		if (snapshot->node_stat[i] > PAGES_MOST)
+			return false;
+	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
+		for (uint32_t i = 0; i < NEAP_NR_ZONES; i++)
+			if (snapshot->node[n].zone[i].managed > PAGES_MOST ||
+			    snapshot->node[n].zone[i].boost > PAGES_MOST)
+				return false;
+	return true;
+}
+
 int paper_load(struct paper *paper, const char *dir)
 {
 	struct text_error err = { .line = 0 };
@@ -63,6 +81,10 @@ int paper_load(struct paper *paper, const char *dir)
 		return error == -EACCES || error == -EPERM ? (say(&err), CMD_WORLD) : say(&err);
 	if (err.message[0] != '\0')
 		cmd_error("%s: %s", dir, err.message);
+	if (!is_plausible(paper->snapshot)) {
+		cmd_error("%s: a size or count is larger than 4 PiB; the files are damaged", dir);
+		return CMD_USAGE;
+	}
 	plan_from_snapshot(&paper->plan, paper->snapshot);
 	if (settings_read(paper->snapshot, &paper->knobs, &complete, &err) != 0)
 		return say(&err);

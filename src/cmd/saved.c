@@ -202,6 +202,14 @@ int saved_init(struct saved *saved, uint64_t pages, uint32_t nr_cpus)
 	zone->managed = pages;
 	zone->free = pages;
 	zone->stat[NR_FREE_PAGES] = pages;
+	zone->nr_blocks[MT_MOVABLE] = pages / (2 * MIB / NEAP_PAGE_BYTES);
+	for (uint32_t order = 0; order < NEAP_NR_ORDERS; order++) {
+		bool last = order == NEAP_NR_ORDERS - 1;
+		uint64_t blocks = last ? pages >> order : (pages >> order) & 1;
+
+		zone->nr_free[order] = blocks;
+		zone->nr_free_type[MT_MOVABLE][order] = blocks;
+	}
 	snapshot->zone_stat[NR_FREE_PAGES] = pages;
 	snapshot->total_pages = pages;
 	saved->snapshot = snapshot;

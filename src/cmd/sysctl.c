@@ -193,7 +193,7 @@ static const char *file_of(const char *name)
 	return prefixed ? name + 3 : name;
 }
 
-/* "vm.NAME = VALUE", or the text of a file that has many lines. */
+/* "vm.NAME = VALUE", or the whole text of a file that is no knob. */
 static int print_value(struct saved *saved, const char *path)
 {
 	struct text_buf value;
@@ -202,7 +202,7 @@ static int print_value(struct saved *saved, const char *path)
 	text_buf_init(&value);
 	int error = saved_read(saved, path, &value);
 	const char *text = text_buf_text(&value);
-	const char *newline = strchr(text, '\n');
+	bool is_knob = knobs_read(&saved->knobs, path, NULL, 0) == -ERANGE;
 	const char *name = strncmp(path, KNOBS_VM_DIR, strlen(KNOBS_VM_DIR)) == 0
 				   ? path + strlen(KNOBS_VM_DIR)
 				   : path;
@@ -213,7 +213,7 @@ static int print_value(struct saved *saved, const char *path)
 	} else if (error != 0) {
 		cmd_error("%s: Linux 6.1 has no such knob", path);
 		status = CMD_USAGE;
-	} else if (newline != NULL && newline[1] != '\0') {
+	} else if (!is_knob) {
 		fputs(text, stdout);
 	} else {
 		printf("%s%s = %.*s\n", name[0] == '/' ? "" : "vm.", name, (int)strcspn(text, "\n"),

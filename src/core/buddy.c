@@ -41,7 +41,7 @@ static uint64_t zone_head_flags(const struct zone *zone)
 	return PG_BUDDY | page_place(zone->node, zone->type);
 }
 
-/* All flags of a free block's head. The order is there, too, for those who look without the lock. */
+/* All flags of a free block's head; with the order, for those who look without the lock. */
 static uint64_t block_head_flags(const struct zone *zone, uint32_t order)
 {
 	return zone_head_flags(zone) | (uint64_t)order << PAGE_ORDER_SHIFT;

@@ -313,6 +313,10 @@ static int fault_once(struct task *t, struct fault *f)
 	}
 	if (word_is_swap(entry.word))
 		return fault_swap(t, f, word_to_swap(entry.word));
+	if (word_is_migration(entry.word)) {
+		space_wait_migration(t, entry.word);
+		return FAULT_AGAIN;
+	}
 	if (f->region->mapping != NULL)
 		return fault_file(t, f);
 	if (!f->write && !(f->region->flags & REGION_LOCKED))

@@ -259,6 +259,17 @@ bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, b
 	return true;
 }
 
+void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t leaf = node_find(m, mapping, index, 1);
+	uint64_t *slot = &node_slots(m, leaf)[slot_at(index, 1)];
+
+	spin_assert_held(t, LOCK_MAPPING);
+	CHECK(index_is_page(*slot));
+	*slot = (uint64_t)pfn << INDEX_FRAME_SHIFT | (*slot & INDEX_DIRTY);
+}
+
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  struct list *freed)
 {

@@ -37,6 +37,8 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
  */
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  struct list *freed);
+/* Puts another frame where a page is; the dirty mark stays. => lock held */
+void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn);
 /* Marks or unmarks a page dirty. => lock held; whether that changed anything */
 bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, bool dirty);
 /* Gives gathered nodes back. Nothing held. */

@@ -170,7 +170,7 @@ void knobs_set_hugepages(struct knobs *k, uint64_t pages)
 
 /* ---- paths ---- */
 
-/* The digits at `at` as a node's number, without leading zeros. => characters, 0 if there is none */
+/* The digits at `at` as a node's number, without leading zeros. => characters; 0: no number */
 static size_t node_number(const char *at, uint32_t *node)
 {
 	size_t n = 0;

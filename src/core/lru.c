@@ -472,6 +472,13 @@ bool lru_isolate_page(struct task *t, struct page *page)
 	return taken;
 }
 
+void lru_take_cleared(struct task *t, struct page *page)
+{
+	spin_assert_held(t, LOCK_LRU);
+	lruvec_remove(t, page_lruvec(t, page), page);
+	page_set(page, PG_ISOLATED);
+}
+
 void lru_putback(struct task *t, struct node *node, struct list *list)
 {
 	struct page *pages = t->machine->pages;

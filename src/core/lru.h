@@ -46,6 +46,8 @@ struct lru_isolate {
 uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out);
 /* Takes one page off its list if it is on one. => false if somebody else has it. Nothing held. */
 bool lru_isolate_page(struct task *t, struct page *page);
+/* Takes a page off its list whose PG_LRU the caller cleared. => pinned, lru lock held */
+void lru_take_cleared(struct task *t, struct page *page);
 /*
  * Puts isolated pages back where their flags say, dropping the isolation's reference. Nothing held.
  */

@@ -217,7 +217,10 @@ struct cpu {
 
 #define PAGE_WAIT_BUCKETS 256u
 
-struct swap_area; /* core/swap.h */
+#define NR_MOVABLE_OPS 4u
+
+struct movable_ops; /* core/migrate.h */
+struct swap_area;   /* core/swap.h */
 struct event_reader;
 
 struct neap_machine {
@@ -241,10 +244,10 @@ struct neap_machine {
 	_Atomic uint64_t total_pages;		  /* w: sum of managed */
 	_Atomic uint64_t reserve_pages;		  /* w */
 	_Atomic uint64_t min_free_pages_seen;	  /* a: lowest sum of free pages seen: peak use */
-	struct knobs sysctl;	       /* w: written under sysctl_lock, read relaxed */
-	_Atomic uint32_t sysctl_lock;  /* a: 1 while a write runs (sleeping) */
-	_Atomic uint32_t lru_disabled; /* a: batching off */
-	uint32_t zero_pfn;	       /* I: the shared zero page */
+	struct knobs sysctl;			  /* w: written under sysctl_lock, read relaxed */
+	_Atomic uint32_t sysctl_lock;		  /* a: 1 while a write runs (sleeping) */
+	_Atomic uint32_t lru_disabled;		  /* a: batching off */
+	uint32_t zero_pfn;			  /* I: the shared zero page */
 
 	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
 	struct pool spaces, regions, mappings;
@@ -278,6 +281,7 @@ struct neap_machine {
 	_Atomic uint32_t nr_frozen;	  /* a: how many do */
 	struct waitq freezer_wait;
 
+	const struct movable_ops *movable_ops[NR_MOVABLE_OPS]; /* w: core/migrate.h; by owner - 1 */
 	_Atomic uint32_t tracing; /* a: EVENT_TO_*: where events go, 0 = nowhere */
 	void (*event_hook)(struct task *t, const struct event_record *record); /* set before its
 										* bit */

@@ -88,7 +88,7 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
 		waitq_end(&mapping->wait);
 	}
-	/* The last flusher counts itself out and wakes us under this lock; now it is done with both. */
+	/* The last flusher counts itself out and wakes us under this lock: now it has done both. */
 	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
 	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
@@ -507,6 +507,31 @@ void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page 
 	atomic_fetch_sub(&mapping->nr_pages, 1);
 	page->owner = 0;
 	index_free_nodes(t, &freed);
+}
+
+bool mapping_replace_page(struct task *t, struct mapping *mapping, struct page *from,
+			  struct page *to)
+{
+	struct neap_machine *m = t->machine;
+
+	DCHECK(page_test(from, PG_LOCKED) && page_test(to, PG_LOCKED));
+	/* Counters of node and zone stay what they are. */
+	CHECK(page_zone(m, from) == page_zone(m, to));
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	bool frozen = page_freeze(from, 2);
+
+	if (frozen) {
+		to->owner = from->owner;
+		to->index = from->index;
+		page_get(to);
+		page_set(to, page_flags(from) & PG_DIRTY);
+		index_replace(t, mapping, from->index, (uint32_t)(to - m->pages));
+		page_clear(from, PG_DIRTY);
+		from->owner = 0;
+		atomic_store(&from->refs, 1);
+	}
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	return frozen;
 }
 
 /*

@@ -75,6 +75,13 @@ void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, b
 void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *page);
 /* The page's contents changed. Page locked or mapped by the caller's entry. */
 void mapping_set_dirty(struct task *t, struct page *page);
+/*
+ * Puts locked page `to` in the place of locked page `from`, whose only references are the cache's and
+ * the caller's. `to` gets the cache's reference, owner, index and PG_DIRTY; it is of the same zone.
+ * => false, nothing changed, if somebody else refers to `from`
+ */
+bool mapping_replace_page(struct task *t, struct mapping *mapping, struct page *from,
+			  struct page *to);
 /* Removes a locked page whose references were frozen (reclaim), leaving `shadow` (0 = none). */
 void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page *page,
 			   uint64_t shadow);

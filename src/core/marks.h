@@ -18,7 +18,7 @@ struct marks_input {
 	 */
 	bool apart;
 	uint64_t extra; /* pages between min and low beside the gap: Android's extra_free_kbytes */
-	/* A kernel without watermark_scale_factor: low and high are a quarter and a half above min. */
+	/* No watermark_scale_factor yet: low and high are a quarter and a half above min. */
 	bool halves;
 };
 
@@ -44,7 +44,7 @@ void marks_setup(struct task *t, struct neap_machine *m);
 void marks_setup_protection(struct neap_machine *m);
 /* The limits of node reclaim, by min_unmapped_ratio and min_slab_ratio. */
 void marks_setup_ratios(struct neap_machine *m);
-/* Huge pages were switched off: the automatic min_free_kbytes if it is the larger one, and marks. */
+/* Huge pages were switched off: the automatic min_free_kbytes if it is larger, and marks. */
 void marks_setup_automatic(struct task *t, struct neap_machine *m);
 /* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
 void marks_init(struct task *t, struct neap_machine *m);

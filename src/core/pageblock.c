@@ -65,7 +65,7 @@ static bool zone_spans(const struct zone *zone, uint32_t pfn)
 /* In use, and something that could be moved elsewhere. */
 static bool page_is_movable(const struct page *page)
 {
-	return page_test(page, PG_LRU);
+	return page_test(page, PG_LRU | PG_MOVABLE);
 }
 
 uint32_t pageblock_move_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type,

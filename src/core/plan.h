@@ -98,7 +98,10 @@ bool plan_zone_apart(const struct plan *plan, uint32_t index);
 /* Whether kernel allocations may use the zone of this index: what the automatic value counts. */
 bool plan_zone_low(const struct plan *plan, uint32_t index);
 
-/* Marks, boosts (cleared), total reserve, per-CPU limits: what a write of min_free_kbytes recomputes. */
+/*
+ * Marks, boosts (cleared), total reserve, per-CPU limits: what a write of min_free_kbytes
+ * recomputes.
+ */
 void plan_setup_marks(struct plan *plan);
 /* Protection arrays and total reserve: any access to lowmem_reserve_ratio. */
 void plan_setup_protection(struct plan *plan);
@@ -115,7 +118,7 @@ void plan_min_free(const struct plan *plan, struct plan_min_free_terms *terms);
  * => whether it did
  */
 bool plan_auto_min_free(struct plan *plan);
-/* Huge pages raise min_free_kbytes, never lower it. Marks are not recomputed. => whether they did */
+/* Huge pages raise min_free_kbytes, never lower it; marks stay. => whether they did */
 bool plan_raise_min_free(struct plan *plan);
 /* Transparent huge pages are switched on or off, as a write to their `enabled` file does. */
 void plan_switch_thp(struct plan *plan, bool on);

@@ -29,12 +29,16 @@ enum rmap_action {
 	RMAP_HARVEST,
 	RMAP_UNMAP,
 	RMAP_PROTECT,
+	RMAP_MIGRATE_OUT,
+	RMAP_MIGRATE_IN,
 };
 
 /* One walk over the entries of a page. */
 struct rmap_walk {
 	enum rmap_action action;
 	uint32_t young; /* out: regions in which it was young */
+	uint32_t from;	/* RMAP_MIGRATE_IN: the frame the words stand for */
+	uint32_t moved; /* out: entries turned into migration words, or back */
 	uint32_t steps; /* out: entries looked at */
 	bool dirty;	/* out: an entry was dirty */
 };
@@ -97,6 +101,51 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	CHECK(!page_put_test(page));
 }
 
+/* The entry, which maps the page, becomes a word that remembers its flags. */
+static void migrate_out_entry(struct task *t, struct region *region, struct page *page,
+			      struct rmap_walk *walk)
+{
+	struct neap_machine *m = t->machine;
+	struct hw_space *space = region->space->hw;
+	uint32_t pfn = (uint32_t)(page - m->pages);
+	uint64_t word = word_from_migration(pfn, 0);
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index, .pfn = pfn, .word = word };
+
+	m->hw->ops->unmap(space, &entry, 1);
+	CHECK(entry.err == 0);
+	m->hw->ops->flush(space);
+	/* Nobody but us changes a migration word, so the flags can follow in a second step. */
+	CHECK(m->hw->ops->set_word(space, entry.vpn, word, word_from_migration(pfn, entry.flags)) ==
+	      0);
+	rmap_account_remove(t, region->space, page);
+	CHECK(!page_put_test(page));
+	walk->moved++;
+}
+
+/* The other way round, if the entry is such a word for the frame. */
+static void migrate_in_entry(struct task *t, struct region *region, struct page *page,
+			     struct rmap_walk *walk)
+{
+	struct neap_machine *m = t->machine;
+	struct hw_space *space = region->space->hw;
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+
+	walk->steps++;
+	if (page->index >= region->nr_pages)
+		return;
+	m->hw->ops->get(space, &entry);
+	if ((entry.flags & HW_PRESENT) || !word_is_migration(entry.word) ||
+	    word_to_moving_pfn(entry.word) != walk->from)
+		return;
+	page_get(page);
+	rmap_account_add(t, region->space, page);
+	entry.pfn = (uint32_t)(page - m->pages);
+	entry.flags = word_to_moving_flags(entry.word);
+	m->hw->ops->map(space, &entry, 1);
+	CHECK(entry.err == 0); /* the table is there, and the word is ours */
+	walk->moved++;
+}
+
 static void act_on_entry(struct task *t, struct region *region, struct page *page,
 			 struct rmap_walk *walk)
 {
@@ -105,6 +154,10 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 	struct hw_space *space = region->space->hw;
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
 
+	if (walk->action == RMAP_MIGRATE_IN) {
+		migrate_in_entry(t, region, page, walk);
+		return;
+	}
 	walk->steps++;
 	if (page->index >= region->nr_pages)
 		return;
@@ -125,6 +178,11 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 	case RMAP_UNMAP:
 		unmap_entry(t, region, page, walk);
 		break;
+	case RMAP_MIGRATE_OUT:
+		migrate_out_entry(t, region, page, walk);
+		break;
+	case RMAP_MIGRATE_IN: /* done above */
+		break;
 	}
 }
 
@@ -138,7 +196,7 @@ static void walk_file(struct task *t, struct page *page, struct rmap_walk *walk)
 	spin_lock(t, &mapping->lock, LOCK_MAPPING);
 	uint32_t id = mapping->first_region;
 
-	while (id != 0 && page_maps(page) != 0) {
+	while (id != 0 && (walk->action == RMAP_MIGRATE_IN || page_maps(page) != 0)) {
 		struct region *region = pool_get(&m->regions, id);
 
 		act_on_entry(t, region, page, walk);
@@ -148,23 +206,29 @@ static void walk_file(struct task *t, struct page *page, struct rmap_walk *walk)
 	cpu_unpin(t);
 }
 
-static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action action)
+static void rmap_walk_page(struct task *t, struct page *page, struct rmap_walk *walk)
 {
 	struct neap_machine *m = t->machine;
-	struct rmap_walk walk = { .action = action };
 
 	DCHECK(page_test(page, PG_LOCKED));
-	if (page_maps(page) == 0)
-		return 0;
+	if (page_maps(page) == 0 && walk->action != RMAP_MIGRATE_IN)
+		return;
 	if (page_test(page, PG_ANON))
-		act_on_entry(t, pool_get(&m->regions, page->owner), page, &walk);
+		act_on_entry(t, pool_get(&m->regions, page->owner), page, walk);
 	else
-		walk_file(t, page, &walk);
-	if (walk.dirty && page_test(page, PG_ANON))
+		walk_file(t, page, walk);
+	if (walk->dirty && page_test(page, PG_ANON))
 		page_set(page, PG_DIRTY);
-	else if (walk.dirty)
+	else if (walk->dirty)
 		mapping_set_dirty(t, page);
-	event_add(t, EV_SIM_PTE_WALK, walk.steps);
+	event_add(t, EV_SIM_PTE_WALK, walk->steps);
+}
+
+static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action action)
+{
+	struct rmap_walk walk = { .action = action };
+
+	rmap_walk_page(t, page, &walk);
 	return walk.young;
 }
 
@@ -177,6 +241,23 @@ bool rmap_unmap(struct task *t, struct page *page)
 {
 	rmap_walk(t, page, RMAP_UNMAP);
 	return page_maps(page) == 0;
+}
+
+bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries)
+{
+	struct rmap_walk walk = { .action = RMAP_MIGRATE_OUT };
+
+	rmap_walk_page(t, page, &walk);
+	*entries = walk.moved;
+	return page_maps(page) == 0;
+}
+
+uint32_t rmap_migrate_in(struct task *t, struct page *page, uint32_t from)
+{
+	struct rmap_walk walk = { .action = RMAP_MIGRATE_IN, .from = from };
+
+	rmap_walk_page(t, page, &walk);
+	return walk.moved;
 }
 
 void rmap_write_protect(struct task *t, struct page *page)

@@ -16,6 +16,17 @@ uint32_t rmap_referenced(struct task *t, struct page *page);
  * => true if nothing maps it any more
  */
 bool rmap_unmap(struct task *t, struct page *page);
+/*
+ * Replaces every entry of a locked page by a migration word. => true if nothing maps it any more;
+ * *entries: how many words there are now
+ */
+bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries);
+/*
+ * Maps the locked page in place of every migration word that stands for frame `from`: the page's new
+ * frame, or the same one if it could not be moved.
+ * => entries mapped; the page has a reference for each
+ */
+uint32_t rmap_migrate_in(struct task *t, struct page *page, uint32_t from);
 /* Write-protects a locked file page everywhere before write-out; dirty entries make it dirty. */
 void rmap_write_protect(struct task *t, struct page *page);
 

@@ -129,7 +129,8 @@ static void take_sysctls(struct neap_machine *m, struct snapshot *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sysctl_names); i++) {
 		struct snapshot_sysctl *to = &out->sysctl[out->nr_sysctls];
-		int64_t bytes = knobs_read(&m->sysctl, sysctl_names[i], to->value, sizeof(to->value));
+		int64_t bytes =
+			knobs_read(&m->sysctl, sysctl_names[i], to->value, sizeof(to->value));
 
 		if (bytes <= 0) /* write-only */
 			continue;

@@ -214,6 +214,15 @@ int region_create(struct task *t, struct space *space, const struct region_spec 
 	return 0;
 }
 
+void space_wait_migration(struct task *t, uint64_t word)
+{
+	/*
+	 * The frame may belong to somebody else by now, and be locked for another reason: then we
+	 * wait a little longer than needed.
+	 */
+	page_wait_unlocked(t, machine_page(t->machine, word_to_moving_pfn(word)));
+}
+
 /* ---- zapping ---- */
 
 /* The entry held this swap word and is empty now. */
@@ -259,6 +268,10 @@ static bool zap_entry(struct task *t, struct region *region, uint64_t vpn)
 		if (!(entry.flags & HW_PRESENT)) {
 			if (entry.word == 0)
 				return false;
+			if (word_is_migration(entry.word)) {
+				space_wait_migration(t, entry.word);
+				continue;
+			}
 			if (hw->set_word(space, vpn, entry.word, 0) != 0)
 				continue;
 			if (word_is_swap(entry.word))

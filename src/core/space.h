@@ -6,6 +6,7 @@
  * hardware's table is either a mapped frame or a word of the engine:
  *   0                     nothing there yet
  *   SWAP_WORD_BASE | e    the page is in swap entry e
+ *   WORD_MIGRATION_BIT | flags | f   the page in frame f is being moved elsewhere
  */
 #ifndef NEAP_CORE_SPACE_H
 #define NEAP_CORE_SPACE_H
@@ -15,6 +16,8 @@
 #define REGION_LOCKED 1u /* mlock */
 
 #define WORD_SWAP_BIT ((uint64_t)1 << 40)
+#define WORD_MIGRATION_BIT ((uint64_t)1 << 42)
+#define WORD_FLAGS_SHIFT 32u /* HW_WRITE, HW_YOUNG, HW_DIRTY of the entry it stands for */
 
 static inline uint64_t word_from_swap(uint32_t entry)
 {
@@ -29,6 +32,28 @@ static inline bool word_is_swap(uint64_t word)
 static inline uint32_t word_to_swap(uint64_t word)
 {
 	return (uint32_t)word;
+}
+
+static inline uint64_t word_from_migration(uint32_t pfn, uint32_t hw_flags)
+{
+	uint64_t kept = hw_flags & (HW_WRITE | HW_YOUNG | HW_DIRTY);
+
+	return WORD_MIGRATION_BIT | kept << WORD_FLAGS_SHIFT | pfn;
+}
+
+static inline bool word_is_migration(uint64_t word)
+{
+	return (word & WORD_MIGRATION_BIT) != 0;
+}
+
+static inline uint32_t word_to_moving_pfn(uint64_t word)
+{
+	return (uint32_t)word;
+}
+
+static inline uint16_t word_to_moving_flags(uint64_t word)
+{
+	return (uint16_t)(word >> WORD_FLAGS_SHIFT & (HW_WRITE | HW_YOUNG | HW_DIRTY));
 }
 
 struct mapping;
@@ -90,5 +115,12 @@ uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint6
  * -ENOMEM
  */
 int space_map(struct task *t, struct space *space, struct hw_entry *entry) MUST_CHECK;
+
+
+/*
+ * An entry held this migration word: waits until the page is where it belongs. May sleep; the caller
+ * then looks at the entry again.
+ */
+void space_wait_migration(struct task *t, uint64_t word);
 
 #endif

@@ -41,19 +41,19 @@ struct swap_area {
 	uint32_t nr_slots;	      /* I: slots including the header */
 	uint32_t usable;	      /* I: without header and bad ones */
 	struct spinlock lock;
-	uint8_t *map;		      /* s */
-	uint64_t *cache;	      /* s */
-	uint16_t *cluster_used;	      /* s: slots in use by cluster */
-	uint32_t *cluster_next;	      /* s: FIFO of free clusters */
+	uint8_t *map;			      /* s */
+	uint64_t *cache;		      /* s */
+	uint16_t *cluster_used;		      /* s: slots in use by cluster */
+	uint32_t *cluster_next;		      /* s: FIFO of free clusters */
 	uint32_t cluster_first, cluster_last; /* s: free FIFO; UINT32_MAX = empty */
 	/* s: slots whose map byte is not 0 (header, bad ones excluded) */
 	uint32_t inuse;
-	uint32_t lowest, highest;     /* s: range of possibly free slots */
-	uint32_t next;		      /* s: rotational: where to look next */
-	uint32_t batches_left;	      /* s: rotational: batches before a new cluster search */
+	uint32_t lowest, highest; /* s: range of possibly free slots */
+	uint32_t next;		  /* s: rotational: where to look next */
+	uint32_t batches_left;	  /* s: rotational: batches before a new cluster search */
 	/* s: solid state: current cluster by CPU, SWAP_NO_CLUSTER = none */
 	uint32_t *cpu_cluster;
-	uint32_t *cpu_next;	      /* s: solid state: next slot by CPU */
+	uint32_t *cpu_next;			    /* s: solid state: next slot by CPU */
 	_Atomic uint64_t write_errors, read_errors; /* a */
 };
 
@@ -61,7 +61,7 @@ struct swap_spec {
 	struct store *store;
 	const char *path; /* as printed in /proc/swaps */
 	bool is_file;
-	int32_t priority; /* SWAP_PRIO_AUTO: the next automatic one */
+	int32_t priority;    /* SWAP_PRIO_AUTO: the next automatic one */
 	const uint32_t *bad; /* slots not to use */
 	uint32_t nr_bad;
 };
@@ -111,6 +111,12 @@ uint32_t swap_cache_find(struct task *t, uint32_t entry);
 void swap_cache_delete(struct task *t, struct page *page);
 /* The same for reclaim: references frozen, leaves shadow. */
 void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow);
+/*
+ * Puts locked page `to` in the place of locked page `from`, whose only references are the cache's and
+ * the caller's. `to` gets the cache's reference, PG_SWAPCACHE and PG_DIRTY as it was.
+ * => false, nothing changed, if somebody else refers to `from`
+ */
+bool swap_cache_replace(struct task *t, struct page *from, struct page *to);
 /* Frees the slot of a locked page if no page table needs it. => true if it did */
 bool swap_cache_try_free(struct task *t, struct page *page);
 /*
@@ -128,10 +134,12 @@ struct region;
  *    checks);
  *    -ENOENT the entry is gone meanwhile (look at the table again); -ENOMEM
  */
-int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry, uint32_t *pfn) MUST_CHECK;
+int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
+	    uint32_t *pfn) MUST_CHECK;
 
-/* A fault at page_index found the page in the cache: counts a read-ahead hit if it was read ahead. */
-void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index, struct page *page);
+/* A fault at page_index found the page in the cache: counts a hit if it was read ahead. */
+void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index,
+			struct page *page);
 
 /* Window of read-ahead: spec 13, section 6. Pure. */
 uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint32_t previous);

@@ -123,6 +123,30 @@ void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow
 	cache_detach(t, page, shadow);
 }
 
+bool swap_cache_replace(struct task *t, struct page *from, struct page *to)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t entry = m->slot_of[from - m->pages];
+	struct swap_area *area = swap_area_of(m, entry);
+
+	DCHECK(page_test(from, PG_LOCKED) && page_test(to, PG_LOCKED));
+	DCHECK(page_test(from, PG_SWAPCACHE) && !page_test(from, PG_WRITEBACK));
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	/* Under the lock: whoever looks finds the one or the other. */
+	bool frozen = page_freeze(from, 2);
+
+	if (frozen) {
+		m->slot_of[to - m->pages] = entry;
+		page_get(to);
+		page_set(to, PG_SWAPCACHE | (page_flags(from) & PG_DIRTY));
+		area->cache[swap_slot_of(entry)] = (uint64_t)(to - m->pages) << 1;
+		page_clear(from, PG_SWAPCACHE | PG_DIRTY);
+		atomic_store(&from->refs, 1);
+	}
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	return frozen;
+}
+
 bool swap_cache_try_free(struct task *t, struct page *page)
 {
 	struct neap_machine *m = t->machine;
@@ -214,10 +238,12 @@ uint32_t swap_readahead_window(uint32_t hits, bool adjacent, uint32_t max, uint3
  */
 static bool reads_by_slot(struct neap_machine *m)
 {
-	return atomic_load(&m->nr_rotational_swap) != 0 || knobs_get(&m->sysctl.vma_ra_enabled) == 0;
+	return atomic_load(&m->nr_rotational_swap) != 0 ||
+	       knobs_get(&m->sysctl.vma_ra_enabled) == 0;
 }
 
-void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index, struct page *page)
+void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index,
+			struct page *page)
 {
 	bool hit = page_test_clear(page, PG_RECLAIM);
 

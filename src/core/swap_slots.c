@@ -526,7 +526,8 @@ uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
 /* ---- verification ---- */
 
 /* Bytes, cached pages and the count. *unowned grows by the slots whose cache is no page. */
-static const char *verify_slots(const struct neap_machine *m, const struct swap_area *area, uint64_t *unowned)
+static const char *verify_slots(const struct neap_machine *m, const struct swap_area *area,
+				uint64_t *unowned)
 {
 	uint32_t inuse = 0;
 
@@ -576,7 +577,8 @@ static const char *verify_clusters(const struct swap_area *area)
 		if (used != area->cluster_used[cluster])
 			return "a swap cluster's count of used slots is wrong";
 		marked += area->cluster_next[cluster] != SWAP_NOT_QUEUED;
-		if (!area->rotational && used == 0 && area->cluster_next[cluster] == SWAP_NOT_QUEUED)
+		if (!area->rotational && used == 0 &&
+		    area->cluster_next[cluster] == SWAP_NOT_QUEUED)
 			return "a free swap cluster is not in the FIFO";
 	}
 	for (uint32_t cluster = area->cluster_first; cluster != SWAP_NO_CLUSTER && queued <= marked;

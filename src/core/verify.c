@@ -40,9 +40,9 @@ struct census {
 	struct neap_machine *m;
 	struct task *t;
 	uint64_t used, reserved, free, pcp; /* of the zone at hand */
-	uint64_t mlocked, pending;	    /* of the zone at hand: user pages, file pages to write */
-	uint64_t maps;			    /* sum over user pages */
-	uint64_t node[NR_NODE_ITEMS];	    /* of the node at hand */
+	uint64_t mlocked, pending;    /* of the zone at hand: user pages, file pages to write */
+	uint64_t maps;		      /* sum over user pages */
+	uint64_t node[NR_NODE_ITEMS]; /* of the node at hand */
 	uint64_t lru[NR_LRU_LISTS][NR_ZONES];
 	uint64_t entries; /* present entries of all regions, zero page apart */
 	uint64_t swap_words;
@@ -104,10 +104,9 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 	if (!(flags & PG_LRU))
 		return fail(m, "a user page is on no LRU list, frame", pfn, 0);
 	if (flags & (PG_LOCKED | PG_WRITEBACK | PG_ISOLATED | PG_BATCH))
-		return fail(
-			m,
-			"a user page of a quiet machine is locked, written, isolated or in a batch, frame",
-			pfn, 0);
+		return fail(m,
+			    "a user page at rest is locked, written, isolated or in a batch, frame",
+			    pfn, 0);
 	if (!page_maybe_pinned(page) && page_refs(page) != page_maps(page) + cached)
 		return fail(m, "references of a user page", page_refs(page),
 			    page_maps(page) + cached);
@@ -147,6 +146,8 @@ static const char *census_frame(struct census *c, uint32_t pfn, uint32_t *step)
 		c->used++;
 		c->node[flags & PG_INDEX ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE]++;
 	} else if (flags & PG_KERNEL) {
+		if ((flags & PG_MOVABLE) && (flags & (PG_ISOLATED | PG_LOCKED)))
+			return fail(c->m, "a movable block is isolated or locked, frame", pfn, 0);
 		*step = 1u << page_order(page);
 		c->used += *step;
 	} else if (flags & PG_ZEROPAGE) {
@@ -293,6 +294,9 @@ static const char *verify_entry(struct census *c, const struct region *region,
 	struct neap_machine *m = c->m;
 
 	if (!(entry->flags & HW_PRESENT)) {
+		if (word_is_migration(entry->word))
+			return fail(m, "an entry stands for a page that is being moved, frame",
+				    word_to_moving_pfn(entry->word), 0);
 		if (!word_is_swap(entry->word))
 			return NULL;
 		c->swap_words++;

@@ -211,8 +211,7 @@ static void flush_sleep(struct task *t, struct neap_machine *m)
 	uint32_t seq = waitq_begin(&m->flush_wait);
 
 	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
-		waitq_wait(t, &m->flush_wait, seq,
-			   any_dirty(m) ? flush_period_ns(m) : RT_FOREVER);
+		waitq_wait(t, &m->flush_wait, seq, any_dirty(m) ? flush_period_ns(m) : RT_FOREVER);
 	waitq_end(&m->flush_wait);
 }
 

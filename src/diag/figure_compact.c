@@ -75,7 +75,8 @@ void figure_draw_layers(const struct figure_facts *f, struct canvas *c)
 		canvas_arrow(c, AT(x, 6), AT(x, 8));
 	canvas_box(
 		c, AT(2, 9), AT(76, 13),
-		"compact one zone: %llu runs\nscanned %llu, took %llu\nfree side: scanned %llu, took %llu",
+		"compact one zone: %llu runs\nscanned %llu, took %llu\n"
+		   "free side: scanned %llu, took %llu",
 		fact(f, "mm_compaction_begin"), fact(f, "migrate.scanned"),
 		fact(f, "migrate.taken"), fact(f, "free.scanned"), fact(f, "free.taken"));
 	canvas_arrow(c, AT(38, 14), AT(38, 16));

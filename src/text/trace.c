@@ -123,6 +123,34 @@ static void number_format(const struct conversion *conversion, uint64_t value, c
 	*number = '\0';
 }
 
+/* The word of a value of one of the kinds that are tables; NULL if the kind is none of them. */
+static const char *word_of(char kind, uint64_t value)
+{
+	static const char *const results[] = { "not_suitable_zone", "skipped",	"deferred",
+					       "no_suitable_page",  "continue", "complete",
+					       "partial_skipped",   "contended", "success" };
+	static const char *const modes[] = { "MIGRATE_ASYNC", "MIGRATE_SYNC_LIGHT",
+					     "MIGRATE_SYNC" };
+	static const char *const reasons[] = { "compaction",	    "memory_failure",
+					       "memory_hotplug",    "syscall_or_cpuset",
+					       "mempolicy_mbind",   "numa_misplaced",
+					       "contig_range",	    "longterm_pin",
+					       "demotion" };
+
+	switch (kind) {
+	case 'C':
+		return value < ARRAY_LEN(results) ? results[value] : "?";
+	case 'M':
+		return value < ARRAY_LEN(modes) ? modes[value] : "?";
+	case 'W':
+		return value < ARRAY_LEN(reasons) ? reasons[value] : "?";
+	case 'Y':
+		return value != 0 ? "sync" : "async";
+	default:
+		return NULL;
+	}
+}
+
 /* Appends one value. => false if its kind does not fit the conversion */
 static bool put_value(struct text_buf *out, const struct conversion *conversion, char kind,
 		      uint64_t value)
@@ -149,7 +177,10 @@ static bool put_value(struct text_buf *out, const struct conversion *conversion,
 			  value < NEAP_NR_ZONES ? zonename_of((uint32_t)value) : "?");
 		return true;
 	default:
-		return false;
+		if (word_of(kind, value) == NULL)
+			return false;
+		put_field(out, conversion, word_of(kind, value));
+		return true;
 	}
 	put_field(out, conversion, text);
 	return true;

@@ -39,7 +39,9 @@ int trace_prefix_write(struct text_buf *out, const struct trace_prefix *prefix);
  *
  *   n  a number                       g  request flags  (%s)
  *   r  RECLAIM_WB_* flags (%s)        l  LRU list       (%s)
- *   z  zone type          (%s)
+ *   z  zone type          (%s)        M  migration mode (%s)
+ *   C  compaction result  (%s)        W  why pages are migrated (%s)
+ *   Y  sync or async: whether the mode sleeps (%s)
  *
  * => 0 or the buffer's error; -EINVAL, nothing appended, if format and kinds do not fit
  */

@@ -98,8 +98,7 @@ static void report(const struct world *w, const struct area *area, uint32_t page
 		area->id, area->file != NULL ? "file" : "anonymous", page, cell->version,
 		cell->word_version, i, data[i], contents_word(area, page, i), wrong, zeroes);
 	for (uint32_t a = 0; a < NR_AREAS; a++)
-		if (data[i] != 0 &&
-		    find_source(&w->area[a], i, data[i], &from_page, &from_version))
+		if (data[i] != 0 && find_source(&w->area[a], i, data[i], &from_page, &from_version))
 			fprintf(stderr, "stress: this is area %u page %u version %u\n", a,
 				from_page, from_version);
 	fail(w, "wrong contents");

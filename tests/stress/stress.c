@@ -30,8 +30,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define WATCH_NS (50 * NSEC_PER_MSEC)
-#define VERIFY_ROUNDS 60u  /* watcher's rounds between two verifications */
-#define HANG_SECONDS 120u  /* without an operation of a worker */
+#define VERIFY_ROUNDS 40u /* watcher's rounds between two verifications */
+#define HANG_SECONDS 120u /* without an operation of a worker */
 #define SIM_SEED_SECONDS 120u
 #define SHORT_LIVES 12u
 
@@ -121,7 +121,10 @@ static void workers_join(struct world *w, struct worker *workers)
 static void watch_zone(struct world *w, uint32_t node)
 {
 	static struct neap_map_cell cells[256];
-	struct neap_map map = { .node = node, .zone = 2, .cell_pages = 64, .cells = cells,
+	struct neap_map map = { .node = node,
+				.zone = 2,
+				.cell_pages = 64,
+				.cells = cells,
 				.nr_cells = sizeof(cells) / sizeof(cells[0]) };
 	struct neap_zone_gauge gauge;
 
@@ -134,7 +137,8 @@ static void watch_zone(struct world *w, uint32_t node)
 /* What a monitor of the machine would read. */
 static void watch_read(struct world *w)
 {
-	static const char *const files[] = { "vmstat", "zoneinfo", "buddyinfo", "meminfo", "swaps" };
+	static const char *const files[] = { "vmstat", "zoneinfo", "buddyinfo", "meminfo",
+					     "swaps" };
 	struct neap_gauge gauge;
 	struct neap_stalls stalls;
 	char *text;
@@ -198,13 +202,14 @@ static void watch_trace(struct world *w, uint64_t round)
 }
 
 /* Has everybody stand still, and looks at everything. */
-static void watch_verify(struct world *w)
+static void watch_verify(struct world *w, uint64_t *rng)
 {
 	atomic_store(&w->pause, 1);
 	while (atomic_load(&w->nr_paused) != w->opt->nr_threads)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
 	verify(w, "between");
 	atomic_fetch_add(&w->profile, 1);
+	world_fault_files(w, rng_next(rng));
 	atomic_store(&w->pause, 0);
 	while (atomic_load(&w->nr_paused) != 0)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
@@ -231,11 +236,12 @@ static void watch_progress(struct world *w, struct worker *workers, uint64_t *se
 static void print_counts(struct world *w, const char *what)
 {
 	static const char *const names[NR_COUNTERS] = {
-		"pages read", "pages written", "pins",  "releases",   "rebuilds",
+		"pages read", "pages written", "pins",	 "releases",   "rebuilds",
 		"syncs",      "blocks",	       "ENOMEM", "I/O errors", "left out",
 	};
-	static const char *const counters[] = { "pgfault",    "pgmajfault",   "pswpin",
-						"pswpout",    "pgsteal_kswapd", "pgsteal_direct",
+	static const char *const counters[] = { "pgfault",	    "pgmajfault",
+						"pswpin",	    "pswpout",
+						"pgsteal_kswapd",   "pgsteal_direct",
 						"allocstall_normal" };
 
 	printf("stress: %s:", what);
@@ -287,7 +293,7 @@ static void live_run(const struct options *opt)
 		if (round % 8 == 0)
 			watch_write(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)
-			watch_verify(&w);
+			watch_verify(&w, &rng);
 		watch_progress(&w, workers, seen, since_ns);
 	}
 	atomic_store(&w.stop, 1);
@@ -295,8 +301,9 @@ static void live_run(const struct options *opt)
 	verify(&w, "at the end");
 	world_check(&w);
 	verify(&w, "after the last look");
-	print_counts(&w, opt->faults ? "live, with I/O errors"
-				     : opt->uring ? "live" : "live without io_uring");
+	print_counts(&w, opt->faults  ? "live, with I/O errors"
+			 : opt->uring ? "live"
+				      : "live without io_uring");
 	world_destroy(&w);
 	neap_machine_destroy(w.machine);
 }
@@ -309,6 +316,7 @@ static int sim_main(void *arg)
 	static struct worker workers[MAX_THREADS];
 
 	world_create(w);
+	world_fault_files(w, mix(w->seed));
 	workers_start(w, workers);
 	workers_join(w, workers);
 	world_check(w);

@@ -111,6 +111,9 @@ bool area_remap(struct world *w, struct area *area, uint32_t mapping);
 /* Looks at every page. => nobody else is at work */
 void world_check(struct world *w);
 
+/* Has a transfer of each file soon fail, if that is wanted. => nobody else is at work */
+void world_fault_files(struct world *w, uint64_t random);
+
 /* Counting locks: at most tried, never waited for. */
 bool users_enter(_Atomic int32_t *users);
 void users_leave(_Atomic int32_t *users);
@@ -127,9 +130,9 @@ struct worker {
 	struct world *world;
 	uint32_t id;
 	uint64_t rng;
-	uint64_t ops_left;	   /* UINT64_MAX: until told to stop */
-	_Atomic uint64_t ops;	   /* done */
-	_Atomic uint32_t doing;	   /* index of the operation at work */
+	uint64_t ops_left;	/* UINT64_MAX: until told to stop */
+	_Atomic uint64_t ops;	/* done */
+	_Atomic uint32_t doing; /* index of the operation at work */
 	struct neap_thread *thread;
 };
 

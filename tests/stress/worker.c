@@ -60,7 +60,7 @@ static uint32_t pick(struct bench *b, uint32_t below)
 
 /* ---- entering ---- */
 
-/* Chooses an area and a page. file: only files, and the region may be missing. => false: nothing is free */
+/* Chooses an area (file: a file, perhaps unmapped) and a page. => false: nothing is free */
 static bool spot_enter(struct bench *b, struct spot *spot, bool file)
 {
 	uint32_t id = file ? NR_ANON + pick(b, NR_FILES) : pick(b, NR_AREAS);
@@ -300,8 +300,7 @@ static void op_willneed(struct bench *b)
 
 	if (!spot_enter(b, &spot, false))
 		return;
-	(void)world_accepts(b->world,
-			    neap_advise(spot.region, spot.page, spot.nr, NEAP_WILLNEED),
+	(void)world_accepts(b->world, neap_advise(spot.region, spot.page, spot.nr, NEAP_WILLNEED),
 			    "neap_advise");
 	spot_leave(&spot);
 }
@@ -358,7 +357,7 @@ static void pin_take(struct bench *b, struct pin *pin)
 
 	if (!spot_enter(b, &pin->spot, false))
 		return;
-	/* Write-out of a file may read the page at any time: no stable contents with a write pin. */
+	/* Write-out of a file reads the page at any time: write pins are for memory only. */
 	pin->write = pick(b, 2) == 0 && pin->spot.area->file == NULL;
 	if (!cell_enter(b, &pin->spot, pin->write)) {
 		spot_leave(&pin->spot);
@@ -583,13 +582,13 @@ static void op_thread(struct bench *b)
 		fail(b->world, "a thread did not start or end as it should: %s", strerror(-err));
 }
 
-/* Has some transfer soon fail, if that is wanted. */
+/* Has some transfer of swap soon fail, if that is wanted. Those of files: world_fault_files(). */
 static void op_fault(struct bench *b)
 {
-	static const char *const kinds[] = { "swap-read", "swap-write", "file-read", "file-write" };
+	static const char *const kinds[] = { "swap-read", "swap-write" };
 
 	if (b->world->opt->faults)
-		(void)neap_inject(b->world->machine, kinds[pick(b, 4)], 1 + pick(b, 200), -EIO);
+		(void)neap_inject(b->world->machine, kinds[pick(b, 2)], 1 + pick(b, 200), -EIO);
 }
 
 /* ---- the worker ---- */

@@ -62,6 +62,14 @@ bool world_accepts(struct world *w, int64_t result, const char *what)
 	fail(w, "%s: %s (%s)", what, strerror((int)-result), neap_machine_error(w->machine));
 }
 
+void world_fault_files(struct world *w, uint64_t random)
+{
+	if (!w->opt->faults)
+		return;
+	(void)neap_inject(w->machine, "file-read", 1 + random % 1000, -EIO);
+	(void)neap_inject(w->machine, "file-write", 1 + random / 1000 % 1000, -EIO);
+}
+
 static bool area_is_file(const struct area *area)
 {
 	return area->id >= NR_ANON;
@@ -79,10 +87,9 @@ static bool area_open(struct world *w, struct area *area)
 		area->cells[page].word_version = 0;
 	}
 	if (!area_is_file(area))
-		return world_accepts(w,
-				     neap_region_create(w->machine, bytes, 0, node,
-							&area->region[0]),
-				     "neap_region_create");
+		return world_accepts(
+			w, neap_region_create(w->machine, bytes, 0, node, &area->region[0]),
+			"neap_region_create");
 	if (!world_accepts(w, neap_file_open(w->machine, NULL, bytes, 0, &area->file),
 			   "neap_file_open"))
 		return false;

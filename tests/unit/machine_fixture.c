@@ -94,6 +94,7 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 	const struct rt_sim_config sim = {
 		.nr_cpus = desc->nr_cpus,
 		.seed = setup->seed != 0 ? setup->seed : 1,
+		.explore = setup->explore,
 		.cost_ps = costs->item_ps,
 		.nr_meter = NR_METER_ITEMS,
 		.quantum_ns = costs->quantum_ns,

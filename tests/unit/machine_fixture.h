@@ -50,6 +50,7 @@ struct machine_setup {
 	uint32_t nr_cpus;		      /* in all; 2 */
 	bool real;			      /* real contents; tags */
 	uint64_t seed;			      /* 1 */
+	bool explore;			      /* switch CPUs at random, under locks too */
 	uint32_t nr_swaps;		      /* areas; 1 if swap_pages is set */
 	uint32_t swap_pages;		      /* of each area, header included; no swap */
 	int32_t swap_priority[FIXTURE_SWAPS]; /* 0: automatic */
@@ -181,8 +182,8 @@ uint64_t machine_stalls(struct machine_fixture *f);
 /* ---- memory ---- */
 
 /*
- * Takes pages from zone Normal until `left` are free (exactly), whatever the marks say; switches the
- * boost of marks off. Give the frames back with machine_release().
+ * Takes pages from zone Normal until `left` are free, whatever the marks say; switches the boost of
+ * marks off. Give the frames back with machine_release().
  */
 struct fixture_hoard {
 	struct list list;

@@ -82,6 +82,15 @@ static const struct machine_row machine_rows[] = {
 	  "nodes=256M/0+256M/1 cpus=2",
 	  { { 0, ZONE_DMA32, 4096, 61440, 61440, 60308 },
 	    { 1, ZONE_DMA32, 65536, 65492, 65492, 56251 } } },
+	{ "m4g-movable-n2",
+	  "nodes=2G/0-1+2G/2-3 cpus=4 append=movablecore=1G",
+	  { { 0, ZONE_DMA32, 4096, 520192, 520192, 511831 },
+	    { 1, ZONE_DMA32, 524288, 524288, 262100, 237613 },
+	    { 1, ZONE_MOVABLE, 1048576, 262144, 262144, 253583 } } },
+	{ "m512-movable",
+	  "nodes=512M cpus=2 append=movablecore=128M",
+	  { { 0, ZONE_DMA32, 4096, 94208, 94208, 86105 },
+	    { 0, ZONE_MOVABLE, 98304, 32724, 32724, 30306 } } },
 	{ "m6g-n2-uneven",
 	  "nodes=4G/0-1+2G/2-3 cpus=4",
 	  { { 0, ZONE_DMA32, 4096, 1044480, 782292, 765908 },
@@ -229,12 +238,48 @@ static void test_pc_sizes(void **state)
 	free(desc);
 }
 
+/* Boot options: both words, percent, and what is refused. */
+static void test_movable_words(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t movable_pages; /* 0: refused */
+	} cases[] = {
+		{ "nodes=512M append=movablecore=128M", 32724 },
+		{ "nodes=512M append=movablecore=25%", 32724 },
+		{ "nodes=512M append=kernelcore=384M", 32724 },
+		{ "nodes=512M append=movablecore=128M,kernelcore=448M", 16340 },
+		{ "nodes=512M append=movablecore=", 0 },
+		{ "nodes=512M append=movablecore=101%", 0 },
+		{ "nodes=512M append=hugepages=64", 0 },
+	};
+	struct machine_desc *desc = calloc(1, sizeof(*desc));
+
+	(void)state;
+	assert_non_null(desc);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct neap_config *config = neap_config_new();
+		int error = neap_config_set(config, "machine", cases[i].text);
+
+		assert_int_equal(error, cases[i].movable_pages != 0 ? 0 : -EINVAL);
+		if (error == 0) {
+			assert_int_equal(layout_make(config, desc), 0);
+			assert_in_range(desc->node[0].zone[ZONE_MOVABLE].present,
+					cases[i].movable_pages - 1024,
+					cases[i].movable_pages + 1024);
+		}
+		neap_config_free(config);
+	}
+	free(desc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pcs),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_pc_sizes),
+		cmocka_unit_test(test_movable_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 #define STEPS_MIN 100
 
-static char root[] = "/tmp/neap-paper-XXXXXX";
+static char root[] = "/tmp/paper-machines-XXXXXX";
 static unsigned nr_steps;
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -202,11 +202,8 @@ static void keep_static(char *text)
 	*to = '\0';
 }
 
-static void check_built(const char *memory, const char *nodes, const char *cpus)
+static void check_built(const struct api_setting *settings)
 {
-	const struct api_setting settings[] = {
-		{ "memory", memory }, { "nodes", nodes }, { "cpus", cpus }, { NULL, NULL }
-	};
 	struct question question = { .machine = api_machine_new("sim", settings) };
 	struct neap_config *config = neap_config_new();
 	struct paper *paper = paper_new();
@@ -231,10 +228,24 @@ static void check_built(const char *memory, const char *nodes, const char *cpus)
 
 static void test_built_machines(void **state)
 {
+	const struct api_setting one[] = { { "memory", "64M" }, { NULL, NULL } };
+	const struct api_setting two[] = {
+		{ "memory", "1G" }, { "nodes", "2" }, { "cpus", "4" }, { NULL, NULL }
+	};
+	const struct api_setting three[] = {
+		{ "memory", "100M" }, { "nodes", "3" }, { "cpus", "7" }, { NULL, NULL }
+	};
+	const struct api_setting pc[] = { { "machine", "nodes=2G+1G cpus=2" }, { NULL, NULL } };
+	const struct api_setting movable[] = {
+		{ "machine", "nodes=512M+256M cpus=2 append=movablecore=256M" }, { NULL, NULL }
+	};
+
 	(void)state;
-	check_built("64M", "1", "2");
-	check_built("1G", "2", "4");
-	check_built("100M", "3", "7");
+	check_built(one);
+	check_built(two);
+	check_built(three);
+	check_built(pc);
+	check_built(movable);
 }
 
 /* The free lists of a built machine add up to its memory. */

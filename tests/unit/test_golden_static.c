@@ -193,7 +193,7 @@ static void compare(const struct plan *plan, const struct recorded *m, const str
 			const struct row *row = &dump->row[n][i];
 			bool equal = row_equals(zone, row);
 
-			/* An empty zone prints zeros, which must come out as well, but is no row. */
+			/* An empty zone prints zeros, which must come out, but is no row. */
 			count->rows += row->present != 0;
 			count->equal += equal && row->present != 0;
 			if (!equal)
@@ -313,8 +313,10 @@ static bool boot_explain(struct plan *plan, const struct recorded *m, struct cou
 		if (!boot_fits(plan, m, pair / slots, pair % slots))
 			continue;
 		for (uint32_t slot = 0; slot < slots; slot++) {
-			const struct plan_zone *zone = &plan->zone[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES];
-			uint64_t now = m->dump[0].row[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES].managed;
+			const struct plan_zone *zone =
+				&plan->zone[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES];
+			uint64_t now =
+				m->dump[0].row[slot / NEAP_NR_ZONES][slot % NEAP_NR_ZONES].managed;
 
 			if (!zone->populated)
 				continue;

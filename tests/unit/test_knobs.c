@@ -625,7 +625,7 @@ static size_t random_text(struct rng *rng, char *text)
 	return bytes;
 }
 
-/* A failed write changes nothing; no write takes more than it was given; every value is in range. */
+/* A failed write changes nothing, no write takes more than it was given, values stay in range. */
 static void test_random(void **state)
 {
 	const char *seed_text = getenv("NEAP_SEED");

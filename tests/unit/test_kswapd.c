@@ -272,7 +272,7 @@ static void body_hopeless(struct machine_fixture *f)
 	wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	assert_int_equal(atomic_load(&f->node->kswapd_failures), MAX_RECLAIM_RETRIES);
-	/* Not balanced after each of the first 15; hopeless, and therefore ready, after the last. */
+	/* Not balanced after each of the first 15; hopeless, so ready, after the last. */
 	assert_counts(f, before, 16, 0, 15);
 	machine_take_events(f, events);
 	assert_int_equal(machine_count_events(events, TE_MM_VMSCAN_KSWAPD_WAKE), 16);
@@ -582,8 +582,8 @@ static uint64_t measure_rate(struct machine_fixture *f, struct pace *pace)
 }
 
 /*
- * A program that needs pages at half the rate at which kswapd reclaims never has to do it itself. At
- * twice that rate kswapd never sleeps, and no request fails.
+ * A program that needs pages at half the rate at which kswapd reclaims never has to do it itself.
+ * At twice that rate kswapd never sleeps, and no request fails.
  *
  * Between the marks there must be room for what the program takes while kswapd goes once round a
  * list of pages that all were touched since the last time (60 000 pages, 8 ms, 2000 pages at this

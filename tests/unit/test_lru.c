@@ -497,7 +497,7 @@ static void body_isolate(struct machine_fixture *f)
 	struct page *moving = machine_page_at(f, region, 1);
 	struct list list;
 
-	/* Somebody else is in the middle of moving page 1: it goes to the head and counts as scanned. */
+	/* Somebody else is moving page 1: it goes to the head and counts as scanned. */
 	page_clear(moving, PG_LRU);
 	assert_int_equal(isolate(f, &ctl, &list), 3);
 	page_set(moving, PG_LRU);
@@ -542,13 +542,13 @@ static void body_isolate(struct machine_fixture *f)
 
 MACHINE_TEST(isolate, .nr_cpus = 1);
 
-/* Fills pages while zone Normal is at its low mark, so that they come from zone DMA. */
+/* Fills pages while zone Normal is below its low mark, so that they come from zone DMA. */
 static void fill_from_dma(struct machine_fixture *f, struct region *region, uint64_t first,
 			  uint64_t nr)
 {
 	struct fixture_hoard hoard = { 0 };
 
-	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW));
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
 	machine_fill(f, region, first, nr);
 	for (uint64_t page = first; page < first + nr; page++)
 		assert_int_equal(page_zone_index(machine_page_at(f, region, page)), ZONE_DMA);

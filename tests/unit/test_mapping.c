@@ -47,7 +47,7 @@ static void body_windows(struct machine_fixture *f)
 	uint64_t end = 0;
 	uint64_t window = 4;
 
-	/* In order: each miss reads a window twice as long, at most 32, cut at the end of the file. */
+	/* In order: each miss reads twice as much, at most 32 pages, cut at the end of the file. */
 	for (uint64_t page = 0; page < 200; page++) {
 		read_ok(f, file, page);
 		if (page == end) {

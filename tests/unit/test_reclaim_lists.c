@@ -375,7 +375,7 @@ static void body_skip_zone(struct machine_fixture *f)
 	struct scan_control sc = machine_scan();
 	uint64_t value;
 
-	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW));
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
 	struct fixture_file *low = machine_file(f, 64);
 
 	low->mapping->readahead = UINT64_MAX;
@@ -460,7 +460,7 @@ static void body_flags_writeback(struct machine_fixture *f)
 	assert_int_equal(atomic_load(&f->node->flags), NODE_FLAG_WRITEBACK);
 	assert_int_equal(atomic_load(&f->node->lruvec.congested), 0);
 	test_free(events);
-	/* Brought back to the inactive list by hand, they are met a second time, the oldest first. */
+	/* Brought back to the inactive list by hand, they are met again, the oldest first. */
 	lru_drain_all(f->t);
 	for (uint64_t page = 48; page < 64; page++)
 		lru_activate(f->t, machine_file_page(f, file, page));

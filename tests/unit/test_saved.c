@@ -204,7 +204,8 @@ static void test_lines(void **state)
 		"/proc/sys/vm/min_free_kbytes\t1024\\n\t 2048 1\\n\t6\t0\t2048\\n\t"
 		"N0.Normal:512/640/768 \n"
 		"compact_memory\t(unreadable)\t\\0\t1\t0\t(unreadable)\t\n"
-		"lowmem_reserve_ratio\t256\\t256\\t32\\t0\\t0\\n\t1 x\t2\t0\t1\\t256\\t32\\t0\\t0\\n\t\n"
+		"lowmem_reserve_ratio\t256\\t256\\t32\\t0\\t0\\n\t1 x\t2\t0\t"
+		"1\\t256\\t32\\t0\\t0\\n\t\n"
 		"nothing\t(unreadable)\t1\t-1\tENOENT\t(unreadable)\t\n";
 	struct saved saved;
 	struct batch batch;

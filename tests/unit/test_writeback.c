@@ -98,7 +98,7 @@ static void body_background(struct machine_fixture *f)
 
 MACHINE_TEST(background, 0);
 
-/* A writer that is faster than the disk waits, and the machine never holds much more than the limit. */
+/* A writer that is faster than the disk waits; the machine never holds much more than the limit. */
 static void body_limit(struct machine_fixture *f)
 {
 	struct fixture_file *file = machine_file(f, 4000);
