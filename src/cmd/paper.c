@@ -52,14 +52,16 @@ static int no_memory(void)
 
 /* ---- like a saved machine ---- */
 
-/* Whether all sizes and counts are such that sums of them make sense. */
+/* Whether the sizes and counts that are added up here can be those of a machine. */
 static bool is_plausible(const struct snapshot *snapshot)
 {
-	for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
-		if (snapshot->zone_stat[i] > PAGES_MOST)
-			return false;
-	for (uint32_t i = 0; i < NR_NODE_ITEMS; i++)
-		if (snapshot->node_stat[i] > PAGES_MOST)
+	static const enum node_item items[] = { NR_INACTIVE_FILE, NR_ACTIVE_FILE,
+						NR_SLAB_RECLAIMABLE, NR_KERNEL_MISC_RECLAIMABLE };
+
+	if (snapshot->zone_stat[NR_FREE_PAGES] > PAGES_MOST)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		if (snapshot->node_stat[items[i]] > PAGES_MOST)
 			return false;
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
 		for (uint32_t i = 0; i < NEAP_NR_ZONES; i++)

@@ -394,13 +394,13 @@ static int kswapd_main(struct task *t, void *arg)
 		/*
 		 * After a thaw there is no balancing: the request just taken is lost, as in Linux.
 		 */
-		if (freezer_wait(t, t->machine))
-			continue;
-		event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order);
-		reclaim_order = kswapd_balance(t, node, alloc_order, prev);
-		/* The order was dropped on purpose: decide about sleeping at order 0. */
-		if (reclaim_order < alloc_order)
-			continue;
+		if (!freezer_wait(t, t->machine)) {
+			event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order);
+			reclaim_order = kswapd_balance(t, node, alloc_order, prev);
+			/* The order was dropped on purpose: decide about sleeping at order 0. */
+			if (reclaim_order < alloc_order)
+				continue;
+		}
 		reclaim_order = atomic_load(&node->kswapd_order);
 		prev = requested_zone(node, prev);
 	}

@@ -285,9 +285,9 @@ struct neap_machine {
 	_Atomic uint32_t tracing; /* a: EVENT_TO_*: where events go, 0 = nowhere */
 	void (*event_hook)(struct task *t, const struct event_record *record); /* set before its
 										* bit */
-	_Atomic uint32_t nr_hook_calls; /* a: in progress */
+	_Atomic uint32_t nr_hook_calls;					       /* a: in progress */
 	bool watched; /* simulator: inside the hook; all else stands still, nothing is locked */
-	uint64_t inject[8];	  /* a-ish: error injection countdowns (tests) */
+	uint64_t inject[8]; /* a-ish: error injection countdowns (tests) */
 	_Atomic uint64_t oom_count;
 	char verify_message[256];
 };

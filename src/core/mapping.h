@@ -76,7 +76,8 @@ void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *p
 /* The page's contents changed. Page locked or mapped by the caller's entry. */
 void mapping_set_dirty(struct task *t, struct page *page);
 /*
- * Puts locked page `to` in the place of locked page `from`, whose only references are the cache's and
+ * Puts locked page `to` in the place of locked page `from`, whose only references are the cache's
+ * and
  * the caller's. `to` gets the cache's reference, owner, index and PG_DIRTY; it is of the same zone.
  * => false, nothing changed, if somebody else refers to `from`
  */

@@ -45,13 +45,16 @@ struct migrate_control {
 };
 
 /*
- * Moves the isolated pages of a list. What did not move is on the list afterwards; the caller puts it
+ * Moves the isolated pages of a list. What did not move is on the list afterwards; the caller puts
+ * it
  * back with migrate_putback(). May sleep as the mode says.
  * => 0 all moved; > 0 how many did not; -ENOMEM there was no target, the rest was not tried
  */
 int migrate_pages(struct task *t, struct list *list, struct migrate_control *control) MUST_CHECK;
 
-/* Puts isolated pages of any kind back where they came from. May sleep for a movable block's lock. */
+/*
+ * Puts isolated pages of any kind back where they came from. May sleep for a movable block's lock.
+ */
 void migrate_putback(struct task *t, struct list *list);
 
 /*
@@ -87,7 +90,8 @@ uint32_t migrate_register(struct neap_machine *m, const struct movable_ops *ops)
 /* A single frame in use by the driver (PG_KERNEL) can be moved from now on. */
 void migrate_set_movable(struct page *page, uint32_t driver);
 /*
- * The driver is about to free the page: it is nobody's to move any more. The page may be in the hands
+ * The driver is about to free the page: it is nobody's to move any more. The page may be in the
+ * hands
  * of a migration, which then lets go of it. => page locked by the caller
  */
 void migrate_clear_movable(struct page *page);

@@ -181,8 +181,8 @@ static int wait_write_out(struct task *t, struct page *page, enum migrate_mode m
 }
 
 /* With the source locked and a target in hand. => as migrate_page(), or 1: no target was needed */
-static int migrate_locked(struct task *t, struct page *from, struct page *to, enum migrate_mode mode,
-			  bool force)
+static int migrate_locked(struct task *t, struct page *from, struct page *to,
+			  enum migrate_mode mode, bool force)
 {
 	int err = wait_write_out(t, from, mode, force);
 

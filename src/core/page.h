@@ -74,7 +74,7 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PG_HEAD ((uint64_t)1 << 26)	/* head of a block of order > 0 in use */
 #define PG_TAIL ((uint64_t)1 << 27)	/* tail of such a block */
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */
-#define PG_MOVABLE ((uint64_t)1 << 29)	 /* PG_KERNEL whose owner can move it: core/migrate.h */
+#define PG_MOVABLE ((uint64_t)1 << 29)	/* PG_KERNEL whose owner can move it: core/migrate.h */
 #define PG_FLAG_MASK (((uint64_t)1 << 32) - 1)
 
 /* Flags that a page may not have when it is freed. */

@@ -109,7 +109,9 @@ static void migrate_out_entry(struct task *t, struct region *region, struct page
 	struct hw_space *space = region->space->hw;
 	uint32_t pfn = (uint32_t)(page - m->pages);
 	uint64_t word = word_from_migration(pfn, 0);
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index, .pfn = pfn, .word = word };
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
+				  .pfn = pfn,
+				  .word = word };
 
 	m->hw->ops->unmap(space, &entry, 1);
 	CHECK(entry.err == 0);

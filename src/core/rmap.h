@@ -22,7 +22,8 @@ bool rmap_unmap(struct task *t, struct page *page);
  */
 bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries);
 /*
- * Maps the locked page in place of every migration word that stands for frame `from`: the page's new
+ * Maps the locked page in place of every migration word that stands for frame `from`: the page's
+ * new
  * frame, or the same one if it could not be moved.
  * => entries mapped; the page has a reference for each
  */

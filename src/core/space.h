@@ -116,9 +116,9 @@ uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint6
  */
 int space_map(struct task *t, struct space *space, struct hw_entry *entry) MUST_CHECK;
 
-
 /*
- * An entry held this migration word: waits until the page is where it belongs. May sleep; the caller
+ * An entry held this migration word: waits until the page is where it belongs. May sleep; the
+ * caller
  * then looks at the entry again.
  */
 void space_wait_migration(struct task *t, uint64_t word);

@@ -16,9 +16,8 @@
  *   2. A page in cache[slot] => HAS_CACHE, and the page knows the slot. HAS_CACHE
  *      without a page: the slot is in a CPU's slot cache.
  *   3. machine.nr_swap_free + sum of inuse = machine.nr_swap_total.
- *   4. cluster_used[c] counts the used slots of c. Every free cluster of a solid
- *      state area is in its FIFO; no cluster is there twice. (One that a search
- *      took a slot of stays queued, and is used up by whoever takes it.)
+ *   4. cluster_used[c] counts the used slots of c; the free clusters of a solid
+ *      state area, and no others, are in its FIFO, each once.
  *
  * Locks: the list lock only to choose an area, the area's lock for its map; never
  * both.
@@ -65,11 +64,10 @@ static int area_reserve(struct neap_machine *m, struct swap_area *area)
 	return 0;
 }
 
-/* A cluster that is still queued, because its slots were found by a search, keeps its place. */
+/* => not queued: a queued cluster is free, and a search takes slots only while none is queued */
 static void fifo_push(struct swap_area *area, uint32_t cluster)
 {
-	if (area->cluster_next[cluster] != SWAP_NOT_QUEUED)
-		return;
+	CHECK(area->cluster_next[cluster] == SWAP_NOT_QUEUED);
 	area->cluster_next[cluster] = SWAP_NO_CLUSTER;
 	if (area->cluster_first == SWAP_NO_CLUSTER)
 		area->cluster_first = cluster;
@@ -577,9 +575,9 @@ static const char *verify_clusters(const struct swap_area *area)
 		if (used != area->cluster_used[cluster])
 			return "a swap cluster's count of used slots is wrong";
 		marked += area->cluster_next[cluster] != SWAP_NOT_QUEUED;
-		if (!area->rotational && used == 0 &&
-		    area->cluster_next[cluster] == SWAP_NOT_QUEUED)
-			return "a free swap cluster is not in the FIFO";
+		if (!area->rotational &&
+		    (used == 0) != (area->cluster_next[cluster] != SWAP_NOT_QUEUED))
+			return "a swap cluster is in the FIFO and not free, or the other way round";
 	}
 	for (uint32_t cluster = area->cluster_first; cluster != SWAP_NO_CLUSTER && queued <= marked;
 	     cluster = area->cluster_next[cluster])

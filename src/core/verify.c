@@ -14,6 +14,8 @@
  *   6. Counters of anonymous, mapped, cached, dirty, table and slab pages equal
  *      the count; nothing is isolated or under write-out.
  *   7. Swap maps and the free count agree (swap_verify).
+ *   8. The files' own counts of dirty pages add up to the nodes', and a file with dirty pages
+ *      knows since when: the flusher goes by that.
  *
  * The engine's threads are frozen, batches are drained, counters folded and
  * write-out is waited for first, so each law is an equation, not an estimate.
@@ -374,6 +376,31 @@ static const char *verify_regions(struct census *c)
 	return NULL;
 }
 
+/* ---- files ---- */
+
+static const char *verify_mappings(struct neap_machine *m)
+{
+	uint64_t dirty = 0;
+	uint64_t counted = 0;
+
+	for (uint32_t id = m->first_mapping; id != 0;) {
+		struct mapping *mapping = pool_get(&m->mappings, id);
+		uint64_t nr = atomic_load(&mapping->nr_dirty);
+
+		if ((nr != 0) != (atomic_load(&mapping->dirtied_when_ns) != 0))
+			return fail(m, "dirty pages of a file against its being known as dirty", nr,
+				    atomic_load(&mapping->dirtied_when_ns));
+		if (atomic_load(&mapping->nr_writeback) != 0)
+			return fail(m, "pages of a file under write-out",
+				    atomic_load(&mapping->nr_writeback), 0);
+		dirty += nr;
+		id = mapping->next_mapping;
+	}
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		counted += node_stat_exact(&m->nodes[n], NR_DIRTY);
+	return dirty == counted ? NULL : fail(m, "dirty pages of all files", dirty, counted);
+}
+
 /* ---- the whole ---- */
 
 /* Waits for reads and writes in flight, which neap_io or the stores complete. */
@@ -416,6 +443,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = verify_node(&census, &m->nodes[n]);
 	if (wrong == NULL)
 		wrong = verify_regions(&census);
+	if (wrong == NULL)
+		wrong = verify_mappings(m);
 	if (wrong == NULL)
 		wrong = swap_verify(m);
 	if (wrong != NULL && wrong != m->verify_message) {

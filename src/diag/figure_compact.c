@@ -73,12 +73,11 @@ void figure_draw_layers(const struct figure_facts *f, struct canvas *c)
 	canvas_box(c, AT(59, 1), AT(76, 5), "somebody wrote\ncompact_memory");
 	for (uint32_t x = 10; x < 70; x += 19)
 		canvas_arrow(c, AT(x, 6), AT(x, 8));
-	canvas_box(
-		c, AT(2, 9), AT(76, 13),
-		"compact one zone: %llu runs\nscanned %llu, took %llu\n"
+	canvas_box(c, AT(2, 9), AT(76, 13),
+		   "compact one zone: %llu runs\nscanned %llu, took %llu\n"
 		   "free side: scanned %llu, took %llu",
-		fact(f, "mm_compaction_begin"), fact(f, "migrate.scanned"),
-		fact(f, "migrate.taken"), fact(f, "free.scanned"), fact(f, "free.taken"));
+		   fact(f, "mm_compaction_begin"), fact(f, "migrate.scanned"),
+		   fact(f, "migrate.taken"), fact(f, "free.scanned"), fact(f, "free.taken"));
 	canvas_arrow(c, AT(38, 14), AT(38, 16));
 	canvas_box(c, AT(2, 17), AT(76, 20), "migrate pages\nmoved %llu, not moved %llu",
 		   fact(f, "moved"), fact(f, "not_moved"));

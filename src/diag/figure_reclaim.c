@@ -41,7 +41,7 @@ void figure_draw_call_path(const struct figure_facts *f, struct canvas *c)
 	canvas_words(c, AT(36, 0), "wakes");
 	canvas_box(c, AT(2, 7), AT(33, 10), "direct reclaim %llu x\nfreed %llu pages itself",
 		   fact(f, "mm_vmscan_direct_reclaim_begin"), fact(f, "freed.direct"));
-	canvas_box(c, AT(44, 7), AT(75, 10), "balance loop: priority 12 to %u\nfreed %llu pages",
+	canvas_box(c, AT(44, 7), AT(75, 10), "balance: priority 12 to %u\nfreed %llu pages",
 		   f->lowest_priority != 0 ? f->lowest_priority : 12, fact(f, "freed.kswapd"));
 	canvas_arrow(c, AT(17, 4), AT(17, 6));
 	canvas_words(c, AT(19, 5), "still below min");

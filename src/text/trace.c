@@ -126,15 +126,15 @@ static void number_format(const struct conversion *conversion, uint64_t value, c
 /* The word of a value of one of the kinds that are tables; NULL if the kind is none of them. */
 static const char *word_of(char kind, uint64_t value)
 {
-	static const char *const results[] = { "not_suitable_zone", "skipped",	"deferred",
-					       "no_suitable_page",  "continue", "complete",
+	static const char *const results[] = { "not_suitable_zone", "skipped",	 "deferred",
+					       "no_suitable_page",  "continue",	 "complete",
 					       "partial_skipped",   "contended", "success" };
 	static const char *const modes[] = { "MIGRATE_ASYNC", "MIGRATE_SYNC_LIGHT",
 					     "MIGRATE_SYNC" };
-	static const char *const reasons[] = { "compaction",	    "memory_failure",
-					       "memory_hotplug",    "syscall_or_cpuset",
-					       "mempolicy_mbind",   "numa_misplaced",
-					       "contig_range",	    "longterm_pin",
+	static const char *const reasons[] = { "compaction",	  "memory_failure",
+					       "memory_hotplug",  "syscall_or_cpuset",
+					       "mempolicy_mbind", "numa_misplaced",
+					       "contig_range",	  "longterm_pin",
 					       "demotion" };
 
 	switch (kind) {

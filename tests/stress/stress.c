@@ -31,9 +31,12 @@
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define WATCH_NS (50 * NSEC_PER_MSEC)
 #define VERIFY_ROUNDS 40u /* watcher's rounds between two verifications */
-#define HANG_SECONDS 120u /* without an operation of a worker */
+#define HANG_SECONDS 60u  /* without an operation of a worker */
 #define SIM_SEED_SECONDS 120u
 #define SHORT_LIVES 12u
+
+static struct worker workers[MAX_THREADS]; /* of the machine there is */
+static uint64_t running_seed;		   /* for on_signal() */
 
 static uint64_t clock_ns(void)
 {
@@ -88,7 +91,7 @@ static void verify(struct world *w, const char *when)
 		fail(w, "neap_verify %s: %s", when, neap_machine_error(w->machine));
 }
 
-static void workers_start(struct world *w, struct worker *workers)
+static void workers_start(struct world *w)
 {
 	for (uint32_t i = 0; i < w->opt->nr_threads; i++) {
 		char name[24];
@@ -108,7 +111,7 @@ static void workers_start(struct world *w, struct worker *workers)
 	}
 }
 
-static void workers_join(struct world *w, struct worker *workers)
+static void workers_join(struct world *w)
 {
 	for (uint32_t i = 0; i < w->opt->nr_threads; i++)
 		if (neap_thread_join(w->machine, workers[i].thread) != 0)
@@ -215,8 +218,7 @@ static void watch_verify(struct world *w, uint64_t *rng)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
 }
 
-static void watch_progress(struct world *w, struct worker *workers, uint64_t *seen,
-			   uint64_t *since_ns)
+static void watch_progress(struct world *w, uint64_t *seen, uint64_t *since_ns)
 {
 	uint64_t now_ns = clock_ns();
 
@@ -276,7 +278,6 @@ static void live_short(const struct options *opt)
 static void live_run(const struct options *opt)
 {
 	static struct world w;
-	static struct worker workers[MAX_THREADS];
 	uint64_t seen[MAX_THREADS] = { 0 }, since_ns[MAX_THREADS] = { 0 };
 	uint64_t end_ns = clock_ns() + opt->seconds * 1000000000;
 	uint64_t rng = mix(opt->seed);
@@ -285,8 +286,9 @@ static void live_run(const struct options *opt)
 	w.seed = opt->seed;
 	machine_create(&w);
 	world_create(&w);
-	workers_start(&w, workers);
+	workers_start(&w);
 	for (uint64_t round = 1; clock_ns() < end_ns; round++) {
+		alarm(HANG_SECONDS);
 		neap_sleep(w.machine, WATCH_NS);
 		watch_read(&w);
 		watch_trace(&w, round);
@@ -294,10 +296,11 @@ static void live_run(const struct options *opt)
 			watch_write(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)
 			watch_verify(&w, &rng);
-		watch_progress(&w, workers, seen, since_ns);
+		watch_progress(&w, seen, since_ns);
 	}
 	atomic_store(&w.stop, 1);
-	workers_join(&w, workers);
+	alarm(2 * HANG_SECONDS);
+	workers_join(&w);
 	verify(&w, "at the end");
 	world_check(&w);
 	verify(&w, "after the last look");
@@ -306,6 +309,7 @@ static void live_run(const struct options *opt)
 				      : "live without io_uring");
 	world_destroy(&w);
 	neap_machine_destroy(w.machine);
+	alarm(0);
 }
 
 /* ---- simulated ---- */
@@ -313,19 +317,16 @@ static void live_run(const struct options *opt)
 static int sim_main(void *arg)
 {
 	struct world *w = arg;
-	static struct worker workers[MAX_THREADS];
 
 	world_create(w);
 	world_fault_files(w, mix(w->seed));
-	workers_start(w, workers);
-	workers_join(w, workers);
+	workers_start(w);
+	workers_join(w);
 	world_check(w);
 	verify(w, "at the end");
 	world_destroy(w);
 	return 0;
 }
-
-static uint64_t running_seed; /* for the handler below */
 
 static void on_signal(int number)
 {
@@ -335,6 +336,12 @@ static void on_signal(int number)
 
 	if (write(STDERR_FILENO, text, (size_t)length) < 0)
 		_exit(3);
+	for (uint32_t i = 0; i < MAX_THREADS && number == SIGALRM && workers[i].world; i++) {
+		length = snprintf(text, sizeof(text), "stress: hangs: worker %u in '%s'\n", i,
+				  worker_operation(&workers[i]));
+		if (write(STDERR_FILENO, text, (size_t)length) < 0)
+			_exit(3);
+	}
 	signal(number == SIGALRM ? SIGABRT : number, SIG_DFL);
 	raise(number == SIGALRM ? SIGABRT : number);
 }

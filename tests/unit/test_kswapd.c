@@ -385,14 +385,16 @@ static uint32_t boosted_rounds(const struct fixture_events *events, int32_t *pri
 /* A boost is worked off at priorities 12, 11, 10, 10 ..., with files only, and then removed. */
 static void body_boost(struct machine_fixture *f)
 {
-	struct region *region = machine_region(f, 2000);
+	struct region *region = machine_region(f, 9000);
 	struct fixture_events *events;
 	int32_t priority[64];
 
 	(void)cached_file(f, 9000);
-	machine_fill(f, region, 0, 2000);
+	machine_fill(f, region, 0, 9000);
 	events = begin(f);
-	machine_age(f, region, 0, 2000);
+	machine_age(f, region, 0, 9000);
+	/* A refault: without the rule for boosts, anonymous pages would be scanned, too. */
+	atomic_fetch_add(&f->node->lruvec.refaults[1], 1);
 	set_boost(f->zone, 64);
 	wake(f, 0, ZONE_NORMAL); /* balanced, but boosted */
 	rt_sleep(f->t, NSEC_PER_SEC);
@@ -412,7 +414,7 @@ static void body_boost(struct machine_fixture *f)
 	test_free(events);
 }
 
-MACHINE_TEST(boost, .pages = 16384, .swap_pages = 8192);
+MACHINE_TEST(boost, .pages = 32768, .swap_pages = 8192);
 
 /* Nothing to take for a boost: one round, a failure, and the boost is gone all the same. */
 static void body_boost_nothing(struct machine_fixture *f)

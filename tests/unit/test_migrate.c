@@ -86,10 +86,9 @@ static bool isolate(struct task *t, struct page *page, struct list *list)
 
 static struct migrate_control control_of(struct stock *stock, enum migrate_mode mode)
 {
-	return (struct migrate_control){ .mode = mode,
-					 .get_target = stock_get,
-					 .put_target = stock_put,
-					 .arg = stock };
+	return (struct migrate_control){
+		.mode = mode, .get_target = stock_get, .put_target = stock_put, .arg = stock
+	};
 }
 
 /* Migrates one page with a fresh target. => migrate_pages()'s result; what is left is put back */
@@ -154,8 +153,8 @@ MACHINE_TEST(anon, .real = true);
 static void body_flags(struct machine_fixture *f)
 {
 	struct region *region = machine_region(f, 2);
-	const uint64_t kept = PG_REFERENCED | PG_WORKINGSET | PG_ACTIVE | PG_UPTODATE | PG_ANON |
-			      PG_SWAPBACKED;
+	const uint64_t kept =
+		PG_REFERENCED | PG_WORKINGSET | PG_ACTIVE | PG_UPTODATE | PG_ANON | PG_SWAPBACKED;
 	struct stock stock;
 
 	machine_fill(f, region, 0, 2);
@@ -665,14 +664,13 @@ static int toucher(struct task *t, void *arg)
 		case 5:
 			assert_int_equal(task_read(t, world->view, page, &value), 0);
 			if (value != machine_file_value(page, 0))
-				fail_msg("seed %llu: file page %llu", (unsigned long long)world->seed,
-					 (unsigned long long)page);
+				fail_msg("seed %llu: file page %llu",
+					 (unsigned long long)world->seed, (unsigned long long)page);
 			break;
 		default:
 			assert_int_equal(task_read(t, world->region, page, &value), 0);
-			if (value != (version[i] == 0 ?
-					      0 :
-					      machine_value(world->region, page, version[i])))
+			if (value !=
+			    (version[i] == 0 ? 0 : machine_value(world->region, page, version[i])))
 				fail_msg("seed %llu: page %llu, step %u",
 					 (unsigned long long)world->seed, (unsigned long long)page,
 					 step);
@@ -717,12 +715,12 @@ static void body_world(struct machine_fixture *f)
 	struct world world = { .f = f, .file = file, .seed = world_seed };
 	struct worker worker[6];
 	struct task *task[6];
-	static int (*const job[6])(struct task *, void *) = { toucher,  toucher,   toucher,
+	static int (*const job[6])(struct task *, void *) = { toucher,	toucher,   toucher,
 							      migrator, reclaimer, migrator };
 
 	world.region = machine_region(f, WORLD_PAGES);
-	world.view = machine_region_spec(
-		f, &(struct region_spec){ .nr_pages = WORLD_PAGES, .mapping = file->mapping });
+	world.view = machine_region_spec(f, &(struct region_spec){ .nr_pages = WORLD_PAGES,
+								   .mapping = file->mapping });
 	for (uint32_t i = 0; i < 6; i++) {
 		struct task_spec spec = { .name = "worker", .fn = job[i], .arg = &worker[i] };
 

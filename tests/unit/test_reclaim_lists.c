@@ -121,7 +121,7 @@ static void body_file_only(struct machine_fixture *f)
 
 MACHINE_TEST(file_only, 0);
 
-/* A direct run at priority 12 works its targets off, whatever it has freed. */
+/* Small targets: nothing at priority 12; later, what is left after the goal is dropped. */
 static void body_first_priority(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
@@ -147,7 +147,30 @@ static void body_first_priority(struct machine_fixture *f)
 
 MACHINE_TEST(first_priority, .pages = 8192);
 
-/* 2 << 12 pages and more: at priority 12 a direct run takes all of its target. */
+/* At priority 12 a direct run takes all of its target: 140 000 >> 12 = 34 pages. */
+static void body_first_priority_long(struct machine_fixture *f)
+{
+	struct scan_control sc = machine_scan();
+
+	(void)cached_file(f, 140000);
+	sc.nr_to_reclaim = 1;
+	struct fixture_events *events = pass(f, &sc);
+
+	assert_isolations(events,
+			  (const struct isolation[]){ { LRU_INACTIVE_FILE, 32, 32, 32 },
+						      { LRU_INACTIVE_FILE, 2, 2, 2 } },
+			  2);
+	test_free(events);
+	sc.is_kswapd = true;
+	events = pass(f, &sc);
+	assert_isolations(events, (const struct isolation[]){ { LRU_INACTIVE_FILE, 32, 32, 32 } },
+			  1);
+	test_free(events);
+}
+
+MACHINE_TEST(first_priority_long, .pages = 160000);
+
+/* The first three steps of a run over 41 000 pages. */
 static void body_first_priority_all(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
@@ -596,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_file_only),
 		cmocka_unit_test(test_first_priority),
 		cmocka_unit_test(test_first_priority_all),
+		cmocka_unit_test(test_first_priority_long),
 		cmocka_unit_test(test_proportional),
 		cmocka_unit_test(test_not_met),
 		cmocka_unit_test(test_active),

@@ -222,6 +222,10 @@ static void body_clusters(struct machine_fixture *f)
 	}
 	give_back(f, entry, 70);
 	give_back(f, other.entry, 70);
+	/* Wholly free again, they went to the end of the queue: the next one is taken. */
+	take(f, entry, 70);
+	assert_int_equal(entry[0], 1536);
+	give_back(f, entry, 70);
 }
 
 MACHINE_TEST(clusters, .swap_pages = 8192);

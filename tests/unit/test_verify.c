@@ -453,7 +453,7 @@ static void body_swap_clusters(struct machine_fixture *f)
 	uint32_t next = area->cluster_next[first];
 
 	area->cluster_next[first] = SWAP_NOT_QUEUED;
-	assert_named(&s, "a free swap cluster is not in the FIFO");
+	assert_named(&s, "a swap cluster is in the FIFO and not free");
 	/* A ring. */
 	area->cluster_next[first] = first;
 	assert_named(&s, "the FIFO of free swap clusters is broken");
