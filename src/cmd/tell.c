@@ -4,7 +4,7 @@
  *       4.038 ms main: mm_vmscan_wakeup_kswapd nid=0 order=0 gfp_flags=GFP_KERNEL
  *                free 225 < low 226 in zone Normal: kswapd0 is woken
  *
- * A job names the events it wants told (`tell EVENT [COUNT]`), the first COUNT of each.
+ * A job names the events it wants told (`tell EVENT [COUNT] [skip=N]`).
  * The machine calls back at every event; those that are wanted are put into words at
  * once, because the reason is in numbers that are gone a moment later. Live, several
  * threads come by at the same time: a mutex keeps their lines apart.
@@ -33,7 +33,7 @@
 struct tell {
 	const struct job *job;
 	struct neap_machine *machine;
-	_Atomic uint64_t left[JOB_TELLS_MAX]; /* events of each line still to be told */
+	_Atomic uint64_t seen[JOB_TELLS_MAX]; /* events of each line's name */
 	pthread_mutex_t mutex;
 	struct text_buf text; /* under mutex */
 };
@@ -129,22 +129,17 @@ struct tell *tell_new(const struct job *job)
 	if (tell == NULL)
 		return NULL;
 	tell->job = job;
-	for (uint32_t i = 0; i < job->nr_tells; i++)
-		atomic_store(&tell->left[i], job->tells[i].count);
 	pthread_mutex_init(&tell->mutex, NULL);
 	text_buf_init(&tell->text);
 	return tell;
 }
 
-/* Takes one of what is left. => false: that many were told already */
-static bool take_one(_Atomic uint64_t *left)
+/* Counts an event of a line's name. => it is among those to be told */
+static bool is_wanted(const struct job_tell *tell, _Atomic uint64_t *seen)
 {
-	uint64_t now = atomic_load_explicit(left, memory_order_relaxed);
+	uint64_t before = atomic_fetch_add_explicit(seen, 1, memory_order_relaxed);
 
-	while (now > 0)
-		if (atomic_compare_exchange_weak(left, &now, now - 1))
-			return true;
-	return false;
+	return before >= tell->skip && before - tell->skip < tell->count;
 }
 
 static void on_event(void *ctx, const struct neap_event *event)
@@ -153,7 +148,7 @@ static void on_event(void *ctx, const struct neap_event *event)
 
 	for (uint32_t i = 0; i < tell->job->nr_tells; i++) {
 		if (strcmp(tell->job->tells[i].event, event->name) != 0 ||
-		    !take_one(&tell->left[i]))
+		    !is_wanted(&tell->job->tells[i], &tell->seen[i]))
 			continue;
 		pthread_mutex_lock(&tell->mutex);
 		tell_add(&tell->text, tell->machine, event, WIDTH);

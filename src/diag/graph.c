@@ -264,12 +264,14 @@ static void print_panel(const struct series *series, const struct paint *paint, 
 		.rows = series->nr_zones > 2 ? ROWS_MANY : ROWS_ONE,
 	};
 	const struct series_zone *z = &series->zone[zone];
+	char title[128];
 
 	measure(&panel);
 	fill(&panel);
-	text_buf_printf(out, "node %u zone %s: free pages, at most %llu of %llu\n", z->node,
-			z->name, (unsigned long long)panel.most_free,
-			(unsigned long long)z->managed_pages);
+	(void)snprintf(title, sizeof(title), "node %u zone %s: free pages, at most %llu of %llu",
+		       z->node, z->name, (unsigned long long)panel.most_free,
+		       (unsigned long long)z->managed_pages);
+	text_buf_printf(out, "%.*s\n", (int)paint->width, title);
 	for (uint32_t row = panel.rows; row > 0; row--)
 		print_row(&panel, row - 1, out);
 	print_axis(series, paint, panel.columns, out);

@@ -25,7 +25,7 @@ enum paint_colour {
 	NR_PAINT_COLOURS,
 };
 
-#define PAINT_WIDTH_MIN 40u
+#define PAINT_WIDTH_MIN 60u
 #define PAINT_WIDTH_MAX 400u
 
 /* Switches the colour of what follows; PAINT_PLAIN ends a colour. Nothing without colours. */

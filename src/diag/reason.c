@@ -72,7 +72,7 @@ static void add_test(struct text_buf *out, const struct reason_zone *zone, enum 
 	text_buf_printf(out, "free %" PRIu64 " %c %s %" PRIu64 " in zone %s", zone->free,
 			below ? '<' : '>', mark_names[mark], mark_of(zone, mark), zone->name);
 	if (zone->boost > 0)
-		text_buf_printf(out, " (boosted by %" PRIu64 ")", zone->boost);
+		text_buf_printf(out, " (boost %" PRIu64 ")", zone->boost);
 }
 
 /* => false, nothing said, if no zone of the node is boosted */
@@ -82,7 +82,7 @@ static bool add_boost(struct text_buf *out, const struct reason_zone *zones, uin
 	for (uint32_t i = 0; i < nr_zones; i++) {
 		if (zones[i].node != node || zones[i].boost == 0)
 			continue;
-		text_buf_printf(out, "the marks of zone %s are boosted by %" PRIu64, zones[i].name,
+		text_buf_printf(out, "zone %s is boosted by %" PRIu64, zones[i].name,
 				zones[i].boost);
 		return true;
 	}
@@ -120,12 +120,12 @@ static void tell_awake(struct text_buf *out, const struct trace_line *line,
 
 	if (zone != NULL) {
 		add_test(out, zone, MARK_HIGH, true);
-		text_buf_puts(out, ": it works until one is above");
+		text_buf_puts(out, ": it frees pages");
 	} else if (number(line, "order") > 0) {
 		text_buf_printf(out, "enough is free, but not in blocks of order %" PRId64,
 				number(line, "order"));
 	} else if (add_boost(out, zones, nr_zones, node)) {
-		text_buf_puts(out, ": it frees that much, without writing");
+		text_buf_puts(out, ": frees that much, without writing");
 	} else {
 		text_buf_puts(out, "a zone is above high again already");
 	}
@@ -142,7 +142,7 @@ static void tell_sleep(struct text_buf *out, const struct trace_line *line,
 		return;
 	}
 	add_test(out, zone, MARK_HIGH, false);
-	text_buf_puts(out, " after a nap: it sleeps until woken");
+	text_buf_puts(out, " after a nap: it sleeps");
 }
 
 /* ---- programs ---- */
@@ -156,7 +156,7 @@ static void tell_direct(struct text_buf *out, const struct trace_line *line,
 		add_test(out, zone, MARK_MIN, true);
 	else
 		text_buf_puts(out, "the try at the min mark failed");
-	text_buf_printf(out, ": %s has to reclaim itself", line->task);
+	text_buf_printf(out, ": %s must reclaim itself", line->task);
 }
 
 static void tell_direct_end(struct text_buf *out, const struct trace_line *line,
@@ -200,15 +200,15 @@ static void tell_inactive(struct text_buf *out, const struct trace_line *line,
 
 	(void)zones;
 	(void)nr_zones;
-	text_buf_printf(out, "of %" PRId64 " pages %" PRId64 " are freed",
-			number(line, "nr_scanned"), number(line, "nr_reclaimed"));
+	text_buf_printf(out, "of %" PRId64 ": %" PRId64 " freed", number(line, "nr_scanned"),
+			number(line, "nr_reclaimed"));
 	if (back > 0)
-		text_buf_printf(out, ", %" PRId64 " were used again and go back to active", back);
+		text_buf_printf(out, ", %" PRId64 " used again: to active", back);
 	if (number(line, "nr_ref_keep") > 0)
 		text_buf_printf(out, ", %" PRId64 " get a second chance",
 				number(line, "nr_ref_keep"));
 	if (number(line, "nr_dirty") > 0)
-		text_buf_printf(out, ", %" PRId64 " are dirty", number(line, "nr_dirty"));
+		text_buf_printf(out, ", %" PRId64 " dirty", number(line, "nr_dirty"));
 }
 
 static void tell_active(struct text_buf *out, const struct trace_line *line,
@@ -217,8 +217,7 @@ static void tell_active(struct text_buf *out, const struct trace_line *line,
 	(void)zones;
 	(void)nr_zones;
 	text_buf_printf(out,
-			"the inactive list is short: %" PRId64
-			" pages come from the active one, %" PRId64 " stay",
+			"inactive is too short: %" PRId64 " come from active, %" PRId64 " stay",
 			number(line, "nr_deactivated"), number(line, "nr_referenced"));
 }
 
@@ -242,7 +241,7 @@ static void tell_extfrag(struct text_buf *out, const struct trace_line *line,
 
 	(void)zones;
 	(void)nr_zones;
-	text_buf_printf(out, "no free block for %s pages: one of order %" PRId64 " comes from %s%s",
+	text_buf_printf(out, "%s used up: order %" PRId64 " of %s is taken%s",
 			wanted < ARRAY_LEN(types) ? types[wanted] : "such",
 			number(line, "fallback_order"),
 			from < ARRAY_LEN(types) ? types[from] : "others",
@@ -257,8 +256,7 @@ static void tell_compact_begin(struct text_buf *out, const struct trace_line *li
 	(void)zones;
 	(void)nr_zones;
 	text_buf_printf(out,
-			"movable pages are taken from frame %#" PRIx64
-			" upwards, free ones from %#" PRIx64 " downwards",
+			"used pages from frame %#" PRIx64 " up, free ones from %#" PRIx64 " down",
 			(uint64_t)number(line, "migrate_pfn"), (uint64_t)number(line, "free_pfn"));
 }
 

@@ -111,11 +111,12 @@ struct job_machine {
 	char *memory;	/* memory=: a size in one zone a node, not a PC's; then spec is empty */
 };
 
-/* `tell EVENT [COUNT]`: the first COUNT events of that name are printed with their reasons. */
+/* `tell EVENT [COUNT] [skip=N]`: COUNT events of that name are printed with their reasons. */
 struct job_tell {
 	uint32_t line;
 	char *event;
 	uint64_t count;
+	uint64_t skip; /* the first ones, which are not printed */
 };
 
 struct job {

@@ -593,7 +593,11 @@ static void parse_tell(struct parser *p)
 		return;
 	}
 	*tell = (struct job_tell){ .line = p->line, .count = 1 };
-	if (p->nr_words > 2)
+	const char *skip = option(p, "skip");
+
+	if (skip != NULL)
+		tell->skip = number(p, skip, "skip", UINT32_MAX);
+	if (p->nr_words > 2 && strchr(p->words[2], '=') == NULL)
 		tell->count = number(p, word(p, 2), "count", 1000000);
 	tell->event = parser_copy(p, event);
 	if (tell->event != NULL)
@@ -703,7 +707,7 @@ static const struct command_entry commands[] = {
 	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
 	{ "release", 1, true, parse_release, "release NAME" },
 	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
-	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT]" },
+	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT] [skip=N]" },
 	{ "expect", 3, false, parse_expect, "expect FILE.NAME OP NUMBER [and ...]" },
 };
 
