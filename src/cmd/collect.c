@@ -8,7 +8,8 @@
  *                DIR/log.txt says ("start end snapshot LABEL"); and a trace file
  *
  * Free pages change at allocations and frees only, and both are trace events, so a
- * sample between two events would say nothing new. How long the job takes is not
+ * sample between two events would say nothing new, and the lowest point between two
+ * samples is kept with the later one. How long the job takes is not
  * known beforehand: when there are too many samples every second one is left out and
  * the distance doubles.
  *
@@ -50,15 +51,33 @@ static void take_sample(struct collect *collect, uint64_t now_ns)
 		collect->error = -ENOMEM;
 		return;
 	}
-	for (uint32_t i = 0, at = 0; i < NODES_MAX * ZONES_MAX && at < series->nr_zones; i++) {
+	for (uint32_t i = 0; i < series->nr_zones; i++) {
+		struct collect_zone *zone = &collect->zone[i];
 		struct neap_zone_gauge gauge;
-		int error = neap_zone_gauge(collect->machine, i / ZONES_MAX, i % ZONES_MAX, &gauge);
 
-		if (error == -EINVAL)
-			break;
-		if (error == 0)
-			samples[at++] = (struct series_sample){ gauge.free_pages, gauge.min_pages,
-								gauge.low_pages, gauge.high_pages };
+		/* A zone that was there stays. */
+		if (neap_zone_gauge(collect->machine, zone->node, zone->zone, &gauge) != 0)
+			continue;
+		samples[i] = (struct series_sample){
+			.free = gauge.free_pages,
+			.min = gauge.min_pages,
+			.low = gauge.low_pages,
+			.high = gauge.high_pages,
+			.dip = gauge.free_pages - min_u64(gauge.free_pages, zone->least_free),
+		};
+		zone->least_free = gauge.free_pages;
+	}
+}
+
+/* Between samples only the lowest point is kept. */
+static void note_least(struct collect *collect)
+{
+	for (uint32_t i = 0; i < collect->series.nr_zones; i++) {
+		struct collect_zone *zone = &collect->zone[i];
+		struct neap_zone_gauge gauge;
+
+		if (neap_zone_gauge(collect->machine, zone->node, zone->zone, &gauge) == 0)
+			zone->least_free = min_u64(zone->least_free, gauge.free_pages);
 	}
 }
 
@@ -76,6 +95,8 @@ static void on_event(void *ctx, const struct neap_event *event)
 
 	if (event->time_ns >= collect->next_ns)
 		take_sample(collect, event->time_ns);
+	else
+		note_least(collect);
 	if (!trace_log_wants(event->name))
 		return;
 	(void)neap_event_text(event, body, sizeof(body)); /* no event is as long as that */
@@ -108,9 +129,13 @@ static void on_start(void *ctx, struct neap_machine *machine)
 
 		if (error == -EINVAL)
 			break;
-		if (error == 0 && !series_add_zone(&collect->series, i / ZONES_MAX, gauge.name,
-						   gauge.managed_pages))
+		if (error != 0)
+			continue;
+		if (!series_add_zone(&collect->series, i / ZONES_MAX, gauge.name,
+				     gauge.managed_pages))
 			break;
+		collect->zone[collect->series.nr_zones - 1] =
+			(struct collect_zone){ i / ZONES_MAX, i % ZONES_MAX, UINT64_MAX };
 	}
 	take_vmstat(collect, false);
 	take_sample(collect, neap_now(machine));

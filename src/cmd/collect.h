@@ -15,6 +15,10 @@ struct collect {
 	struct series series;
 	struct figure_facts facts;
 	uint64_t next_ns, period_ns; /* of samples */
+	struct collect_zone {
+		uint32_t node, zone;
+		uint64_t least_free; /* since the last sample */
+	} zone[SERIES_ZONES_MAX];    /* of series.zone */
 	int error;
 	struct neap_machine *machine; /* while it runs */
 	struct run_observer observer;

@@ -31,7 +31,8 @@ struct paint picture_paint(uint32_t width)
 
 	if (!isatty(STDOUT_FILENO))
 		return paint;
-	if (width == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= PAINT_WIDTH_MIN)
+	if (width == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col >= PAINT_WIDTH_MIN)
 		paint.width = size.ws_col;
 	paint.colour = (no_colour == NULL || *no_colour == '\0') && term != NULL &&
 		       strcmp(term, "dumb") != 0;

@@ -154,7 +154,7 @@ static void fill(struct panel *panel)
 			/* The column where the next sample lies belongs to that one. */
 			if (x == to && x != from)
 				break;
-			least[x] = min_u64(least[x], s->free);
+			least[x] = min_u64(least[x], s->free - (x == from ? s->dip : 0));
 			most[x] = max_u64(most[x], s->free);
 		}
 	}

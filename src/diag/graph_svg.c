@@ -73,10 +73,16 @@ static void draw_line(const struct plot *plot, uint32_t which, enum paint_colour
 		uint32_t x = x_of(series, series->time_ns[i]);
 		uint32_t y = y_of(plot, value_of(series_sample(series, i, plot->zone), which));
 
-		if (y == last_y && i + 1 < series->nr_times)
+		uint64_t dip = which == 0 ? series_sample(series, i, plot->zone)->dip : 0;
+
+		if (y == last_y && dip == 0 && i + 1 < series->nr_times)
 			continue;
 		if (last_y != UINT32_MAX)
 			text_buf_printf(plot->out, "%u,%u ", x, last_y);
+		if (dip > 0)
+			text_buf_printf(plot->out, "%u,%u ", x,
+					y_of(plot,
+					     series_sample(series, i, plot->zone)->free - dip));
 		text_buf_printf(plot->out, "%u,%u ", x, y);
 		last_y = y;
 	}

@@ -117,10 +117,20 @@ int series_add_snapshot(struct series *series, uint64_t time_ns, const struct sn
 			uint32_t at = find_zone(series, snapshot->node[n].id, zonename_of(z));
 
 			if (at != UINT32_MAX)
-				samples[at] = (struct series_sample){ zone->free, zone->min,
-								      zone->low, zone->high };
+				samples[at] = (struct series_sample){ .free = zone->free,
+								      .min = zone->min,
+								      .low = zone->low,
+								      .high = zone->high };
 		}
 	return 0;
+}
+
+/* A sample goes away; the next one remembers how low it was. */
+static void merge_dip(const struct series_sample *gone, struct series_sample *next)
+{
+	uint64_t least = min_u64(gone->free - gone->dip, next->free - next->dip);
+
+	next->dip = next->free - least;
 }
 
 void series_thin(struct series *series)
@@ -129,8 +139,12 @@ void series_thin(struct series *series)
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < series->nr_times; i++) {
-		if (i % 2 != 0 && i + 1 != series->nr_times)
+		if (i % 2 != 0 && i + 1 != series->nr_times) {
+			for (uint32_t zone = 0; zone < zones; zone++)
+				merge_dip(&series->samples[(size_t)i * zones + zone],
+					  &series->samples[(size_t)(i + 1) * zones + zone]);
 			continue;
+		}
 		series->time_ns[kept] = series->time_ns[i];
 		memmove(&series->samples[(size_t)kept * zones], &series->samples[(size_t)i * zones],
 			zones * sizeof(series->samples[0]));

@@ -15,6 +15,7 @@
 
 struct series_sample {
 	uint64_t free, min, low, high; /* pages; marks include the boost */
+	uint64_t dip; /* how far below `free` it was for a moment since the sample before */
 };
 
 struct series_zone {
@@ -65,7 +66,7 @@ struct series_sample *series_add_time(struct series *series, uint64_t time_ns);
 /* Adds what a snapshot says. => 0 or -ENOMEM */
 MUST_CHECK int series_add_snapshot(struct series *series, uint64_t time_ns,
 				   const struct snapshot *snapshot);
-/* Leaves out every second time, to make room. The last one stays. */
+/* Leaves out every second time, to make room; dips are kept. The last one stays. */
 void series_thin(struct series *series);
 const struct series_sample *series_sample(const struct series *series, uint32_t time,
 					  uint32_t zone);

@@ -505,22 +505,6 @@ static int run_inside(void *arg)
 	return 0;
 }
 
-/* => false after a complaint */
-static bool open_log(struct run *run)
-{
-	char path[4096];
-	int length;
-
-	if (run->options->out_dir == NULL)
-		return true;
-	length = snprintf(path, sizeof(path), "%s/log.txt", run->options->out_dir);
-	run->log = length < 0 || (size_t)length >= sizeof(path) ? NULL : fopen(path, "we");
-	if (run->log == NULL)
-		run_fail(run, 0, RUN_WORLD_FAILED, "%s cannot be written: %s", path,
-			 strerror(errno));
-	return run->log != NULL;
-}
-
 /* The disk may be full: what the log lacks is worth a message. */
 static void close_log(struct run *run)
 {
@@ -542,8 +526,6 @@ static bool run_setup(struct run *run)
 	run->verify = verify_new(run->options->tags);
 	run->objects = calloc(bytes, sizeof(*run->objects));
 	if (run->verify == NULL || run->objects == NULL)
-		return false;
-	if (!open_log(run))
 		return false;
 	run->background = thread_array_new(run, JOB_OP_WAIT, true);
 	run->periodic = thread_array_new(run, JOB_OP_EVERY, false);

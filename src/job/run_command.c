@@ -390,18 +390,34 @@ static bool sleep_ns(struct run *run, uint64_t ns)
 	return true;
 }
 
-/* "start end snapshot LABEL", as the recorded kernels' log.txt says it. */
-static void log_snapshot(struct run *run, uint64_t from_ns, const char *label)
+/* The first snapshot begins the log; the directory is known to be there then. */
+static FILE *open_log(const struct run *run)
 {
+	char path[4096];
+	int length = snprintf(path, sizeof(path), "%s/log.txt", run->options->out_dir);
+
+	return length < 0 || (size_t)length >= sizeof(path) ? NULL : fopen(path, "we");
+}
+
+/* "start end snapshot LABEL", as the recorded kernels' log.txt says it. */
+static void log_snapshot(struct run_thread *thread, uint64_t from_ns, const char *label)
+{
+	struct run *run = thread->run;
 	uint64_t to_ns = neap_now(run->machine);
+	bool fine;
 
 	pthread_mutex_lock(&run->mutex);
-	if (run->log != NULL)
-		fprintf(run->log,
-			"%" PRIu64 ".%06" PRIu64 " %" PRIu64 ".%06" PRIu64 " snapshot %s\n",
-			from_ns / NSEC_PER_SEC, from_ns % NSEC_PER_SEC / NSEC_PER_USEC,
-			to_ns / NSEC_PER_SEC, to_ns % NSEC_PER_SEC / NSEC_PER_USEC, label);
+	if (run->log == NULL)
+		run->log = open_log(run);
+	fine = run->log != NULL &&
+	       fprintf(run->log,
+		       "%" PRIu64 ".%06" PRIu64 " %" PRIu64 ".%06" PRIu64 " snapshot %s\n",
+		       from_ns / NSEC_PER_SEC, from_ns % NSEC_PER_SEC / NSEC_PER_USEC,
+		       to_ns / NSEC_PER_SEC, to_ns % NSEC_PER_SEC / NSEC_PER_USEC, label) > 0;
 	pthread_mutex_unlock(&run->mutex);
+	if (!fine)
+		run_fail(run, thread->command->line, RUN_WORLD_FAILED, "%s/log.txt: %s",
+			 run->options->out_dir, strerror(errno));
 }
 
 static void save_snapshot(struct run_thread *thread, const char *label)
@@ -427,7 +443,7 @@ static void save_snapshot(struct run_thread *thread, const char *label)
 		run_fail(run, thread->command->line, RUN_WORLD_FAILED, "snapshot to %s: %s", dir,
 			 strerror(-error));
 	else
-		log_snapshot(run, from_ns, label);
+		log_snapshot(thread, from_ns, label);
 }
 
 int run_periodic(void *arg)

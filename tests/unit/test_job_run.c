@@ -241,6 +241,26 @@ static void test_interrupt(void **state)
 	assert_false(result.swept);
 }
 
+/* log.txt says once when the snapshot was taken. */
+static void expect_log(const char *dir, const char *label)
+{
+	char path[128], line[128], wanted[64];
+	double from = -1, to = -1;
+	uint32_t nr = 0;
+	FILE *log;
+
+	snprintf(path, sizeof(path), "%s/log.txt", dir);
+	log = fopen(path, "r");
+	assert_non_null(log);
+	snprintf(wanted, sizeof(wanted), " snapshot %s\n", label);
+	while (fgets(line, sizeof(line), log) != NULL)
+		if (strstr(line, wanted) != NULL && sscanf(line, "%lf %lf", &from, &to) == 2)
+			nr++;
+	fclose(log);
+	assert_int_equal(nr, 1);
+	assert_true(from >= 0 && to >= from);
+}
+
 static void test_snapshots(void **state)
 {
 	char dir[] = "/tmp/run-test-XXXXXX";
@@ -256,6 +276,9 @@ static void test_snapshots(void **state)
 		snprintf(path, sizeof(path), "%s/%s/vmstat", dir, labels[i]);
 		assert_int_equal(access(path, R_OK), 0);
 	}
+	expect_log(dir, "start");
+	expect_log(dir, "tick.0001");
+	expect_log(dir, "end");
 	snprintf(path, sizeof(path), "rm -r %s", dir);
 	assert_int_equal(system(path), 0);
 	run_on(fake_machine(40, false, false), "snapshot start\n", "/no/such/dir");

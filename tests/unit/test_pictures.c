@@ -48,7 +48,7 @@ static void make_series(struct series *series)
 		struct series_sample *s = series_add_time(series, i * 10 * NSEC_PER_MSEC);
 
 		assert_non_null(s);
-		*s = (struct series_sample){ free_pages[i], 100, 150, 200 };
+		*s = (struct series_sample){ free_pages[i], 100, 150, 200, 0 };
 	}
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		assert_int_equal(series_add_event(series, &events[i]), 0);
@@ -161,10 +161,15 @@ static void test_thinning(void **state)
 
 	(void)state;
 	make_series(&series);
+	series.samples[3].dip = 50; /* at 500: down to 450 */
+	series.samples[5].dip = 60; /* at 100: down to 40, which is below the next, 90 */
 	series_thin(&series);
 	assert_int_equal(series.nr_times, 6);
 	assert_int_equal(series.time_ns[1], 20 * NSEC_PER_MSEC);
 	assert_int_equal(series_sample(&series, 1, 0)->free, 700);
+	assert_int_equal(series_sample(&series, 2, 0)->dip, 0);
+	assert_int_equal(series_sample(&series, 3, 0)->free, 90);
+	assert_int_equal(series_sample(&series, 3, 0)->dip, 50);
 	/* The last one stays although its number is odd. */
 	assert_int_equal(series.time_ns[5], 90 * NSEC_PER_MSEC);
 	assert_int_equal(series_sample(&series, 5, 0)->free, 400);
@@ -448,8 +453,7 @@ static void test_reasons(void **state)
 	assert_reason(&direct, &zone,
 		      "free 3000 < min 3520 in zone Normal: main must reclaim itself");
 	zone.free = 6000;
-	assert_reason(&rest, &zone,
-		      "free 6000 > high 5280 in zone Normal after a nap: it sleeps");
+	assert_reason(&rest, &zone, "free 6000 > high 5280 in zone Normal after a nap: it sleeps");
 	assert_reason(&wakeup, &zone, "what is free is reserved for others: kswapd0 is woken");
 	zone.boost = 512;
 	assert_reason(&wakeup, &zone, "zone Normal is boosted by 512: kswapd0 is woken");
