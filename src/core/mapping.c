@@ -316,18 +316,41 @@ void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *p
 
 /* ---- dirty pages ---- */
 
-/* Flag, index mark and counters together. => whether the state changed */
-static bool mapping_change_dirty(struct task *t, struct mapping *mapping, struct page *page,
-				 bool dirty)
+/*
+ * One dirty page more or less. => the number before
+ * => mapping lock held: were the time not changed together with the count, a file that becomes
+ *    dirty while it becomes clean could stay without one, and the flusher would pass it over
+ */
+static uint64_t count_dirty(struct task *t, struct mapping *mapping, bool dirty)
 {
+	uint64_t before = atomic_fetch_add(&mapping->nr_dirty, dirty ? 1 : UINT64_MAX);
+
+	spin_assert_held(t, LOCK_MAPPING);
+	if (dirty && before == 0)
+		atomic_store(&mapping->dirtied_when_ns, rt_now(t) + 1);
+	if (!dirty && before == 1)
+		atomic_store(&mapping->dirtied_when_ns, 0);
+	return before;
+}
+
+/* What a change of a page's state was. */
+enum dirty_change {
+	DIRTY_SAME, /* none: it was so already */
+	DIRTY_CHANGED,
+	DIRTY_FIRST, /* the file was clean before */
+};
+
+/* Flag, index mark and counters together. */
+static enum dirty_change mapping_change_dirty(struct task *t, struct mapping *mapping,
+					      struct page *page, bool dirty)
+{
+	enum dirty_change change = DIRTY_SAME;
 	struct neap_machine *m = t->machine;
 	int64_t delta = dirty ? 1 : -1;
 
 	cpu_pin(t);
 	spin_lock(t, &mapping->lock, LOCK_MAPPING);
-	bool changed = page_test(page, PG_DIRTY) != dirty;
-
-	if (changed) {
+	if (page_test(page, PG_DIRTY) != dirty) {
 		if (dirty)
 			page_set(page, PG_DIRTY);
 		else
@@ -337,10 +360,11 @@ static bool mapping_change_dirty(struct task *t, struct mapping *mapping, struct
 		zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, delta);
 		if (dirty)
 			node_stat_add(t, page_node(m, page), NR_DIRTIED, 1);
+		change = count_dirty(t, mapping, dirty) == 0 ? DIRTY_FIRST : DIRTY_CHANGED;
 	}
 	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 	cpu_unpin(t);
-	return changed;
+	return change;
 }
 
 void mapping_set_dirty(struct task *t, struct page *page)
@@ -351,22 +375,14 @@ void mapping_set_dirty(struct task *t, struct page *page)
 		return;
 	struct mapping *mapping = pool_get(&m->mappings, page->owner);
 
-	if (!mapping_change_dirty(t, mapping, page, true))
-		return;
-	if (atomic_fetch_add(&mapping->nr_dirty, 1) == 0) {
-		atomic_store(&mapping->dirtied_when_ns, rt_now(t) + 1);
+	if (mapping_change_dirty(t, mapping, page, true) == DIRTY_FIRST)
 		writeback_note_dirty(t, m);
-	}
 }
 
 /* => false if it was not dirty */
 static bool mapping_clear_dirty(struct task *t, struct mapping *mapping, struct page *page)
 {
-	if (!mapping_change_dirty(t, mapping, page, false))
-		return false;
-	if (atomic_fetch_sub(&mapping->nr_dirty, 1) == 1)
-		atomic_store(&mapping->dirtied_when_ns, 0);
-	return true;
+	return mapping_change_dirty(t, mapping, page, false) != DIRTY_SAME;
 }
 
 bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *page)
