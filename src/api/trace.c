@@ -102,6 +102,8 @@ static char form_kind(char letter)
 	case 'W':
 	case 'C':
 	case 'Y':
+	case 'P':
+	case 'Q':
 		return letter;
 	default:
 		return 'n';

@@ -221,6 +221,14 @@ static void block_init_used(struct zone *zone, uint32_t pfn, uint32_t order)
 	page_init_used(page, place | PG_HEAD | ((uint64_t)order << PAGE_ORDER_SHIFT));
 }
 
+void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	if (order == 0)
+		page_init_used(&zone->machine->pages[pfn], page_place(zone->node, zone->type));
+	else
+		block_init_used(zone, pfn, order);
+}
+
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
 static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred, uint32_t order)
 {
@@ -280,10 +288,7 @@ static uint32_t alloc_take(struct task *t, struct zone *zone, const struct alloc
 		pfn = alloc_take_buddy(t, zone, ac);
 	if (pfn != PFN_NONE) {
 		alloc_count(t, zone, ac->preferred->zone, ac->order);
-		if (ac->order == 0)
-			page_init_used(&t->machine->pages[pfn], page_place(zone->node, zone->type));
-		else
-			block_init_used(zone, pfn, ac->order);
+		alloc_prepare_block(zone, pfn, ac->order);
 		if (unlikely(ac->flags & ALLOC_HIGHATOMIC))
 			pageblock_reserve_highatomic(t, zone, pfn);
 	}

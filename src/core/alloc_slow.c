@@ -2,12 +2,15 @@
  * alloc_slow.c: what a request does when no zone is above its low mark.
  *
  *   wake kswapds ─ walk (min) ──────────────────────────────────────> page
+ *        │ costly or unmovable blocks: compact lightly, walk ───────> page
  *        │
  *   ┌─> wake kswapds ─ reserve rights? ─ walk ──────────────────────> page
  *   │      │ cannot sleep, or is reclaiming itself ─────────────────> fail
  *   │   reclaim ─ walk ─ give reserve back, drain lists, walk ──────> page
+ *   │   compact ─ walk ─────────────────────────────────────────────> page
  *   │      │ NORETRY, or too large an order ────────────────────────> fail
  *   ├── progress, or could a zone reach its mark with all that is reclaimable?
+ *   ├── progress, and could compaction do better (alloc_compact.c)?
  *   │      │ no
  *   │   last walk (high mark) ──────────────────────────────────────> page, else fail
  *   └── NOFAIL: walk with reserves, sleep a tick, for ever
@@ -25,11 +28,11 @@
  * What must never happen: reclaim entered by a task that is reclaiming, or while a
  * lock or a pin is held (rt_assert_may_sleep() stops the program then).
  *
- * Linux: __alloc_pages_slowpath() of mm/page_alloc.c, late 6.1.y. DIFF: no compaction
- * yet: its steps count as skipped, and orders 1 to 3 retry as long as reclaim
- * progresses, sixteen times at most. DIFF: no OOM killer.
+ * Linux: __alloc_pages_slowpath() of mm/page_alloc.c, late 6.1.y. DIFF: no OOM
+ * killer.
  */
 #include "core/alloc.h"
+#include "core/alloc_compact.h"
 #include "core/alloc_path.h"
 #include "core/direct.h"
 #include "core/event.h"
@@ -43,8 +46,8 @@
 
 /* What a request remembers from round to round. */
 struct slow_rounds {
-	uint32_t no_progress;	/* rounds in a row that reclaimed nothing */
-	uint32_t order_retries; /* rounds granted to orders 1 to 3 in place of compaction */
+	uint32_t no_progress; /* rounds in a row that reclaimed nothing */
+	struct compact_rounds compact;
 };
 
 static bool can_sleep(const struct alloc_context *ac)
@@ -185,15 +188,6 @@ static bool slow_retry_reclaim(struct task *t, const struct alloc_context *ac,
 	return pageblock_unreserve_highatomic(t, ac, true);
 }
 
-/* DIFF: stands for Linux's retries after compaction. */
-static bool slow_retry_order(const struct alloc_context *ac, struct slow_rounds *rounds,
-			     uint64_t reclaimed)
-{
-	if (ac->order == 0 || ac->order > NEAP_COSTLY_ORDER || reclaimed == 0)
-		return false;
-	return ++rounds->order_retries <= MAX_RECLAIM_RETRIES;
-}
-
 /* Would Linux's OOM killer kill for this request? */
 static bool slow_is_oom(const struct alloc_context *ac)
 {
@@ -236,12 +230,16 @@ static bool slow_round(struct task *t, struct alloc_context *ac, struct slow_rou
 	uint64_t reclaimed = slow_reclaim(t, ac, pfn);
 
 	alloc_note_free(t->machine);
+	if (*pfn == PFN_NONE)
+		*pfn = alloc_compact_try(t, ac, &rounds->compact);
 	if (*pfn != PFN_NONE || (ac->gfp & GFP_BIT_NORETRY))
 		return false;
 	if (ac->order > NEAP_COSTLY_ORDER && (ac->gfp & (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO)) !=
 						     (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO))
 		return false;
-	if (slow_retry_reclaim(t, ac, rounds, reclaimed) || slow_retry_order(ac, rounds, reclaimed))
+	if (slow_retry_reclaim(t, ac, rounds, reclaimed) ||
+	    (reclaimed != 0 && (ac->gfp & GFP_BIT_IO) &&
+	     alloc_compact_retry(t, ac, &rounds->compact)))
 		return true;
 	*pfn = slow_last_attempt(t, ac);
 	return false;
@@ -260,19 +258,30 @@ static uint32_t slow_nofail(struct task *t, const struct alloc_context *ac)
 	return pfn;
 }
 
-/*
- * A costly request that wants one light attempt: compaction would be skipped, and then it fails at
- * once.
- */
-static bool slow_gives_up(const struct task *t, const struct alloc_context *ac)
+/* Large and unmovable blocks are not what reclaim makes: compaction goes first. */
+static bool slow_compacts_first(const struct task *t, const struct alloc_context *ac)
 {
-	return can_sleep(ac) && ac->order > NEAP_COSTLY_ORDER && (ac->gfp & GFP_BIT_NORETRY) &&
-	       !(ac->gfp & GFP_BIT_NOFAIL) && reserve_flags(t, ac->gfp) == 0;
+	if (!can_sleep(ac) || !(ac->gfp & GFP_BIT_IO) || reserve_flags(t, ac->gfp) != 0)
+		return false;
+	return ac->order > NEAP_COSTLY_ORDER || (ac->order > 0 && ac->type != MT_MOVABLE);
+}
+
+/* A costly request that wants one light attempt has had it. => it fails now */
+static bool slow_gives_up(const struct alloc_context *ac, struct slow_rounds *rounds)
+{
+	if (ac->order <= NEAP_COSTLY_ORDER || !(ac->gfp & GFP_BIT_NORETRY) ||
+	    (ac->gfp & GFP_BIT_NOFAIL))
+		return false;
+	if (rounds->compact.result == COMPACT_SKIPPED ||
+	    rounds->compact.result == COMPACT_DEFERRED || (ac->gfp & GFP_BIT_THISNODE))
+		return true;
+	rounds->compact.priority = COMPACT_PRIORITY_ASYNC;
+	return false;
 }
 
 uint32_t alloc_slow(struct task *t, struct alloc_context *ac)
 {
-	struct slow_rounds rounds = { 0 };
+	struct slow_rounds rounds = { .compact.priority = COMPACT_PRIORITY_ASYNC };
 	uint32_t pfn;
 
 	event_add(t, EV_SIM_ALLOC_SLOW, 1);
@@ -286,7 +295,10 @@ uint32_t alloc_slow(struct task *t, struct alloc_context *ac)
 		return PFN_NONE;
 	slow_wake_kswapds(t, ac);
 	pfn = alloc_walk(t, ac);
-	if (pfn != PFN_NONE || slow_gives_up(t, ac))
+	if (pfn == PFN_NONE && slow_compacts_first(t, ac))
+		pfn = alloc_compact_try(t, ac, &rounds.compact);
+	rounds.compact.priority = COMPACT_PRIORITY_LIGHT;
+	if (pfn != PFN_NONE || (slow_compacts_first(t, ac) && slow_gives_up(ac, &rounds)))
 		return pfn;
 	for (;;) { /* event loop: ends with a page, a failure, or with the machine's memory */
 		bool again = slow_round(t, ac, &rounds, &pfn);

@@ -27,11 +27,13 @@
  * A block's list need not be its pageblock's type: single blocks are moved.
  *
  * Linux: __free_one_page(), expand(), __rmqueue() of mm/page_alloc.c, 6.1. Free
- * page reporting and capture by compaction are not there.
+ * page reporting is not there.
  */
 #include "core/buddy.h"
 
+#include "core/compact.h"
 #include "core/pageblock.h"
+#include "core/racy.h"
 #include "core/vmstat.h"
 
 #define HEAD_MASK (PG_BUDDY | PAGE_PLACE_MASK)
@@ -77,7 +79,7 @@ static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t o
 		list_add_tail(pages, list, pfn);
 	else
 		list_add_head(pages, list, pfn);
-	area->nr_free++;
+	racy_add(area->nr_free, 1);
 }
 
 /* The frame is an ordinary inside frame afterwards. */
@@ -93,7 +95,7 @@ static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t
 	list_remove(pages, list, pfn);
 	if (list_empty(list))
 		nonempty_write(zone, type, nonempty_read(zone, type) & ~(1u << order));
-	area->nr_free--;
+	racy_add(area->nr_free, UINT64_MAX);
 	atomic_store_explicit(&pages[pfn].flags, 0, memory_order_relaxed);
 }
 
@@ -148,6 +150,12 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 	while (order < NEAP_MAX_ORDER) {
 		uint32_t buddy = pfn ^ (1u << order);
 
+		if (unlikely(t->capture != NULL) &&
+		    compact_capture_block(t, zone, pfn, order, list_type)) {
+			zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << order));
+			return;
+		}
+
 		if (!buddy_is_free(zone, buddy, order) ||
 		    !buddy_may_merge(zone->machine, buddy, order, list_type))
 			break;
@@ -189,6 +197,12 @@ uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t 
 		CHECK(pfn != PFN_NONE);
 	}
 	return pfn;
+}
+
+void buddy_detach(struct task *t, struct zone *zone, uint32_t pfn)
+{
+	spin_assert_held(t, LOCK_ZONE);
+	buddy_unlink(zone, pfn, zone->machine->pages[pfn].owner);
 }
 
 void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type)

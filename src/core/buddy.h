@@ -32,6 +32,12 @@ uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, 
 uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		    uint32_t alloc_flags);
 
+/*
+ * Takes a free block off its list; its head keeps the order in `owner`. Does not count.
+ * => zone lock held
+ */
+void buddy_detach(struct task *t, struct zone *zone, uint32_t pfn);
+
 /* Moves a free block to the end of another type's list. => zone lock held */
 void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type);
 

@@ -21,6 +21,7 @@
 #include "core/direct.h"
 
 #include "core/alloc.h"
+#include "core/compact.h"
 #include "core/event.h"
 #include "core/kswapd.h"
 #include "core/reclaim.h"
@@ -75,6 +76,20 @@ static bool throttle_on_reserves(struct task *t, const struct direct_request *re
 
 /* ---- the run ---- */
 
+/* A zone with room enough for compaction needs no reclaim for a costly order. */
+static bool ready_for_compaction(struct task *t, struct zone *zone, const struct scan_control *sc)
+{
+	if (sc->order <= NEAP_COSTLY_ORDER)
+		return false;
+	enum compact_result result =
+		compact_suit_zone(t, zone, (int32_t)sc->order, 0, sc->reclaim_idx);
+
+	if (result != COMPACT_CONTINUE)
+		return result == COMPACT_SUCCESS;
+	return zone_watermark_ok_safe(zone, 0, zone_mark(zone, WMARK_HIGH) + compact_gap(sc->order),
+				      sc->reclaim_idx, 0);
+}
+
 static void shrink_zones(struct task *t, const struct direct_request *request,
 			 struct scan_control *sc)
 {
@@ -90,6 +105,10 @@ static void shrink_zones(struct task *t, const struct direct_request *request,
 			continue;
 		if (first == NULL)
 			first = node;
+		if (ready_for_compaction(t, zone, sc)) {
+			sc->compaction_ready = true;
+			continue;
+		}
 		if (node == last)
 			continue;
 		last = node;

@@ -30,8 +30,10 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/compact.h"
 #include "core/event.h"
 #include "core/freezer.h"
+#include "core/kcompactd.h"
 #include "core/lru.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
@@ -146,13 +148,13 @@ void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order
 	raise_order(node, order);
 	if (!atomic_load(&node->kswapd_sleeping))
 		return;
-	/*
-	 * A node that needs compaction, not reclaim, is kcompactd's business, which does not exist
-	 * yet.
-	 */
 	if (node_hopeless(node) ||
-	    (kswapd_balanced(node, order, highest) && !node_boosted(node, highest)))
+	    (kswapd_balanced(node, order, highest) && !node_boosted(node, highest))) {
+		/* What is missing is a large block. Who can reclaim compacts for itself, too. */
+		if (!(gfp & GFP_BIT_DIRECT_RECLAIM))
+			kcompactd_wake(t, node, order, highest);
 		return;
+	}
 	event_emit(t, MM_VMSCAN_WAKEUP_KSWAPD, node->id, order, gfp);
 	waitq_wake(t, &node->kswapd_wait, 1);
 }
@@ -304,8 +306,11 @@ static uint32_t kswapd_balance(struct task *t, struct node *node, uint32_t order
 	if (result == ROUND_GIVE_UP && b.sc.nr_reclaimed == 0)
 		atomic_fetch_add(&node->kswapd_failures, 1);
 	set_reclaim_active(&b, false);
-	if (b.was_boosted)
+	if (b.was_boosted) {
 		remove_boosts(t, &b);
+		/* A boost tells of pageblocks that lost their type: pages may have to move back. */
+		kcompactd_wake(t, node, NEAP_PAGEBLOCK_ORDER, highest);
+	}
 	reclaim_snapshot_refaults(node);
 	return b.sc.order;
 }
@@ -340,8 +345,9 @@ static bool nap(struct task *t, struct node *node, uint32_t seq)
 	return waitq_wait(t, &node->kswapd_wait, seq, KSWAPD_NAP_NS) != -ETIMEDOUT;
 }
 
-static void try_to_sleep(struct task *t, struct node *node, uint32_t reclaim_order,
-			 uint32_t highest)
+/* alloc_order: what was asked for; reclaim_order: what reclaim still aims at */
+static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order,
+			 uint32_t reclaim_order, uint32_t highest)
 {
 	bool woken = false;
 
@@ -351,6 +357,8 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t reclaim_ord
 
 	atomic_store(&node->kswapd_sleeping, 1);
 	if (ready_to_sleep(t, node, reclaim_order, highest)) {
+		compact_hint_reset_node(t, node);
+		kcompactd_wake(t, node, alloc_order, highest);
 		woken = nap(t, node, seq);
 		if (woken) {
 			raise_zone(node, requested_zone(node, highest));
@@ -380,12 +388,13 @@ static int kswapd_main(struct task *t, void *arg)
 	struct node *node = arg;
 	uint32_t prev = requested_zone(node, NR_ZONES - 1);
 	uint32_t reclaim_order = atomic_load(&node->kswapd_order);
+	uint32_t alloc_order = reclaim_order;
 
 	t->machine = node->machine;
 	/* event loop */
 	while (!atomic_load(&t->machine->stopping)) {
-		try_to_sleep(t, node, reclaim_order, prev);
-		uint32_t alloc_order = atomic_exchange(&node->kswapd_order, 0);
+		try_to_sleep(t, node, alloc_order, reclaim_order, prev);
+		alloc_order = atomic_exchange(&node->kswapd_order, 0);
 
 		prev = requested_zone(node, prev);
 		atomic_store(&node->kswapd_highest_zone, NO_REQUEST);
@@ -402,6 +411,7 @@ static int kswapd_main(struct task *t, void *arg)
 				continue;
 		}
 		reclaim_order = atomic_load(&node->kswapd_order);
+		alloc_order = reclaim_order;
 		prev = requested_zone(node, prev);
 	}
 	return 0;

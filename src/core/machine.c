@@ -34,6 +34,7 @@
 #include <string.h>
 
 #include "core/buddy.h"
+#include "core/kcompactd.h"
 #include "core/kswapd.h"
 #include "core/marks.h"
 #include "core/pageblock.h"
@@ -138,9 +139,11 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 
 	m->pages = machine_reserve(m, m->max_pfn, sizeof(struct page));
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
+	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
 	m->cpus = machine_reserve(m, m->nr_cpus, sizeof(struct cpu));
-	if (m->pages == NULL || m->block_type == NULL || m->nodes == NULL || m->cpus == NULL)
+	if (m->pages == NULL || m->block_type == NULL || m->compact_skip == NULL ||
+	    m->nodes == NULL || m->cpus == NULL)
 		return -ENOMEM;
 	if (desc->has_swap) {
 		m->slot_of = machine_reserve(m, m->max_pfn, sizeof(uint32_t));
@@ -283,6 +286,8 @@ int machine_build(struct neap_machine *m, const struct machine_desc *desc, struc
 	marks_init(&boot, m);
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		kswapd_init_node(&m->nodes[n]);
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		kcompactd_init_node(&m->nodes[n]);
 	atomic_store(&m->min_free_pages_seen, atomic_load(&m->total_pages));
 	return 0;
 }

@@ -124,6 +124,16 @@ struct zone {
 	_Atomic uint16_t nonempty[NR_TYPES];	 /* z to write: bit = order with a block */
 	uint64_t nr_isolated_blocks;		 /* z */
 
+	/* compaction (core/compact.h): hints, read and written without a lock */
+	_Atomic uint32_t compact_cached_migrate[2]; /* a: where runs begin; [1]: sync modes */
+	_Atomic uint32_t compact_cached_free;	    /* a */
+	_Atomic uint32_t compact_init_migrate;	    /* a: where the last reset placed them */
+	_Atomic uint32_t compact_init_free;	    /* a */
+	_Atomic uint32_t compact_considered;	    /* a: requests since the last failure */
+	_Atomic uint32_t compact_defer_shift;	    /* a: 2^shift - 1 are turned away */
+	_Atomic uint32_t compact_order_failed;	    /* a: of this order and above */
+	_Atomic uint32_t compact_blockskip_flush;   /* a: forget the skip marks soon */
+
 	_Atomic int64_t stat[NR_ZONE_ITEMS] CACHE_ALIGNED; /* a */
 };
 
@@ -190,6 +200,13 @@ struct node {
 	_Atomic uint32_t nr_writeback_throttled;    /* a */
 	_Atomic uint64_t nr_reclaim_start;	    /* a: nr_written when throttling began */
 	_Atomic uint32_t flags;			    /* a: NODE_FLAG_* */
+
+	/* kcompactd (spec 21) */
+	struct task *kcompactd;			 /* w */
+	struct waitq kcompactd_wait;		 /* a */
+	_Atomic uint32_t kcompactd_max_order;	 /* a: 0 = no request */
+	_Atomic uint32_t kcompactd_highest_zone; /* a */
+	_Atomic uint32_t kcompactd_trigger;	 /* a: look at the score now */
 };
 
 struct event_record;
@@ -230,15 +247,16 @@ struct neap_machine {
 	struct page *pages;	 /* I: pages[pfn] */
 	uint32_t *slot_of;	 /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
 	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
-	uint32_t max_pfn;	 /* I: highest frame + 1 */
-	uint32_t nr_nodes;	 /* I */
-	uint32_t nr_cpus;	 /* I */
-	bool mobility_disabled;	 /* I */
-	uint32_t policy_zone;	 /* I: highest populated zone type, Movable excluded */
-	_Atomic uint32_t pcp_draining;		  /* a: 1 while somebody drains all per-CPU lists */
-	struct node *nodes;			  /* I */
-	struct cpu *cpus;			  /* I */
-	struct cpumask online;			  /* I (hot-plug comes later) */
+	_Atomic uint64_t *compact_skip; /* a: bit per pageblock: compaction passes it over */
+	uint32_t max_pfn;		/* I: highest frame + 1 */
+	uint32_t nr_nodes;		/* I */
+	uint32_t nr_cpus;		/* I */
+	bool mobility_disabled;		/* I */
+	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
+	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
+	struct node *nodes;		/* I */
+	struct cpu *cpus;		/* I */
+	struct cpumask online;		/* I (hot-plug comes later) */
 	_Atomic int64_t zone_stat[NR_ZONE_ITEMS]; /* a: sums over zones */
 	_Atomic int64_t node_stat[NR_NODE_ITEMS]; /* a: sums over nodes */
 	_Atomic uint64_t total_pages;		  /* w: sum of managed */

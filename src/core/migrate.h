@@ -33,7 +33,8 @@ struct migrate_control {
 	enum migrate_reason reason;
 	/*
 	 * A free frame of the same zone with one reference and no flags but its place; PFN_NONE if
-	 * there is none. May sleep.
+	 * there is none. Others may hold it for a moment, having found it by an old entry. May
+	 * sleep.
 	 */
 	uint32_t (*get_target)(struct task *t, void *arg);
 	/* Takes back a target that was not used, as it was given. */

@@ -212,7 +212,7 @@ int migrate_page(struct task *t, struct page *page, const struct migrate_control
 
 	if (target == PFN_NONE)
 		return -ENOMEM;
-	CHECK(&pages[target] != page && page_refs(&pages[target]) == 1);
+	CHECK(&pages[target] != page);
 	int err = lock_source(t, page, control->mode, force);
 
 	if (err == 0) {

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/compact.h"
 #include "core/event.h"
 #include "core/kswapd.h"
 #include "core/lru.h"
@@ -351,7 +352,7 @@ static void note_node_state(struct task *t, struct node *node, const struct scan
  * much free memory that it could be compacted (spec 20, section 8): more reclaim would not help
  * then. DIFF: the fragmentation index of costly orders is not asked.
  */
-static bool continue_for_order(const struct node *node, const struct scan_control *sc,
+static bool continue_for_order(struct task *t, struct node *node, const struct scan_control *sc,
 			       uint64_t reclaimed)
 {
 	uint64_t gap = (uint64_t)2 << sc->order;
@@ -362,12 +363,12 @@ static bool continue_for_order(const struct node *node, const struct scan_contro
 	    (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) || reclaimed == 0)
 		return false;
 	for (uint32_t z = 0; z <= sc->reclaim_idx; z++) {
-		const struct zone *zone = &node->zone[z];
+		struct zone *zone = &node->zone[z];
 
 		if (zone_managed(zone) == 0)
 			continue;
-		if (zone_watermark_ok(zone, sc->order, zone_mark(zone, WMARK_MIN), sc->reclaim_idx,
-				      0))
+		if (compact_suit_zone(t, zone, (int32_t)sc->order, 0, sc->reclaim_idx) !=
+		    COMPACT_SKIPPED)
 			return false;
 		if (zone_watermark_ok(zone, 0, zone_mark(zone, base) + gap, sc->reclaim_idx, 0))
 			return false;
@@ -398,7 +399,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		} else if (!sc->hibernation_mode && atomic_load(&node->lruvec.congested)) {
 			reclaim_throttle(t, node, WAIT_CONGESTED);
 		}
-	} while (continue_for_order(node, sc,
+	} while (continue_for_order(t, node, sc,
 				    reclaimed)); /* event loop: each round reclaimed something */
 	if (progress)
 		atomic_store(&node->kswapd_failures, 0);

@@ -2,6 +2,7 @@
  * Starting and stopping the machine's threads.
  *
  *   kswapd0..N   one a node with memory        neap_io     reaps asynchronous I/O
+ *   kcompactd0..N  the same                    (these start last)
  *   neap_flush   write-back of dirty files     neap_timer  periodic work
  *
  * They start in this order, which is also the order of their task ids; a failure
@@ -23,6 +24,7 @@
 #include "core/alloc.h"
 #include "core/freezer.h"
 #include "core/io.h"
+#include "core/kcompactd.h"
 #include "core/kswapd.h"
 #include "core/lru.h"
 #include "core/machine.h"
@@ -161,6 +163,11 @@ int machine_start(struct task *t, struct neap_machine *m)
 		err = start_thread(t, "neap_flush", writeback_thread, &m->flush_thread);
 	if (err == 0)
 		err = start_thread(t, "neap_timer", timer_thread, &m->timer_thread);
+	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++) {
+		kcompactd_init_node(&m->nodes[n]);
+		if (m->nodes[n].nr_zones != 0)
+			err = kcompactd_run(t, &m->nodes[n]);
+	}
 	if (err != 0)
 		machine_stop(t, m);
 	return err;
@@ -201,6 +208,7 @@ static void wake_freezable(struct task *t, struct neap_machine *m)
 {
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		waitq_wake(t, &m->nodes[n].kswapd_wait, UINT32_MAX);
+		waitq_wake(t, &m->nodes[n].kcompactd_wait, UINT32_MAX);
 		waitq_wake(t, &m->nodes[n].reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
 	}
 	waitq_wake(t, &m->flush_wait, UINT32_MAX);
@@ -212,7 +220,8 @@ static uint32_t nr_freezable(const struct neap_machine *m)
 	uint32_t nr = (m->flush_thread != NULL ? 1u : 0u) + (m->timer_thread != NULL ? 1u : 0u);
 
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
-		nr += m->nodes[n].kswapd != NULL ? 1u : 0u;
+		nr += (m->nodes[n].kswapd != NULL ? 1u : 0u) +
+		      (m->nodes[n].kcompactd != NULL ? 1u : 0u);
 	return nr;
 }
 
@@ -257,6 +266,8 @@ void machine_stop(struct task *t, struct neap_machine *m)
 	atomic_store(&m->stopping, 1);
 	stop_thread(t, &m->timer_thread, &m->timer_wait);
 	stop_thread(t, &m->flush_thread, &m->flush_wait);
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		kcompactd_stop(t, &m->nodes[n]);
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		kswapd_stop(t, &m->nodes[n]);
 	wait_for_writes(t, m);

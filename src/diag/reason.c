@@ -285,10 +285,18 @@ static void tell_compact_end(struct text_buf *out, const struct trace_line *line
 static void tell_kcompactd(struct text_buf *out, const struct trace_line *line,
 			   const struct reason_zone *zones, uint32_t nr_zones)
 {
+	bool begins = strcmp(line->name, "mm_compaction_kcompactd_wake") == 0;
+
 	(void)zones;
 	(void)nr_zones;
-	text_buf_printf(out, "somebody could not get a block of order %" PRId64,
-			number(line, "order"));
+	if (begins)
+		text_buf_printf(out, "it works until a block of order %" PRId64 " is free",
+				number(line, "order"));
+	else
+		text_buf_printf(out,
+				"a block of order %" PRId64 " is wanted: kcompactd%" PRId64
+				" is woken",
+				number(line, "order"), number(line, "nid"));
 }
 
 static void tell_direct_compact(struct text_buf *out, const struct trace_line *line,

@@ -114,7 +114,8 @@ struct task {
 	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside reclaim */
 	void *group;		     /* o: memory cgroup, NULL = root */
 	void *plug;		     /* o: write-out being gathered (core/io.c), NULL = none */
-	char name[TASK_NAME_BYTES];  /* I: as Linux's comm, terminated */
+	void *capture; /* o: block a run of compaction waits for (core/compact.h), NULL = none */
+	char name[TASK_NAME_BYTES]; /* I: as Linux's comm, terminated */
 };
 
 /* What rt_spawn() needs. The structure is copied. */

@@ -137,7 +137,15 @@ static const char *word_of(char kind, uint64_t value)
 					       "contig_range",	  "longterm_pin",
 					       "demotion" };
 
+	static const char *const priorities[] = { "COMPACT_PRIO_SYNC_FULL",
+						  "COMPACT_PRIO_SYNC_LIGHT", "COMPACT_PRIO_ASYNC" };
+	static const char *const classes[] = { "failed", "withdrawn", "progress" };
+
 	switch (kind) {
+	case 'P':
+		return value < ARRAY_LEN(priorities) ? priorities[value] : "?";
+	case 'Q':
+		return value < ARRAY_LEN(classes) ? classes[value] : "?";
 	case 'C':
 		return value < ARRAY_LEN(results) ? results[value] : "?";
 	case 'M':

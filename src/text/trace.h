@@ -42,6 +42,7 @@ int trace_prefix_write(struct text_buf *out, const struct trace_prefix *prefix);
  *   z  zone type          (%s)        M  migration mode (%s)
  *   C  compaction result  (%s)        W  why pages are migrated (%s)
  *   Y  sync or async: whether the mode sleeps (%s)
+ *   P  compaction priority (%s)       Q  class of a compaction's result (%s)
  *
  * => 0 or the buffer's error; -EINVAL, nothing appended, if format and kinds do not fit
  */

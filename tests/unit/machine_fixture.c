@@ -110,6 +110,7 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 	assert_non_null(f->m);
 	memset(f->m, 0, round_up_u64(sizeof(*f->m), 64));
 	assert_int_equal(machine_build(f->m, desc, f->rt, f->hw, f->host), 0);
+	atomic_store(&f->m->sysctl.compaction_proactiveness, (int32_t)setup->proactiveness);
 	rt_sim_set_machine(f->rt, f->m);
 	f->node = &f->m->nodes[0];
 	f->zone = &f->node->zone[ZONE_NORMAL];

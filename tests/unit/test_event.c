@@ -110,6 +110,7 @@ static void body_cpus(struct machine_fixture *f)
 	uint64_t first[4] = { 0, 100000, 200000, 300000 };
 	struct task *task[4];
 
+	rt_sleep(f->t, NSEC_PER_MSEC); /* kcompactd tells that it sleeps */
 	assert_int_equal(event_start(f->m), 0);
 	for (uint32_t cpu = 1; cpu < 4; cpu++) {
 		struct cpumask cpus = { { 0 } };

@@ -101,7 +101,7 @@ static void body_writes(struct machine_fixture *f)
 	assert_int_equal(f->m->sysctl_lock, 0);
 }
 
-MACHINE_TEST(writes, 0);
+MACHINE_TEST(writes, .proactiveness = 20);
 
 /* What a read gives can be written back, to the files that take it, and changes nothing. */
 static void body_write_back(struct machine_fixture *f)
