@@ -26,6 +26,8 @@
 
 #include <errno.h>
 
+#include "core/compact.h"
+#include "core/kcompactd.h"
 #include "core/marks.h"
 #include "core/pcp.h"
 #include "core/vmstat.h"
@@ -34,7 +36,7 @@
 #define LOCK_WAIT_NS (4 * NSEC_PER_MSEC)
 
 /* What no machine can do yet, whatever the value. */
-#define EFFECTS_NOT_YET (KNOB_COMPACT | KNOB_PSI_TRIGGER)
+#define EFFECTS_NOT_YET KNOB_PSI_TRIGGER
 
 void sysctl_init(struct neap_machine *m)
 {
@@ -108,8 +110,16 @@ static void sysctl_recompute(struct task *t, struct neap_machine *m, uint32_t ef
 }
 
 /* What a write sets in motion. => nothing held. May sleep. */
-static void sysctl_perform(struct task *t, struct neap_machine *m, uint32_t effects)
+static void sysctl_perform(struct task *t, struct neap_machine *m, const struct knob_effects *done)
 {
+	uint32_t effects = done->what;
+
+	if ((effects & KNOB_COMPACT) && done->node < 0)
+		compact_all(t, m);
+	else if (effects & KNOB_COMPACT)
+		compact_node(t, &m->nodes[done->node]);
+	if (effects & KNOB_KCOMPACTD)
+		kcompactd_trigger(t, m);
 	if (effects & KNOB_TIMER)
 		waitq_wake(t, &m->timer_wait, 1);
 	if (effects & KNOB_FLUSHER)
@@ -152,6 +162,6 @@ int64_t sysctl_write(struct task *t, struct neap_machine *m, const char *name, c
 		sysctl_recompute(t, m, effects.what);
 	}
 	sysctl_unlock(t, m);
-	sysctl_perform(t, m, effects.what);
+	sysctl_perform(t, m, &effects);
 	return result;
 }

@@ -348,6 +348,21 @@ static void parse_sysctl(struct parser *p)
 	command->text = parser_copy(p, text);
 }
 
+/* compact and compact NODE are writes to the files that start a run. */
+static void parse_compact(struct parser *p)
+{
+	char name[64] = "compact_memory";
+	struct job_command *command = parser_add_command(p, JOB_OP_SYSCTL);
+
+	if (p->nr_words > 1)
+		snprintf(name, sizeof(name), "/sys/devices/system/node/node%u/compact",
+			 (unsigned int)number(p, word(p, 1), "node", 1023));
+	if (command == NULL)
+		return;
+	command->name = parser_copy(p, name);
+	command->text = parser_copy(p, "1");
+}
+
 static void parse_drop(struct parser *p)
 {
 	uint64_t what = number(p, word(p, 1), "drop", 4);
@@ -689,6 +704,7 @@ static const struct command_entry commands[] = {
 	{ "advise", 2, true, parse_advise, "advise NAME cold|pageout|free|willneed" },
 	{ "fill", 2, true, parse_fill, "fill NAME random|half|text" },
 	{ "sysctl", 2, true, parse_sysctl, "sysctl NAME TEXT..." },
+	{ "compact", 0, true, parse_compact, "compact [NODE]" },
 	{ "drop", 1, true, parse_drop, "drop 1" },
 	{ "fsync", 1, true, parse_fsync, "fsync NAME" },
 	{ "digest", 1, true, parse_digest, "digest NAME" },

@@ -693,7 +693,7 @@ static void test_kinds(void **state)
 	}
 	assert_int_equal(knobs_kind("swappiness"), KNOB_ACTS);
 	assert_int_equal(knobs_kind("vfs_cache_pressure"), KNOB_STORED);
-	assert_int_equal(knobs_kind("/sys/devices/system/node/node3/compact"), KNOB_NOT_YET);
+	assert_int_equal(knobs_kind("/sys/devices/system/node/node3/compact"), KNOB_ACTS);
 	assert_int_equal(knobs_kind("nothing"), KNOB_ACTS);
 }
 
