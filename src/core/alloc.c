@@ -42,66 +42,31 @@
 
 /* ---- marks ---- */
 
-/* Free pages that are of no use to a request. */
-static ALWAYS_INLINE int64_t watermark_unusable(struct zone *zone, uint32_t order,
-						uint32_t alloc_flags)
+/* What the test asks about a running zone, without its lock: an answer of the moment. */
+static ALWAYS_INLINE struct watermark_zone watermark_view(struct zone *zone, uint32_t limit)
 {
-	int64_t unusable = ((int64_t)1 << order) - 1;
+	struct watermark_zone view = {
+		.highatomic = (int64_t)atomic_load_explicit(&zone->nr_reserved_highatomic,
+							    memory_order_relaxed),
+		.reserve =
+			(int64_t)atomic_load_explicit(&zone->reserve[limit], memory_order_relaxed),
+	};
 
-	/* The whole reserve counts, used or not: how much of it is free is not known cheaply. */
-	if ((alloc_flags & ALLOC_RESERVES) == 0)
-		unusable += (int64_t)atomic_load_explicit(&zone->nr_reserved_highatomic,
-							  memory_order_relaxed);
-	return unusable;
-}
-
-/* The mark after what the request's rights take off. The order of the divisions is Linux's. */
-static int64_t watermark_discount(uint64_t mark, uint32_t alloc_flags)
-{
-	int64_t min = (int64_t)mark;
-
-	if (alloc_flags & ALLOC_MIN_RESERVE) {
-		min -= min / 2;
-		if (alloc_flags & ALLOC_NON_BLOCK)
-			min -= min / 4;
-	}
-	if (alloc_flags & ALLOC_OOM)
-		min -= min / 2;
-	return min;
-}
-
-/* Is there a block the request may take? Asked without the zone lock: an answer of the moment. */
-static bool watermark_has_block(const struct zone *zone, uint32_t order, uint32_t alloc_flags)
-{
-	for (uint32_t type = 0; type < NR_PCP_TYPES; type++)
-		if (buddy_has(zone, order, type))
-			return true;
-	return (alloc_flags & (ALLOC_HIGHATOMIC | ALLOC_OOM)) != 0 &&
-	       buddy_has(zone, order, MT_HIGHATOMIC);
+	if (zone->cma != 0)
+		view.free_cma = (int64_t)zone_stat(zone, NR_FREE_CMA);
+	return view;
 }
 
 bool zone_watermark_test(const struct zone *zone, const struct watermark_query *query,
 			 struct watermark_terms *terms)
 {
 	struct zone *z = (struct zone *)(uintptr_t)zone;
-	int64_t unusable = watermark_unusable(z, query->order, query->alloc_flags);
-	int64_t mark = watermark_discount(query->mark, query->alloc_flags);
-	int64_t reserve =
-		(int64_t)atomic_load_explicit(&z->reserve[query->limit], memory_order_relaxed);
-	bool enough = query->free - unusable > mark + reserve;
-	bool ok = enough && (query->order == 0 ||
-			     watermark_has_block(zone, query->order, query->alloc_flags));
+	struct watermark_zone view = watermark_view(z, query->limit);
 
-	if (terms != NULL)
-		*terms = (struct watermark_terms){
-			.free = query->free,
-			.unusable = unusable,
-			.mark = mark,
-			.reserve = reserve,
-			.order_failed = enough && !ok,
-			.ok = ok,
-		};
-	return ok;
+	for (uint32_t type = 0; type < NR_TYPES && query->order != 0; type++)
+		view.nonempty[type] =
+			atomic_load_explicit(&z->nonempty[type], memory_order_relaxed);
+	return watermark_test(&view, query, terms);
 }
 
 bool zone_watermark_ok(const struct zone *zone, uint32_t order, uint64_t mark, uint32_t limit,
@@ -153,11 +118,11 @@ static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint
 					  uint32_t alloc_flags)
 {
 	int64_t free = atomic_load_explicit(&zone->stat[NR_FREE_PAGES], memory_order_relaxed);
-	int64_t usable = free - watermark_unusable(zone, 0, alloc_flags);
+	struct watermark_zone view = watermark_view(zone, limit);
+	int64_t usable = free - watermark_unusable(&view, 0, alloc_flags);
 
 	/* Marks are never negative, so a negative amount fails without being cut at zero. */
-	return usable >
-	       (int64_t)(mark + atomic_load_explicit(&zone->reserve[limit], memory_order_relaxed));
+	return usable > (int64_t)mark + view.reserve;
 }
 
 /* The test of the walk. */
@@ -170,8 +135,7 @@ static bool watermark_walk(struct zone *zone, const struct alloc_context *ac)
 		return true;
 	if (zone_watermark_ok(zone, ac->order, mark, ac->highest, ac->flags))
 		return true;
-	/* The boost is for kswapd; an atomic request has nobody else to turn to. */
-	if (ac->order != 0 || !(ac->gfp & GFP_BIT_ATOMIC) || index != WMARK_MIN ||
+	if (!watermark_ignores_boost(ac->gfp, ac->order, ac->flags) ||
 	    atomic_load_explicit(&zone->boost, memory_order_relaxed) == 0)
 		return false;
 	mark = atomic_load_explicit(&zone->mark[WMARK_MIN], memory_order_relaxed);

@@ -6,9 +6,7 @@
 
 #include "core/gfp.h"
 #include "core/machine.h"
-
-/* Rights that let a request into the HighAtomic reserve. */
-#define ALLOC_RESERVES (ALLOC_MIN_RESERVE | ALLOC_NON_BLOCK | ALLOC_HIGHATOMIC | ALLOC_OOM)
+#include "core/watermark.h"
 
 struct alloc_request {
 	uint32_t gfp;
@@ -38,14 +36,10 @@ void free_pages(struct task *t, uint32_t pfn, uint32_t order);
 /* The same for a list of single frames, each with refs = 0; the list is empty afterwards. */
 void free_page_list(struct task *t, struct list *list);
 
-/*
- * The zone index a request may use at most (spec 01, section 5), for each value of the four zone
- * bits; 15 marks combinations that mean nothing.
- */
+/* The zone index a request may use at most. */
 static ALWAYS_INLINE uint32_t gfp_highest_zone(uint32_t gfp)
 {
-	uint32_t bits = gfp & (GFP_BIT_DMA | GFP_BIT_HIGHMEM | GFP_BIT_DMA32 | GFP_BIT_MOVABLE);
-	uint32_t highest = (uint32_t)(0xfff1f302fff1f202u >> (bits * 4)) & 0xf;
+	uint32_t highest = watermark_limit(gfp);
 
 	CHECK(highest != 0xf);
 	return highest;
@@ -67,25 +61,6 @@ static ALWAYS_INLINE uint32_t gfp_in_context(const struct task *t, uint32_t gfp)
 		return gfp;
 	return gfp & ~((t->flags & PF_MEMALLOC_NOIO) ? GFP_BIT_IO | GFP_BIT_FS : GFP_BIT_FS);
 }
-
-/* What is asked of a zone's marks. */
-struct watermark_query {
-	uint32_t order;
-	uint32_t limit;	      /* highest zone index of the request */
-	uint32_t alloc_flags; /* ALLOC_*: rights */
-	uint64_t mark;	      /* pages, boost included */
-	int64_t free;	      /* pages to test, from zone_stat() or exact */
-};
-
-/* Why a mark test passed or failed: its terms, for explanations. Pages. */
-struct watermark_terms {
-	int64_t free;	   /* free pages the test looked at */
-	int64_t unusable;  /* of them not usable by this request */
-	int64_t mark;	   /* after discounts */
-	int64_t reserve;   /* lowmem protection against this request */
-	bool order_failed; /* amount was enough, no block of the order */
-	bool ok;
-};
 
 /* The mark test (spec 02, section 7). terms: NULL, or filled in whatever the result. */
 bool zone_watermark_test(const struct zone *zone, const struct watermark_query *query,

@@ -55,28 +55,6 @@ static bool can_sleep(const struct alloc_context *ac)
 	return (ac->gfp & GFP_BIT_DIRECT_RECLAIM) != 0;
 }
 
-/*
- * Rights of the request itself. HIGH and KSWAPD_RECLAIM have the same bits in both kinds of flags.
- */
-static uint32_t slow_flags(const struct alloc_context *ac)
-{
-	uint32_t flags = ALLOC_WMARK_MIN | ALLOC_CPUSET;
-
-	_Static_assert(GFP_BIT_HIGH == ALLOC_MIN_RESERVE, "the bit is copied");
-	_Static_assert(GFP_BIT_KSWAPD_RECLAIM == ALLOC_KSWAPD, "the bit is copied");
-	flags |= ac->gfp & (GFP_BIT_HIGH | GFP_BIT_KSWAPD_RECLAIM);
-	if (can_sleep(ac))
-		return flags;
-	if (!(ac->gfp & GFP_BIT_NOMEMALLOC)) {
-		flags |= ALLOC_NON_BLOCK;
-		if (ac->order > 0)
-			flags |= ALLOC_HIGHATOMIC;
-	}
-	if (flags & ALLOC_MIN_RESERVE)
-		flags &= ~ALLOC_CPUSET;
-	return flags;
-}
-
 /* Rights of the task, which replace those of the request; 0 = none. */
 static uint32_t reserve_flags(const struct task *t, uint32_t gfp)
 {
@@ -288,7 +266,7 @@ uint32_t alloc_slow(struct task *t, struct alloc_context *ac)
 	alloc_note_free(t->machine);
 	if (can_sleep(ac))
 		rt_assert_may_sleep(t);
-	ac->flags = slow_flags(ac);
+	ac->flags = watermark_slow_flags(ac->gfp, ac->order);
 	ac->spread_dirty = false;
 	slow_prefer_first(ac);
 	if (ac->preferred->zone == NULL)
