@@ -498,10 +498,22 @@ static ALWAYS_INLINE void free_check(struct page *page, uint32_t order)
 
 static NOINLINE void free_to_buddy(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order)
 {
+	struct neap_machine *m = zone->machine;
+
 	cpu_pin(t);
 	spin_lock(t, &zone->lock, LOCK_ZONE);
-	atomic_store_explicit(&zone->machine->pages[pfn].flags, 0, memory_order_relaxed);
-	buddy_free(t, zone, pfn, order, pageblock_type(zone->machine, pfn));
+	atomic_store_explicit(&m->pages[pfn].flags, 0, memory_order_relaxed);
+	/* One of its pageblocks may have been set aside meanwhile: what is free there stays apart.
+	 */
+	if (unlikely(order > NEAP_PAGEBLOCK_ORDER && zone->nr_isolated_blocks != 0)) {
+		order--;
+		buddy_free(t, zone, pfn + (1u << order), order,
+			   pageblock_type(m, pfn + (1u << order)));
+		buddy_free(t, zone, pfn, order, pageblock_type(m, pfn));
+		order++;
+	} else {
+		buddy_free(t, zone, pfn, order, pageblock_type(m, pfn));
+	}
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	event_add_pinned(t, EV_PGFREE, (uint64_t)1 << order);
 	cpu_unpin(t);

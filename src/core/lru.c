@@ -329,6 +329,18 @@ void lru_drain_all(struct task *t)
 	}
 }
 
+void lru_disable(struct task *t)
+{
+	atomic_fetch_add(&t->machine->lru_disabled, 1);
+	/* Whoever did not see it yet is pinned, and his batch is drained after he lets go. */
+	lru_drain_all(t);
+}
+
+void lru_enable(struct task *t)
+{
+	CHECK(atomic_fetch_sub(&t->machine->lru_disabled, 1) != 0);
+}
+
 /* Sets active on a page that still waits in this CPU's add batch. */
 static void batch_add_activate(struct task *t, struct page *page)
 {

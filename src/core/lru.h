@@ -30,6 +30,13 @@ void lru_drain_all(struct task *t);
 void lru_mark_accessed(struct task *t, struct page *page);
 
 /*
+ * No page waits in a batch any more, until lru_enable(): what is on an LRU list can be told by its
+ * flag. Nests. Takes other CPUs' words: nothing held.
+ */
+void lru_disable(struct task *t);
+void lru_enable(struct task *t);
+
+/*
  * Takes pages for reclaim from the tail of a list (spec 10, section 9).
  */
 struct lru_isolate {

@@ -15,7 +15,8 @@
  * therefore splits a whole block of order 10 off the movable ones.
  *
  * A zone's holes are known by count only: the first present - managed frames are
- * taken by boot, the last spanned - present do not exist.
+ * taken by boot, the last spanned - present do not exist. In zone Movable boot takes the
+ * last ones, as it begins at the end of memory before there are zones.
  *
  *   start_pfn | reserved | managed ................ | absent |
  *             <---------- present ------------------>
@@ -168,6 +169,11 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->spanned = desc->spanned;
 	zone->present = desc->present;
 	atomic_store(&zone->managed, desc->managed);
+	zone->absent_first = desc->start_pfn + desc->present;
+	zone->nr_absent = desc->spanned - desc->present;
+	zone->nr_reserved = desc->present - desc->managed;
+	zone->reserved_first =
+		type == ZONE_MOVABLE ? desc->start_pfn + desc->managed : desc->start_pfn;
 	if (desc->spanned == 0)
 		return 0;
 	node->nr_zones = type + 1;
@@ -236,11 +242,13 @@ static void machine_free_boot(struct task *t, struct neap_machine *m)
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		for (uint32_t i = 0; i < NR_ZONES; i++) {
 			struct zone *zone = &m->nodes[n].zone[i];
-			uint32_t end = zone->start_pfn + zone->present;
 			uint32_t managed = (uint32_t)zone_managed(zone);
+			uint32_t first = zone->start_pfn;
 
+			if (zone->reserved_first == first)
+				first += zone->nr_reserved;
 			if (managed != 0)
-				zone_free_boot(t, zone, end - managed, end);
+				zone_free_boot(t, zone, first, first + managed);
 		}
 	}
 }

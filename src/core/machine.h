@@ -99,24 +99,27 @@ struct node_cpu {
 #define ZONE_RECLAIM_ACTIVE 2u /* kswapd works here: per-CPU lists stay short */
 
 struct zone {
-	struct neap_machine *machine;	    /* I */
-	const char *name;		    /* I */
-	uint32_t node;			    /* I */
-	uint32_t type;			    /* I: enum zone_type */
-	uint32_t start_pfn;		    /* I */
-	uint32_t spanned;		    /* I */
-	uint32_t present;		    /* I */
-	uint32_t cma;			    /* I */
-	_Atomic uint64_t managed;	    /* w */
-	_Atomic uint64_t mark[NR_WMARKS];   /* w: without boost */
-	_Atomic uint64_t boost;		    /* z to write */
-	_Atomic uint64_t reserve[NR_ZONES]; /* w: lowmem protection by request limit */
-	_Atomic uint64_t drift_mark;	    /* w */
-	_Atomic uint32_t flags;		    /* a: ZONE_* */
-	int32_t threshold_normal;	    /* w */
-	int32_t threshold_pressure;	    /* w */
-	bool nofragment;		    /* I: requests that prefer it spare other types */
-	struct pcp *pcp;		    /* I: one per CPU */
+	struct neap_machine *machine; /* I */
+	const char *name;	      /* I */
+	uint32_t node;		      /* I */
+	uint32_t type;		      /* I: enum zone_type */
+	uint32_t start_pfn;	      /* I */
+	uint32_t spanned;	      /* I */
+	uint32_t present;	      /* I */
+	uint32_t cma;		      /* I */
+	/* What the allocator was never given: taken by boot, and not there at all. */
+	uint32_t reserved_first, nr_reserved; /* I: frames */
+	uint32_t absent_first, nr_absent;     /* I: frames */
+	_Atomic uint64_t managed;	      /* w */
+	_Atomic uint64_t mark[NR_WMARKS];     /* w: without boost */
+	_Atomic uint64_t boost;		      /* z to write */
+	_Atomic uint64_t reserve[NR_ZONES];   /* w: lowmem protection by request limit */
+	_Atomic uint64_t drift_mark;	      /* w */
+	_Atomic uint32_t flags;		      /* a: ZONE_* */
+	int32_t threshold_normal;	      /* w */
+	int32_t threshold_pressure;	      /* w */
+	bool nofragment;		      /* I: requests that prefer it spare other types */
+	struct pcp *pcp;		      /* I: one per CPU */
 
 	struct spinlock lock CACHE_ALIGNED;
 	struct free_area area[NR_ORDERS];	 /* z */
@@ -357,8 +360,11 @@ struct machine_zone_desc {
 	uint32_t start_pfn;
 	uint32_t spanned;
 	uint32_t present;
-	uint32_t
-		managed; /* frames given to the allocator; the first present-managed are reserved */
+	/*
+	 * Frames given to the allocator. The others are reserved: the first of the zone, in zone
+	 * Movable the last present ones.
+	 */
+	uint32_t managed;
 };
 
 struct machine_node_desc {
