@@ -1,70 +1,101 @@
 /*
- * neap bench: how fast the engine is, one line each.
+ * neap bench: how fast the engine is, and other allocators beside it.
  *
- *     access     18.3 ns  (17.9 .. 19.0, 7 times)  54.6 M/s  resident page accessed
- *                median    lowest and highest
+ *     alloc.round      9.8 ns   9.6 .. 10.1   aim 8     order-0 block, 64 taken, 64 given back
+ *         jemalloc  15.2   mimalloc 9.9
+ *                  median  lowest, highest
  *
  * A bench is repeated, each time on a new machine; the median is what counts and the
  * spread says how far to trust it. --quick does a tenth of the work three times: it
  * is there so that `make check` runs every bench, not to be quoted.
  *
+ * NAME is a group (alloc) or one line of it (alloc.round). A bench fills all its lines
+ * at once, so a single line costs as much as its group.
+ *
  * What must never happen: a bench that fails and leaves no trace: the exit status is
- * then 1, and the line says why.
+ * then 1, and the line says why. A peer that is not installed is not a failure: it is
+ * named once, and its column is left out.
  */
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef NEAP_HAVE_JANSSON
-#include <jansson.h>
-#endif
 
 #include <neap/neap.h>
 
 #include "cmd/bench.h"
+#include "cmd/bench_result.h"
 #include "cmd/cmd.h"
 
-#define REPETITIONS 7u
 #define REPETITIONS_QUICK 3u
 #define NAMES_MAX 32u
 
 enum bench_key {
 	KEY_QUICK = 256,
 	KEY_JSON,
+	KEY_PEER,
+	KEY_NO_PEERS,
 };
 
 struct bench_options {
-	bool quick, json;
+	bool quick, json, no_peers;
+	const char *peer; /* this process is a peer's: what to do */
 	const char *names[NAMES_MAX];
 	uint32_t nr_names;
-};
-
-struct bench_result {
-	uint32_t repetitions;
-	double ns[REPETITIONS]; /* an operation, sorted */
+	bool absent[BENCH_PEERS_MAX]; /* said already */
 };
 
 static const struct argp_option bench_options[] = {
 	{ "quick", KEY_QUICK, NULL, 0, "a tenth of the work: to see that all run", 0 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },
+	{ "no-peers", KEY_NO_PEERS, NULL, 0, "no other allocators beside ours", 0 },
+	{ "peer", KEY_PEER, "WORDS", OPTION_HIDDEN, NULL, 0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
 };
 
-static const struct bench *find_bench(const char *name)
+/* ---- names ---- */
+
+/* Does the name mean this line: itself, or its group? */
+static bool name_means(const char *name, const struct bench *bench, const struct bench_line *line)
 {
-	for (const struct bench *bench = bench_table; bench->name != NULL; bench++)
-		if (strcmp(bench->name, name) == 0)
-			return bench;
-	return NULL;
+	return strcmp(name, bench->group) == 0 || strcmp(name, line->name) == 0;
+}
+
+static bool line_wanted(const struct bench_options *options, const struct bench *bench,
+			const struct bench_line *line)
+{
+	for (uint32_t i = 0; i < options->nr_names; i++)
+		if (name_means(options->names[i], bench, line))
+			return true;
+	return options->nr_names == 0;
+}
+
+static bool bench_wanted(const struct bench_options *options, const struct bench *bench)
+{
+	for (const struct bench_line *line = bench->lines; line->name != NULL; line++)
+		if (line_wanted(options, bench, line))
+			return true;
+	return false;
+}
+
+static bool name_known(const char *name)
+{
+	for (const struct bench *const *bench = bench_table; *bench != NULL; bench++)
+		for (const struct bench_line *line = (*bench)->lines; line->name != NULL; line++)
+			if (name_means(name, *bench, line))
+				return true;
+	return false;
 }
 
 static error_t take_name(struct bench_options *options, const char *name)
 {
-	if (find_bench(name) == NULL) {
-		cmd_error("there is no bench '%s'; these are:", name);
-		for (const struct bench *bench = bench_table; bench->name != NULL; bench++)
-			cmd_error("  %-8s %s", bench->name, bench->what);
+	if (!name_known(name)) {
+		cmd_error("there is no bench '%s'; these are, by group or one by one:", name);
+		for (const struct bench *const *bench = bench_table; *bench != NULL; bench++)
+			for (const struct bench_line *line = (*bench)->lines; line->name != NULL;
+			     line++)
+				cmd_error("  %-20s %s", line->name, line->what);
 		return EINVAL;
 	}
 	if (options->nr_names < NAMES_MAX)
@@ -86,6 +117,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	case KEY_JSON:
 		options->json = true;
 		return 0;
+	case KEY_NO_PEERS:
+		options->no_peers = true;
+		return 0;
+	case KEY_PEER:
+		options->peer = value;
+		return 0;
 	case ARGP_KEY_ARG:
 		return take_name(options, value);
 	default:
@@ -97,165 +134,115 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 struct repetition {
 	const struct bench *bench;
-	struct neap_machine *machine;
-	bool quick;
-	struct bench_sample sample;
+	struct bench_run run;
 };
 
 static int run_inside(void *arg)
 {
 	struct repetition *repetition = arg;
 
-	return repetition->bench->run(repetition->machine, repetition->quick, &repetition->sample);
+	return repetition->bench->run(&repetition->run);
 }
 
 static bool configure(struct neap_config *config, const struct bench *bench)
 {
-	const char *const settings[][2] = {
-		{ "runtime", bench->simulated ? "sim" : "live" },
-		{ "memory", bench->memory },
-		{ "swap", bench->swap },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-		if (settings[i][1] != NULL &&
-		    neap_config_set(config, settings[i][0], settings[i][1]) != 0) {
-			cmd_error("bench %s: %s", bench->name, neap_config_error(config));
+	for (uint32_t i = 0; i < BENCH_SETTINGS_MAX && bench->settings[i][0] != NULL; i++) {
+		if (neap_config_set(config, bench->settings[i][0], bench->settings[i][1]) != 0) {
+			cmd_error("bench %s: %s", bench->group, neap_config_error(config));
 			return false;
 		}
 	}
 	return true;
 }
 
-/* => CMD_FINE and the time of one operation, or the exit status after a message */
-static int repeat(struct repetition *repetition, double *ns)
+/* => CMD_FINE and a value for each line, or the exit status after a message */
+static int repeat(const struct bench *bench, bool quick, double *value)
 {
+	struct repetition repetition = { .bench = bench,
+					 .run = { .quick = quick, .value = value } };
 	struct neap_config *config = neap_config_new();
-	const struct bench *bench = repetition->bench;
 	int status = CMD_WORLD;
 	int error;
 
 	if (config == NULL || !configure(config, bench))
 		goto out;
-	if (neap_machine_create(config, &repetition->machine) != 0) {
-		cmd_error("bench %s: %s", bench->name, neap_config_error(config));
+	if (neap_machine_create(config, &repetition.run.machine) != 0) {
+		cmd_error("bench %s: %s", bench->group, neap_config_error(config));
 		goto out;
 	}
-	error = neap_run(repetition->machine, run_inside, repetition);
-	neap_machine_destroy(repetition->machine);
+	error = neap_run(repetition.run.machine, run_inside, &repetition);
+	neap_machine_destroy(repetition.run.machine);
 	status = error == 0 ? CMD_FINE : CMD_FINDING;
 	if (error != 0)
-		cmd_error("bench %s: %s", bench->name, strerror(-error));
-	else
-		*ns = (double)repetition->sample.ns / (double)repetition->sample.operations;
+		cmd_error("bench %s (%s): %s", bench->group, bench->lines[0].name,
+			  strerror(-error));
 out:
 	neap_config_free(config);
 	return status;
 }
 
-static int compare_times(const void *a, const void *b)
+/* One repetition of every peer that is there. */
+static int repeat_peers(struct bench_options *options, uint32_t index, struct bench_result *result)
 {
-	double x = *(const double *)a;
-	double y = *(const double *)b;
+	const struct bench *bench = bench_table[index];
 
-	return x < y ? -1 : x > y;
+	for (uint32_t i = 0; i < BENCH_PEERS_MAX; i++) {
+		double value[BENCH_LINES_MAX];
+
+		if (bench->run_peer == NULL || options->no_peers || options->absent[i])
+			continue;
+		int err = bench_peer_run(&bench_peers[i], index, options->quick, value);
+
+		if (err == 0) {
+			bench_result_add(&result->peer[i], bench, value);
+			continue;
+		}
+		options->absent[i] = true;
+		if (err != -ENOPKG) {
+			cmd_error("bench with %s: %s", bench_peers[i].name, strerror(-err));
+			return CMD_WORLD;
+		}
+		cmd_error("bench: %s is not here (%s, package %s): its column is left out",
+			  bench_peers[i].name, bench_peers[i].library, bench_peers[i].package);
+	}
+	return CMD_FINE;
 }
 
-static int run_bench(const struct bench *bench, bool quick, struct bench_result *result)
+static int run_bench(struct bench_options *options, uint32_t index, struct bench_result *result)
 {
+	uint32_t repetitions = options->quick ? REPETITIONS_QUICK : BENCH_REPETITIONS;
 	int status = CMD_FINE;
 
-	result->repetitions = quick ? REPETITIONS_QUICK : REPETITIONS;
-	for (uint32_t i = 0; i < result->repetitions && status == CMD_FINE; i++) {
-		struct repetition repetition = { .bench = bench, .quick = quick };
+	memset(result, 0, sizeof(*result));
+	for (uint32_t i = 0; i < repetitions && status == CMD_FINE; i++) {
+		double value[BENCH_LINES_MAX] = { 0 };
 
-		status = repeat(&repetition, &result->ns[i]);
+		status = repeat(bench_table[index], options->quick, value);
+		if (status != CMD_FINE)
+			break;
+		bench_result_add(&result->ours, bench_table[index], value);
+		status = repeat_peers(options, index, result);
 	}
-	qsort(result->ns, result->repetitions, sizeof(result->ns[0]), compare_times);
+	bench_result_sort(result, bench_table[index]);
 	return status;
 }
 
-/* ---- results ---- */
-
-static void print_result(const struct bench *bench, const struct bench_result *result)
-{
-	uint32_t n = result->repetitions;
-	double median = result->ns[n / 2];
-
-	printf("%-8s %8.1f ns  (%.1f .. %.1f, %u times)  %.3g M/s  %s\n", bench->name, median,
-	       result->ns[0], result->ns[n - 1], n, 1e3 / median, bench->what);
-	fflush(stdout);
-}
-
-#ifdef NEAP_HAVE_JANSSON
-static json_t *json_new(void)
-{
-	return json_pack("{s:[]}", "benches");
-}
-
-static void json_add(json_t *root, const struct bench *bench, const struct bench_result *result)
-{
-	uint32_t n = result->repetitions;
-
-	json_array_append_new(json_object_get(root, "benches"),
-			      json_pack("{s:s,s:s,s:f,s:f,s:f,s:i}", "name", bench->name,
-					"operation", bench->what, "median_ns", result->ns[n / 2],
-					"min_ns", result->ns[0], "max_ns", result->ns[n - 1],
-					"repetitions", (int)n));
-}
-
-static void json_print(json_t *root)
-{
-	json_dumpf(root, stdout, JSON_INDENT(2));
-	fputc('\n', stdout);
-	json_decref(root);
-}
-#else
-typedef void json_t;
-
-static json_t *json_new(void)
-{
-	return NULL;
-}
-
-static void json_add(json_t *root, const struct bench *bench, const struct bench_result *result)
-{
-	(void)root;
-	(void)bench;
-	(void)result;
-}
-
-static void json_print(json_t *root)
-{
-	(void)root;
-}
-#endif
-
-static bool wanted(const struct bench_options *options, const char *name)
-{
-	for (uint32_t i = 0; i < options->nr_names; i++)
-		if (strcmp(options->names[i], name) == 0)
-			return true;
-	return options->nr_names == 0;
-}
-
-static int run_all(const struct bench_options *options, json_t *json)
+static int run_all(struct bench_options *options, struct bench_document *document)
 {
 	int worst = CMD_FINE;
 
-	for (const struct bench *bench = bench_table; bench->name != NULL; bench++) {
+	for (uint32_t index = 0; bench_table[index] != NULL; index++) {
+		const struct bench *bench = bench_table[index];
 		struct bench_result result;
-		int status;
 
-		if (!wanted(options, bench->name))
+		if (!bench_wanted(options, bench))
 			continue;
-		status = run_bench(bench, options->quick, &result);
-		if (status != CMD_FINE)
-			worst = status > worst ? status : worst;
-		else if (json != NULL)
-			json_add(json, bench, &result);
-		else
-			print_result(bench, &result);
+		int status = run_bench(options, index, &result);
+
+		worst = status > worst ? status : worst;
+		for (uint32_t i = 0; status == CMD_FINE && bench->lines[i].name != NULL; i++)
+			if (line_wanted(options, bench, &bench->lines[i]))
+				bench_document_add(document, bench, i, &result);
 	}
 	return worst;
 }
@@ -270,22 +257,21 @@ int cmd_bench(int argc, char **argv)
 		.doc = "Measures the engine's speed: median and spread of several repetitions.",
 	};
 	struct bench_options options = { 0 };
-	json_t *json = NULL;
-	int status;
+	struct bench_document *document;
 
 	argv[0] = name;
 	argp_err_exit_status = CMD_USAGE;
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
 		return CMD_USAGE;
-	if (options.json) {
-		json = json_new();
-		if (json == NULL) {
-			cmd_error("--json: this neap was built without jansson, or memory is out");
-			return CMD_USAGE;
-		}
+	if (options.peer != NULL)
+		return bench_peer_main(options.peer, options.quick);
+	document = bench_document_new(options.json);
+	if (document == NULL) {
+		cmd_error("--json: this neap was built without jansson, or memory is out");
+		return CMD_USAGE;
 	}
-	status = run_all(&options, json);
-	if (json != NULL)
-		json_print(json);
+	int status = run_all(&options, document);
+
+	bench_document_end(document);
 	return status;
 }
