@@ -231,13 +231,13 @@ void report_json_add(struct report_json *document, const struct report *report)
 	json_t *run;
 
 	snprintf(state, sizeof(state), "%016" PRIx64, r->state_hash);
-	run = json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "file",
+	run = json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "file",
 			path != NULL ? path : json_string("?"), "outcome", outcome_word(r->outcome),
 			"state", state, "seed", number(report->seed), "counts",
 			counts_json(&r->counts), "gauge", gauge_json(&r->counts.gauge), "stalls",
 			stalls_json(&r->counts.stalls), "verified", verified_json(r), "messages",
 			lines_of(r->messages), "findings", lines_of(r->findings), "digests",
-			lines_of(r->digests));
+			lines_of(r->digests), "notes", lines_of(r->notes));
 	if (document->root == NULL)
 		json_decref(run);
 	else if (run == NULL ||

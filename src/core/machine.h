@@ -204,6 +204,10 @@ struct node {
 	_Atomic uint64_t nr_reclaim_start;	    /* a: nr_written when throttling began */
 	_Atomic uint32_t flags;			    /* a: NODE_FLAG_* */
 
+	/* the pool of huge pages: whoever has machine.huge_resizing */
+	struct list huge_pool;
+	_Atomic uint64_t nr_huge_pool; /* a to read: pages of 2 MiB */
+
 	/* kcompactd (spec 21) */
 	struct task *kcompactd;			 /* w */
 	struct waitq kcompactd_wait;		 /* a */
@@ -269,6 +273,9 @@ struct neap_machine {
 	_Atomic uint32_t sysctl_lock;		  /* a: 1 while a write runs (sleeping) */
 	_Atomic uint32_t lru_disabled;		  /* a: batching off */
 	uint32_t zero_pfn;			  /* I: the shared zero page */
+	_Atomic uint32_t huge_resizing;		  /* a: 1 while the pool is resized (sleeping) */
+	uint32_t huge_next_grow;		  /* resizer: node whose turn it is */
+	uint32_t huge_next_shrink;		  /* resizer */
 
 	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
 	struct pool spaces, regions, mappings;

@@ -22,6 +22,7 @@
  *   inside a free block              (no flag)
  *   PG_PCP on a per-CPU list         (CPU word)
  *   PG_TABLE, PG_SLAB, PG_KERNEL     engine metadata and kernel-like blocks
+ *   PG_HUGETLB head of a page of the pool of huge pages
  *   user page: PG_ANON or a mapping's page, on an LRU list, a batch, or isolated
  */
 #ifndef NEAP_CORE_PAGE_H
@@ -75,6 +76,7 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PG_TAIL ((uint64_t)1 << 27)	/* tail of such a block */
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */
 #define PG_MOVABLE ((uint64_t)1 << 29)	/* PG_KERNEL whose owner can move it: core/migrate.h */
+#define PG_HUGETLB ((uint64_t)1 << 30)	/* head of a page of the pool: core/hugepool.h */
 #define PG_FLAG_MASK (((uint64_t)1 << 32) - 1)
 
 /* Flags that a page may not have when it is freed. */

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "core/hugepool.h"
 #include "core/racy.h"
 #include "core/swap.h"
 #include "core/sysctl.h"
@@ -165,7 +166,8 @@ static uint64_t commit_limit(const struct neap_machine *m, const struct snapshot
 {
 	uint64_t kbytes = knobs_get_wide(&m->sysctl.overcommit_kbytes);
 	uint64_t ratio = (uint64_t)(int64_t)knobs_get(&m->sysctl.overcommit_ratio);
-	uint64_t pages = snapshot->total_pages * ratio / 100;
+	uint64_t huge = snapshot->huge_total * NEAP_PAGEBLOCK_PAGES;
+	uint64_t pages = (snapshot->total_pages - huge) * ratio / 100;
 
 	if (kbytes != 0)
 		pages = kbytes / (NEAP_PAGE_BYTES / KIB);
@@ -189,6 +191,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 		struct snapshot_node *to = &out->node[n];
 
 		to->id = node->id;
+		to->huge_total = to->huge_free = hugepool_node_pages(node);
 		to->cpus = node->cpus;
 		for (uint32_t i = 0; i < NEAP_MAX_NODES; i++)
 			to->distance[i] = node->distance[i];
@@ -206,6 +209,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 	out->reserve_pages = atomic_load(&m->reserve_pages);
 	take_swaps(m, out);
 	take_sysctls(m, out);
+	out->huge_total = out->huge_free = hugepool_pages(m);
 	out->commit_limit_pages = commit_limit(m, out);
 	out->vmalloc_total_kb = UINT64_C(34359738367);
 	out->available_pages = snapshot_available(out);

@@ -5,7 +5,8 @@
  *                        └──> effects ──┬─ marks, protection, per-CPU limits, node limits
  *                                       ├─ NUMA events zeroed, counters folded
  *                                       ├─ flusher and timer woken: their period changed
- *                                       └─ page cache dropped
+ *                                       ├─ page cache dropped
+ *                                       └─ pool of huge pages resized
  *
  * The rules of the files are in core/knobs.c and the same for every user. Here is what is done
  * about a write, and what is not: a write that Linux would act on and this version does not is
@@ -14,19 +15,21 @@
  * nothing is left undone.
  *
  * Writers are serialised by a sleeping lock (machine.sysctl_lock), since a write recomputes marks
- * of all zones; readers of values take none. What takes long, dropping the page cache, happens
- * after the lock was given back. A read that makes Linux recompute something does so here, too,
- * unless a write is under way.
+ * of all zones; readers of values take none. What takes long, such as dropping the page cache,
+ * happens after the lock was given back. A read that makes Linux recompute something does so here,
+ * too, unless a write is under way.
  *
  * What must never happen: a value in machine.sysctl whose effect is missing.
  *
- * Linux: the handlers in mm/page_alloc.c, mm/page-writeback.c, mm/vmstat.c, fs/drop_caches.c; 6.1.
+ * Linux: the handlers in mm/page_alloc.c, mm/page-writeback.c, mm/vmstat.c, mm/hugetlb.c,
+ * fs/drop_caches.c; 6.1.
  */
 #include "core/sysctl.h"
 
 #include <errno.h>
 
 #include "core/compact.h"
+#include "core/hugepool.h"
 #include "core/kcompactd.h"
 #include "core/marks.h"
 #include "core/pcp.h"
@@ -109,6 +112,16 @@ static void sysctl_recompute(struct task *t, struct neap_machine *m, uint32_t ef
 		vmstat_numa_reset(t, m);
 }
 
+/* The files read back what could be had. May sleep. */
+static void sysctl_resize_pool(struct task *t, struct neap_machine *m, uint64_t want)
+{
+	uint64_t pages = hugepool_resize(t, m, want);
+
+	sysctl_lock(t, m);
+	knobs_set_hugepages(&m->sysctl, pages);
+	sysctl_unlock(t, m);
+}
+
 /* What a write sets in motion. => nothing held. May sleep. */
 static void sysctl_perform(struct task *t, struct neap_machine *m, const struct knob_effects *done)
 {
@@ -132,6 +145,8 @@ static void sysctl_perform(struct task *t, struct neap_machine *m, const struct 
 	}
 	if (effects & KNOB_DROP_SLAB)
 		event_add(t, EV_DROP_SLAB, 1); /* no slab object here can be given up */
+	if (effects & KNOB_HUGEPAGES)
+		sysctl_resize_pool(t, m, done->hugepages);
 }
 
 /* Would this write do something that a machine cannot do? => false also if it is an error anyway */

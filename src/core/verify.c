@@ -4,7 +4,8 @@
  *   1. Free lists and per-CPU lists are sound, and their frames add up to
  *      nr_free_pages and the sets' counts.
  *   2. Every other managed frame is in exactly one use: table, slab, kernel
- *      block, zero page, or user page; free + per-CPU + used = managed.
+ *      block, huge page of the pool (and on its list), zero page, or user page;
+ *      free + per-CPU + used = managed.
  *   3. A user page is on exactly the LRU list its flags say; lists, sizes and
  *      counters agree.
  *      A file page is where the index of its file says, and as dirty as that says.
@@ -29,6 +30,7 @@
 
 #include "core/buddy.h"
 #include "core/freezer.h"
+#include "core/hugepool.h"
 #include "core/index.h"
 #include "core/lru.h"
 #include "core/mapping.h"
@@ -46,6 +48,7 @@ struct census {
 	uint64_t maps;		      /* sum over user pages */
 	uint64_t node[NR_NODE_ITEMS]; /* of the node at hand */
 	uint64_t lru[NR_LRU_LISTS][NR_ZONES];
+	uint64_t pool;	  /* pages of the pool of huge pages, of all zones */
 	uint64_t entries; /* present entries of all regions, zero page apart */
 	uint64_t swap_words;
 };
@@ -147,6 +150,10 @@ static const char *census_frame(struct census *c, uint32_t pfn, uint32_t *step)
 	} else if (flags & PG_SLAB) {
 		c->used++;
 		c->node[flags & PG_INDEX ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE]++;
+	} else if (flags & PG_HUGETLB) {
+		*step = 1u << page_order(page);
+		c->used += *step;
+		c->pool++;
 	} else if (flags & PG_KERNEL) {
 		if ((flags & PG_MOVABLE) && (flags & (PG_ISOLATED | PG_LOCKED)))
 			return fail(c->m, "a movable block is isolated or locked, frame", pfn, 0);
@@ -445,6 +452,10 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = verify_regions(&census);
 	if (wrong == NULL)
 		wrong = verify_mappings(m);
+	if (wrong == NULL)
+		wrong = hugepool_verify(m);
+	if (wrong == NULL && census.pool != hugepool_pages(m))
+		wrong = fail(m, "pages of the huge page pool", hugepool_pages(m), census.pool);
 	if (wrong == NULL)
 		wrong = swap_verify(m);
 	if (wrong != NULL && wrong != m->verify_message) {

@@ -363,6 +363,18 @@ static void parse_compact(struct parser *p)
 	command->text = parser_copy(p, "1");
 }
 
+static void parse_hugepages(struct parser *p)
+{
+	const char *count = word(p, 1);
+	struct job_command *command = parser_add_command(p, JOB_OP_HUGEPAGES);
+
+	if (command == NULL)
+		return;
+	command->count = number(p, count, "the count", PAGES_MAX);
+	command->name = parser_copy(p, "nr_hugepages");
+	command->text = parser_copy(p, count);
+}
+
 static void parse_drop(struct parser *p)
 {
 	uint64_t what = number(p, word(p, 1), "drop", 4);
@@ -705,6 +717,7 @@ static const struct command_entry commands[] = {
 	{ "fill", 2, true, parse_fill, "fill NAME random|half|text" },
 	{ "sysctl", 2, true, parse_sysctl, "sysctl NAME TEXT..." },
 	{ "compact", 0, true, parse_compact, "compact [NODE]" },
+	{ "hugepages", 1, true, parse_hugepages, "hugepages N" },
 	{ "drop", 1, true, parse_drop, "drop 1" },
 	{ "fsync", 1, true, parse_fsync, "fsync NAME" },
 	{ "digest", 1, true, parse_digest, "digest NAME" },

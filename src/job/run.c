@@ -560,18 +560,21 @@ void run_job(const struct job *job, struct neap_machine *machine, const struct r
 	};
 	size_t message_bytes = 0;
 	size_t digest_bytes = 0;
+	size_t note_bytes = 0;
 
 	*result = (struct run_result){ 0 };
 	pthread_mutex_init(&run.mutex, NULL);
 	run.messages = open_memstream(&result->messages, &message_bytes);
 	run.digests = open_memstream(&result->digests, &digest_bytes);
-	if (run.messages == NULL || run.digests == NULL || !run_setup(&run))
+	run.notes = open_memstream(&result->notes, &note_bytes);
+	if (run.messages == NULL || run.digests == NULL || run.notes == NULL || !run_setup(&run))
 		run.outcome = RUN_WORLD_FAILED;
 	else
 		neap_run(machine, run_inside, &run);
 	close_log(&run);
 	close_text(run.messages, &result->messages);
 	close_text(run.digests, &result->digests);
+	close_text(run.notes, &result->notes);
 	result->outcome = run.outcome;
 	verify_free(run.verify);
 	free(run.objects);
@@ -585,5 +588,6 @@ void run_result_free(struct run_result *result)
 	free(result->messages);
 	free(result->findings);
 	free(result->digests);
+	free(result->notes);
 	*result = (struct run_result){ 0 };
 }

@@ -333,6 +333,29 @@ static void do_sysctl(struct run_thread *thread)
 			 command->text, strerror((int)-used));
 }
 
+/* Writes nr_hugepages and says what was obtained: fewer than asked for is no error. */
+static void do_hugepages(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	struct run *run = thread->run;
+	char have[32] = "";
+	int64_t used = neap_sysctl_write(run->machine, command->name, command->text,
+					 strlen(command->text));
+
+	if (used >= 0)
+		used = neap_sysctl_read(run->machine, command->name, have, sizeof(have));
+	if (used < 0) {
+		note(thread, "hugepages", (int)used);
+		return;
+	}
+	have[strcspn(have, "\n")] = '\0';
+	pthread_mutex_lock(&run->mutex);
+	fprintf(run->notes, "asked %s hugepages, have %s\n", command->text, have);
+	if (run->log != NULL)
+		fprintf(run->log, "#   asked %s hugepages, have %s\n", command->text, have);
+	pthread_mutex_unlock(&run->mutex);
+}
+
 static void do_drop(struct run_thread *thread)
 {
 	struct run *run = thread->run;
@@ -559,13 +582,27 @@ static void do_nothing(struct run_thread *thread)
 
 /* Those that are missing here are performed by the script itself, in run.c. */
 static void (*const performers[])(struct run_thread *thread) = {
-	[JOB_OP_ANON] = do_anon,     [JOB_OP_FILE] = do_file,	    [JOB_OP_MAPFILE] = do_mapfile,
-	[JOB_OP_TOUCH] = do_touch,   [JOB_OP_READ] = do_read,	    [JOB_OP_WRITE] = do_write,
-	[JOB_OP_FREE] = do_free,     [JOB_OP_ADVISE] = do_advise,   [JOB_OP_FILL] = do_fill,
-	[JOB_OP_SYSCTL] = do_sysctl, [JOB_OP_DROP] = do_drop,	    [JOB_OP_FSYNC] = do_fsync,
-	[JOB_OP_CPU] = do_cpu,	     [JOB_OP_SLEEP] = do_sleep,	    [JOB_OP_SNAPSHOT] = do_snapshot,
-	[JOB_OP_ALLOC] = do_alloc,   [JOB_OP_RELEASE] = do_release, [JOB_OP_REPLAY] = do_replay,
-	[JOB_OP_DIGEST] = do_digest, [JOB_OP_NOTHING] = do_nothing,
+	[JOB_OP_ANON] = do_anon,
+	[JOB_OP_FILE] = do_file,
+	[JOB_OP_MAPFILE] = do_mapfile,
+	[JOB_OP_TOUCH] = do_touch,
+	[JOB_OP_READ] = do_read,
+	[JOB_OP_WRITE] = do_write,
+	[JOB_OP_FREE] = do_free,
+	[JOB_OP_ADVISE] = do_advise,
+	[JOB_OP_FILL] = do_fill,
+	[JOB_OP_SYSCTL] = do_sysctl,
+	[JOB_OP_DROP] = do_drop,
+	[JOB_OP_FSYNC] = do_fsync,
+	[JOB_OP_CPU] = do_cpu,
+	[JOB_OP_SLEEP] = do_sleep,
+	[JOB_OP_SNAPSHOT] = do_snapshot,
+	[JOB_OP_ALLOC] = do_alloc,
+	[JOB_OP_RELEASE] = do_release,
+	[JOB_OP_REPLAY] = do_replay,
+	[JOB_OP_DIGEST] = do_digest,
+	[JOB_OP_NOTHING] = do_nothing,
+	[JOB_OP_HUGEPAGES] = do_hugepages,
 };
 
 void run_command(struct run_thread *thread)

@@ -2,7 +2,7 @@
  * What is possible, as tables.
  *
  * The job language is older than this version of neap: jobs recorded against the
- * kernel use control groups, huge pages and compaction. Such a job must not run
+ * kernel use control groups and compressed swap. Such a job must not run
  * half: it is refused as a whole, before the machine is built, with the line that
  * asks for too much. The tables here are what the parser consults, and the one
  * place to edit when a feature arrives:
@@ -27,7 +27,6 @@ struct missing {
 static const struct missing missing_commands[] = {
 	{ "cgroup", "control groups" },
 	{ "reclaim", "control groups" },
-	{ "hugepages", "huge pages" },
 	{ "zram", "compressed swap" },
 	{ "zswap", "compressed swap" },
 	{ "swapon", "changing swap areas while running" },
@@ -67,9 +66,9 @@ static const struct sysctl_word sysctls[] = {
 	{ "mmap_min_addr", true },
 	{ "mmap_rnd_bits", true },
 	{ "mmap_rnd_compat_bits", true },
-	{ "nr_hugepages", false },
-	{ "nr_hugepages_mempolicy", false },
-	{ "nr_overcommit_hugepages", false },
+	{ "nr_hugepages", true },
+	{ "nr_hugepages_mempolicy", true },
+	{ "nr_overcommit_hugepages", true },
 	{ "numa_stat", true },
 	{ "numa_zonelist_order", true },
 	{ "oom_dump_tasks", true },
