@@ -102,6 +102,12 @@ static void check_column(const char *const recorded[COLUMNS], enum column column
 
 /* ---- the machine as numbers ---- */
 
+/* More huge pages asked for than there can be: what is got depends on all of memory. */
+static bool is_pool_end(const struct batch_write *write, const char *const *recorded)
+{
+	return strcmp(write->path, POOL_PATH) == 0 && strcmp(recorded[WRITTEN], POOL_TEXT) == 0;
+}
+
 /* Performs one row. => whether all columns are equal */
 static bool check_row(struct saved *saved, const struct table *table, uint32_t i)
 {
@@ -124,8 +130,7 @@ static bool check_row(struct saved *saved, const struct table *table, uint32_t i
 			assert_string_equal(ours[BEFORE], ours[AFTER]);
 			assert_string_equal(recorded[BEFORE], recorded[AFTER]);
 			all = false;
-		} else if (column == AFTER && strcmp(write->path, POOL_PATH) == 0 &&
-			   strcmp(recorded[WRITTEN], POOL_TEXT) == 0) {
+		} else if (column == AFTER && is_pool_end(write, recorded)) {
 			printf("# left out: %s %s -> %s, estimated %s\n", recorded[PATH],
 			       recorded[WRITTEN], recorded[AFTER], ours[AFTER]);
 			/* The rows that follow begin with what was really got. */
@@ -254,6 +259,12 @@ static void check_running_row(struct core_fixture *f, const struct table *table,
 	snprintf(number, sizeof(number), "%lld", (long long)(result < 0 ? -1 : result));
 	check_column(recorded, RESULT, number);
 	check_column(recorded, ERRNO, result < 0 ? strerrorname_np((int)-result) : "0");
+	if (is_pool_end(write, recorded)) {
+		/* The rows that follow begin with what was got; ours, without a kernel, is more. */
+		const char *got = recorded[AFTER];
+
+		assert_true(sysctl_write(f->t, f->m, write->path, got, strcspn(got, "\\")) > 0);
+	}
 	if (!is_counters(write->path)) {
 		add_value(f->m, write->path, &value);
 		check_column(recorded, AFTER, text_buf_text(&value));
