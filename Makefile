@@ -22,8 +22,10 @@ demo: build ## a real program's trace in a quarter of its memory, live and simul
 bench: build ## what the speed aims are measured with
 	@build/neap bench
 
-soak: build ## seeds, then the stress program, for SOAK_SECONDS (3600)
+soak: build ## seeds, migration's seeds, then the stress program, for SOAK_SECONDS (3600)
 	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 2)) --from $$(date +%s)
+	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
+		--seconds $$(($(SOAK_SECONDS) / 30))
 	@if [ -x tools/stress ]; then \
 		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 2)); \
 	fi

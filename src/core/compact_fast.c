@@ -245,7 +245,7 @@ static uint32_t target_jump(struct compact_control *cc, const struct target_sear
 		cc->free_pfn = search->highest;
 		return search->highest;
 	}
-	if (!cc->direct)
+	if (!cc->direct || search->min >= zone_end(zone))
 		return 0;
 	cc->free_pfn = search->min;
 	return search->min >= zone->start_pfn ? search->min : 0;
@@ -271,18 +271,30 @@ static void target_around(struct task *t, struct compact_control *cc,
 		compact_skip_set(t->machine, pfn);
 }
 
+/*
+ * Which chunks are wanted. The scanners may have crossed within one list of pages; then none is,
+ * but the lists are looked at and turned all the same.
+ */
+static void target_bounds(const struct compact_control *cc, struct target_search *search)
+{
+	search->good = UINT32_MAX;
+	search->min = UINT32_MAX;
+	if (cc->free_pfn < cc->migrate_pfn)
+		return;
+	uint32_t span = cc->free_pfn - cc->migrate_pfn;
+
+	search->good = pageblock_start(cc->free_pfn - span / 4);
+	search->min = pageblock_start(cc->free_pfn - span / 2);
+}
+
 void compact_fast_targets(struct task *t, struct compact_control *cc, struct list *chunks)
 {
 	struct zone *zone = cc->zone;
-	uint32_t span = cc->free_pfn - cc->migrate_pfn;
-	struct target_search search = {
-		.good = pageblock_start(cc->free_pfn - span / 4),
-		.min = pageblock_start(cc->free_pfn - span / 2),
-		.limit = max_u32(1, look_limit(cc) >> 1),
-	};
+	struct target_search search = { .limit = max_u32(1, look_limit(cc) >> 1) };
 
 	if (cc->order <= 0)
 		return;
+	target_bounds(cc, &search);
 	if (cc->free_pfn >= atomic_load_explicit(&zone->compact_init_free, memory_order_relaxed)) {
 		search.limit = LOOK_ENTRIES_START;
 		search.starting = true;

@@ -29,7 +29,8 @@ struct options {
 	uint32_t nr_threads; /* workers */
 	bool sim;	     /* simulated, exploring */
 	bool uring;
-	bool faults; /* make I/O fail now and then */
+	bool compact; /* simulated: compaction in every run */
+	bool faults;  /* make I/O fail now and then */
 };
 
 /* What the program knows about one page. state: readers at it, or -1 while one changes it. */
@@ -62,20 +63,25 @@ enum counter {
 	COUNT_REBUILD,
 	COUNT_SYNC,
 	COUNT_BLOCK,
-	COUNT_ENOMEM, /* refusals of memory */
-	COUNT_EIO,    /* errors that were asked for */
-	COUNT_BUSY,   /* operations left out because somebody else was at the page */
+	COUNT_BIG,     /* blocks of high order that were there */
+	COUNT_COMPACT, /* compactions by request */
+	COUNT_ENOMEM,  /* refusals of memory */
+	COUNT_EIO,     /* errors that were asked for */
+	COUNT_BUSY,    /* operations left out because somebody else was at the page */
 	NR_COUNTERS,
 };
 
 /* Bits of world.profile: what a run has more of. */
-#define PROFILE_CHURN 1u /* making anew, mapping and releasing */
-#define PROFILE_HOT 2u	 /* the same few pages */
+#define PROFILE_CHURN 1u   /* making anew, mapping and releasing */
+#define PROFILE_HOT 2u	   /* the same few pages */
+#define PROFILE_COMPACT 4u /* holes, blocks of high order and compaction */
+#define NR_PROFILES 8u
 
 struct world {
 	const struct options *opt;
 	struct neap_machine *machine;
 	uint64_t seed;
+	uint64_t memory; /* bytes of the machine */
 	struct area area[NR_AREAS];
 	_Atomic uint64_t next_key;
 	_Atomic uint32_t profile; /* PROFILE_* */

@@ -19,8 +19,12 @@
 #define NR_BLOCKS 4u
 #define HOT_PAGES 48u
 #define RUN_MAX 96u
+#define BIG_ORDER_MIN 4u
+#define BIG_ORDER_MAX 9u
 #define GFP_KERNEL_BITS 0xcc0u
 #define GFP_ATOMIC_BITS 0xa20u
+#define GFP_MOVABLE_BITS 0x100ccau
+#define GFP_RETRY_BIT 0x4000u
 
 struct spot {
 	struct area *area;
@@ -507,6 +511,57 @@ static void op_block(struct bench *b)
 	world_count(b->world, COUNT_BLOCK);
 }
 
+/*
+ * A block that is only there when compaction makes it. Kept for a moment: memory is small. No
+ * atomic ones: a pageblock would be reserved for them, and counts as unusable even while a block of
+ * order 9 fills it. On a node of two pageblocks that leaves a fault nothing, as in Linux 6.1.
+ */
+static void op_big_block(struct bench *b)
+{
+	static const uint32_t gfp[] = { GFP_KERNEL_BITS, GFP_MOVABLE_BITS };
+	struct neap_block *block = NULL;
+	uint32_t order = BIG_ORDER_MIN + pick(b, BIG_ORDER_MAX - BIG_ORDER_MIN + 1);
+	uint32_t retry = pick(b, 2) == 0 ? GFP_RETRY_BIT : 0;
+
+	if (neap_block_alloc(b->world->machine, order, gfp[pick(b, 2)] | retry, NEAP_ANY_NODE,
+			     &block) == 0) {
+		world_count(b->world, COUNT_BIG);
+		neap_block_free(b->world->machine, block);
+	}
+}
+
+/* The administrator's compaction: of all nodes, or of one. */
+static void op_compact(struct bench *b)
+{
+	static const char *const knobs[] = { "compact_memory",
+					     "/sys/devices/system/node/node0/compact",
+					     "/sys/devices/system/node/node1/compact" };
+	const char *knob = knobs[pick(b, 3)];
+
+	if (neap_sysctl_write(b->world->machine, knob, "1", 1) < 0)
+		fail(b->world, "%s: %s", knob, neap_machine_error(b->world->machine));
+	world_count(b->world, COUNT_COMPACT);
+}
+
+/* How eager kcompactd is, and what it may take. */
+static void op_compact_knob(struct bench *b)
+{
+	static const struct {
+		const char *name;
+		const char *value[3];
+	} knobs[] = {
+		{ "compaction_proactiveness", { "100", "20", "0" } },
+		{ "extfrag_threshold", { "500", "0", "1000" } },
+		{ "compact_unevictable_allowed", { "1", "0", "1" } },
+	};
+	uint32_t knob = pick(b, 3) * pick(b, 2);
+	const char *value = knobs[knob].value[pick(b, 3)];
+
+	if (neap_sysctl_write(b->world->machine, knobs[knob].name, value, strlen(value)) < 0)
+		fail(b->world, "%s=%s: %s", knobs[knob].name, value,
+		     neap_machine_error(b->world->machine));
+}
+
 /* A small region of one's own, perhaps locked: made, used, destroyed. */
 static void op_region(struct bench *b)
 {
@@ -593,35 +648,39 @@ static void op_fault(struct bench *b)
 
 /* ---- the worker ---- */
 
-/* churn: the weight in that profile. */
+/* churn, compact: the weights in those profiles; each has the greatest of the profiles it is in. */
 static const struct operation {
 	const char *name;
 	uint32_t weight;
 	uint32_t churn;
+	uint32_t compact;
 	void (*fn)(struct bench *b);
 } operations[] = {
-	{ "read", 60, 60, op_read },
-	{ "write", 60, 60, op_write },
-	{ "read a word", 40, 40, op_word_read },
-	{ "write a word", 40, 40, op_word_write },
-	{ "look", 30, 30, op_look },
-	{ "change", 30, 30, op_change },
-	{ "access", 60, 60, op_access },
-	{ "will need", 6, 30, op_willneed },
-	{ "release", 20, 120, op_release },
-	{ "pin", 40, 60, op_pin },
-	{ "file read", 40, 40, op_file_read },
-	{ "file write", 40, 40, op_file_write },
-	{ "file change", 20, 20, op_file_change },
-	{ "file sync", 2, 10, op_file_sync },
-	{ "file drop", 2, 20, op_file_drop },
-	{ "rebuild", 2, 60, op_rebuild },
-	{ "remap", 6, 80, op_remap },
-	{ "block", 20, 20, op_block },
-	{ "small region", 6, 40, op_region },
-	{ "thread", 2, 2, op_thread },
-	{ "stranger", 2, 2, op_stranger },
-	{ "fault", 4, 4, op_fault },
+	{ "read", 60, 60, 60, op_read },
+	{ "write", 60, 60, 60, op_write },
+	{ "read a word", 40, 40, 40, op_word_read },
+	{ "write a word", 40, 40, 40, op_word_write },
+	{ "look", 30, 30, 30, op_look },
+	{ "change", 30, 30, 30, op_change },
+	{ "access", 60, 60, 60, op_access },
+	{ "will need", 6, 30, 6, op_willneed },
+	{ "release", 20, 120, 60, op_release },
+	{ "pin", 40, 60, 40, op_pin },
+	{ "file read", 40, 40, 40, op_file_read },
+	{ "file write", 40, 40, 40, op_file_write },
+	{ "file change", 20, 20, 20, op_file_change },
+	{ "file sync", 2, 10, 2, op_file_sync },
+	{ "file drop", 2, 20, 2, op_file_drop },
+	{ "rebuild", 2, 60, 2, op_rebuild },
+	{ "remap", 6, 80, 6, op_remap },
+	{ "block", 20, 20, 20, op_block },
+	{ "big block", 1, 4, 40, op_big_block },
+	{ "compact", 1, 2, 12, op_compact },
+	{ "compact knob", 1, 1, 4, op_compact_knob },
+	{ "small region", 6, 40, 6, op_region },
+	{ "thread", 2, 2, 2, op_thread },
+	{ "stranger", 2, 2, 2, op_stranger },
+	{ "fault", 4, 4, 4, op_fault },
 };
 
 #define NR_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -631,20 +690,27 @@ const char *worker_operation(const struct worker *worker)
 	return operations[atomic_load(&((struct worker *)(uintptr_t)worker)->doing)].name;
 }
 
-static uint32_t weight_of(uint32_t operation, bool churn)
+static uint32_t weight_of(uint32_t operation, uint32_t profile)
 {
-	return churn ? operations[operation].churn : operations[operation].weight;
+	const struct operation *op = &operations[operation];
+	uint32_t weight = op->weight;
+
+	if ((profile & PROFILE_CHURN) && op->churn > weight)
+		weight = op->churn;
+	if ((profile & PROFILE_COMPACT) && op->compact > weight)
+		weight = op->compact;
+	return weight;
 }
 
 static void work_once(struct bench *b)
 {
-	bool churn = (atomic_load(&b->world->profile) & PROFILE_CHURN) != 0;
+	uint32_t profile = atomic_load(&b->world->profile);
 	uint32_t total = 0, i = 0;
 
 	for (uint32_t at = 0; at < NR_OPERATIONS; at++)
-		total += weight_of(at, churn);
-	for (uint32_t left = pick(b, total); left >= weight_of(i, churn); i++)
-		left -= weight_of(i, churn);
+		total += weight_of(at, profile);
+	for (uint32_t left = pick(b, total); left >= weight_of(i, profile); i++)
+		left -= weight_of(i, profile);
 	atomic_store_explicit(&b->worker->doing, i, memory_order_relaxed);
 	operations[i].fn(b);
 	atomic_fetch_add_explicit(&b->worker->ops, 1, memory_order_relaxed);

@@ -142,7 +142,7 @@ bool area_remap(struct world *w, struct area *area, uint32_t mapping)
 
 void world_create(struct world *w)
 {
-	uint32_t memory_pages = (uint32_t)(w->opt->memory / NEAP_PAGE_SIZE);
+	uint32_t memory_pages = (uint32_t)(w->memory / NEAP_PAGE_SIZE);
 
 	for (uint32_t i = 0; i < NR_AREAS; i++) {
 		struct area *area = &w->area[i];
