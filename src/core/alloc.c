@@ -125,21 +125,35 @@ static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint
 	return usable > (int64_t)mark + view.reserve;
 }
 
+bool alloc_mark_test(const struct zone *zone, const struct alloc_context *ac,
+		     struct watermark_terms *terms)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+	struct watermark_query query = {
+		.order = ac->order,
+		.limit = ac->highest,
+		.alloc_flags = ac->flags,
+		.mark = zone_mark(zone, (enum wmark)(ac->flags & ALLOC_WMARK_MASK)),
+		.free = (int64_t)zone_stat(zone, NR_FREE_PAGES),
+	};
+
+	if (zone_watermark_test(zone, &query, terms))
+		return true;
+	if (!watermark_ignores_boost(ac->gfp, ac->order, ac->flags) ||
+	    atomic_load_explicit(&z->boost, memory_order_relaxed) == 0)
+		return false;
+	query.mark = atomic_load_explicit(&z->mark[WMARK_MIN], memory_order_relaxed);
+	return zone_watermark_test(zone, &query, terms);
+}
+
 /* The test of the walk. */
 static bool watermark_walk(struct zone *zone, const struct alloc_context *ac)
 {
-	uint32_t index = ac->flags & ALLOC_WMARK_MASK;
-	uint64_t mark = zone_mark(zone, (enum wmark)index);
+	uint64_t mark = zone_mark(zone, (enum wmark)(ac->flags & ALLOC_WMARK_MASK));
 
 	if (ac->order == 0 && watermark_quick(zone, mark, ac->highest, ac->flags))
 		return true;
-	if (zone_watermark_ok(zone, ac->order, mark, ac->highest, ac->flags))
-		return true;
-	if (!watermark_ignores_boost(ac->gfp, ac->order, ac->flags) ||
-	    atomic_load_explicit(&zone->boost, memory_order_relaxed) == 0)
-		return false;
-	mark = atomic_load_explicit(&zone->mark[WMARK_MIN], memory_order_relaxed);
-	return zone_watermark_ok(zone, 0, mark, ac->highest, ac->flags);
+	return alloc_mark_test(zone, ac, NULL);
 }
 
 /* ---- taking ---- */

@@ -19,6 +19,27 @@ struct alloc_context {
 	const struct zoneref *preferred; /* first usable entry; its zone is NULL if there is none */
 };
 
+struct watermark_terms;
+
+/*
+ * The mark test of a walk in one zone, with the mark and the rights of ac->flags. terms: NULL, or
+ * those of the test that decided. Changes nothing.
+ */
+bool alloc_mark_test(const struct zone *zone, const struct alloc_context *ac,
+		     struct watermark_terms *terms);
+/*
+ * The mark and the rights with which the slow path begins, from ac->gfp and ac->order: those of
+ * the request, not of the task.
+ */
+uint32_t alloc_slow_flags(const struct alloc_context *ac);
+/* Would the slow path compact before it reclaims (for a task without rights of its own)? */
+bool alloc_slow_compacts_first(const struct alloc_context *ac);
+/* Would the slow path go on after one round of reclaim and compaction? */
+bool alloc_slow_may_retry(const struct alloc_context *ac);
+/* Could the zone reach its min mark if everything reclaimable were free? terms: NULL or filled */
+bool alloc_slow_could_serve(const struct zone *zone, const struct alloc_context *ac,
+			    struct watermark_terms *terms);
+
 /*
  * Tries every eligible zone once with ac->flags. Never sleeps. Pins itself.
  * => PFN_NONE or the block, ready for use

@@ -134,8 +134,8 @@ static uint64_t slow_reclaim(struct task *t, struct alloc_context *ac, uint32_t 
 	return reclaimed;
 }
 
-/* Could the zone reach its min mark if everything reclaimable were free? */
-static bool zone_could_serve(const struct zone *zone, const struct alloc_context *ac)
+bool alloc_slow_could_serve(const struct zone *zone, const struct alloc_context *ac,
+			    struct watermark_terms *terms)
 {
 	const struct watermark_query query = {
 		.order = ac->order,
@@ -146,7 +146,7 @@ static bool zone_could_serve(const struct zone *zone, const struct alloc_context
 				  zone_stat_exact(zone, NR_FREE_PAGES)),
 	};
 
-	return zone_watermark_test(zone, &query, NULL);
+	return zone_watermark_test(zone, &query, terms);
 }
 
 static bool slow_retry_reclaim(struct task *t, const struct alloc_context *ac,
@@ -160,7 +160,8 @@ static bool slow_retry_reclaim(struct task *t, const struct alloc_context *ac,
 		rounds->no_progress++;
 	if (rounds->no_progress <= MAX_RECLAIM_RETRIES) {
 		zonelist_for_each(ref, ac->zonelist, ac->highest,
-				  ac->nodemask) if (zone_could_serve(ref->zone, ac)) return true;
+				  ac->nodemask) if (alloc_slow_could_serve(ref->zone, ac,
+									   NULL)) return true;
 	}
 	/* Before giving up, the last of the reserve. */
 	return pageblock_unreserve_highatomic(t, ac, true);
@@ -196,6 +197,15 @@ static uint32_t slow_last_attempt(struct task *t, const struct alloc_context *ac
 	return pfn;
 }
 
+bool alloc_slow_may_retry(const struct alloc_context *ac)
+{
+	const uint32_t wanted = GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO;
+
+	if (ac->gfp & GFP_BIT_NORETRY)
+		return false;
+	return ac->order <= NEAP_COSTLY_ORDER || (ac->gfp & wanted) == wanted;
+}
+
 /* One round of steps 4 to 12. => false: the request fails, unless *pfn is a page. May sleep. */
 static bool slow_round(struct task *t, struct alloc_context *ac, struct slow_rounds *rounds,
 		       uint32_t *pfn)
@@ -210,10 +220,7 @@ static bool slow_round(struct task *t, struct alloc_context *ac, struct slow_rou
 	alloc_note_free(t->machine);
 	if (*pfn == PFN_NONE)
 		*pfn = alloc_compact_try(t, ac, &rounds->compact);
-	if (*pfn != PFN_NONE || (ac->gfp & GFP_BIT_NORETRY))
-		return false;
-	if (ac->order > NEAP_COSTLY_ORDER && (ac->gfp & (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO)) !=
-						     (GFP_BIT_RETRY_MAYFAIL | GFP_BIT_IO))
+	if (*pfn != PFN_NONE || !alloc_slow_may_retry(ac))
 		return false;
 	if (slow_retry_reclaim(t, ac, rounds, reclaimed) ||
 	    (reclaimed != 0 && (ac->gfp & GFP_BIT_IO) &&
@@ -237,11 +244,16 @@ static uint32_t slow_nofail(struct task *t, const struct alloc_context *ac)
 }
 
 /* Large and unmovable blocks are not what reclaim makes: compaction goes first. */
-static bool slow_compacts_first(const struct task *t, const struct alloc_context *ac)
+bool alloc_slow_compacts_first(const struct alloc_context *ac)
 {
-	if (!can_sleep(ac) || !(ac->gfp & GFP_BIT_IO) || reserve_flags(t, ac->gfp) != 0)
+	if (!can_sleep(ac) || !(ac->gfp & GFP_BIT_IO))
 		return false;
 	return ac->order > NEAP_COSTLY_ORDER || (ac->order > 0 && ac->type != MT_MOVABLE);
+}
+
+static bool slow_compacts_first(const struct task *t, const struct alloc_context *ac)
+{
+	return reserve_flags(t, ac->gfp) == 0 && alloc_slow_compacts_first(ac);
 }
 
 /* A costly request that wants one light attempt has had it. => it fails now */

@@ -49,6 +49,14 @@ static inline bool buddy_has(const struct zone *zone, uint32_t order, uint32_t t
 	return (atomic_load_explicit(&z->nonempty[type], memory_order_relaxed) >> order) != 0;
 }
 
+/* The list of the type has a block of exactly this order. May be asked without the lock. */
+static inline bool buddy_has_at(const struct zone *zone, uint32_t order, uint32_t type)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	return ((atomic_load_explicit(&z->nonempty[type], memory_order_relaxed) >> order) & 1) != 0;
+}
+
 /*
  * Checks lists, links, heads, alignment, counts and that nothing mergeable is left apart.
  * => zone lock held, or nobody at work; NULL, or what is wrong

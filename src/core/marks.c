@@ -50,7 +50,8 @@
 
 void marks_compute(const struct marks_input *in, struct marks_terms *out)
 {
-	uint64_t min_free_pages = in->min_free_kbytes / KBYTES_PER_PAGE;
+	uint64_t page_kb = in->page_kb != 0 ? in->page_kb : KBYTES_PER_PAGE;
+	uint64_t min_free_pages = in->min_free_kbytes / page_kb;
 
 	out->share = in->managed_total == 0 ? 0 : min_free_pages * in->managed / in->managed_total;
 	out->gap_min = out->share / 4;

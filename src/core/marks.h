@@ -18,6 +18,7 @@ struct marks_input {
 	 */
 	bool apart;
 	uint64_t extra; /* pages between min and low beside the gap: Android's extra_free_kbytes */
+	uint64_t page_kb; /* KiB of a page; 0 means 4 */
 	/* No watermark_scale_factor yet: low and high are a quarter and a half above min. */
 	bool halves;
 };

@@ -110,12 +110,10 @@ static bool fallback_may_claim(const struct neap_machine *m, uint32_t order, uin
 static bool fallback_find_at(const struct zone *zone, uint32_t order, uint32_t type,
 			     struct fallback *found)
 {
-	const struct free_area *area = &zone->area[order];
-
 	for (uint32_t i = 0; i < ARRAY_LEN(fallback_types[type]); i++) {
 		uint32_t other = fallback_types[type][i];
 
-		if (list_empty(&area->list[other]))
+		if (!buddy_has_at(zone, order, other))
 			continue;
 		found->order = order;
 		found->type = other;
@@ -189,6 +187,19 @@ static void fallback_steal(struct task *t, struct zone *zone, uint32_t type, uin
 		if (!found->claim || !fallback_claim(t, zone, pfn, type))
 			buddy_move(t, zone, pfn, type);
 	}
+}
+
+bool pageblock_fallback_type(const struct zone *zone, uint32_t order, uint32_t type,
+			     uint32_t alloc_flags, uint32_t *found_order, uint32_t *found_type)
+{
+	struct fallback found;
+
+	DCHECK(type < NR_PCP_TYPES);
+	if (!fallback_find(zone, order, type, alloc_flags, &found))
+		return false;
+	*found_order = found.order;
+	*found_type = found.type;
+	return true;
 }
 
 bool pageblock_fallback(struct task *t, struct zone *zone, uint32_t order, uint32_t type,

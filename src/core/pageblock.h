@@ -41,6 +41,13 @@ bool pageblock_fallback(struct task *t, struct zone *zone, uint32_t order, uint3
 			uint32_t alloc_flags);
 
 /*
+ * Which block pageblock_fallback() would move: its order and type. Changes nothing; asked without
+ * the lock it is an answer of the moment. => false if no other type has anything
+ */
+bool pageblock_fallback_type(const struct zone *zone, uint32_t order, uint32_t type,
+			     uint32_t alloc_flags, uint32_t *found_order, uint32_t *found_type);
+
+/*
  * The block at pfn was allocated with the right to the reserve: its pageblock joins it. => pinned,
  * no zone lock
  */

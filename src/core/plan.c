@@ -16,6 +16,9 @@
  * amd64 that is DMA, DMA32, Normal, Movable, Device; a 32-bit kernel has DMA, Normal,
  * HighMem, Movable. No build has more than five.
  *
+ * A page has 4 KiB; on some arm64 kernels 16 or 64, and a pageblock is as large as a huge
+ * page there: 32 or 512 MiB.
+ *
  * Invariants (plan_verify), after marks and protection were recomputed:
  *   1. min <= low <= high <= promo, with equal gaps;
  *   2. a gap is at least managed * scale factor / 10000;
@@ -35,7 +38,6 @@
 #include "core/pcp.h"
 #include "core/vmstat.h"
 
-#define KBYTES_PER_PAGE 4u
 #define FACTOR_UNIT 10000u
 
 /* ---- to and from snapshots ---- */
@@ -61,6 +63,8 @@ void plan_init(struct plan *plan)
 	memset(plan, 0, sizeof(*plan));
 	plan->nr_zones = NEAP_NR_ZONES;
 	memcpy(plan->kind, amd64, sizeof(amd64));
+	plan->page_kb = NEAP_PAGE_BYTES / KIB;
+	plan->block_pages = NEAP_PAGEBLOCK_PAGES;
 	plan_knobs_init(&plan->knobs);
 }
 
@@ -110,6 +114,13 @@ void plan_from_snapshot(struct plan *plan, const struct snapshot *snapshot)
 	plan->nr_nodes = snapshot->nr_nodes;
 	plan->nr_cpus = cpumask_count(&snapshot->online);
 	plan->reserve_pages = snapshot->reserve_pages;
+	if (snapshot->has_highmem) {
+		plan->kind[ZONE_MOVABLE] = PLAN_HIGHMEM;
+		plan->kind[ZONE_DEVICE] = PLAN_MOVABLE;
+	}
+	plan->page_kb = snapshot_page_kb(snapshot);
+	if (plan->page_kb == 16 || plan->page_kb == 64)
+		plan->block_pages = plan->page_kb * KIB / 8; /* what one page table maps */
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
 		plan->node_cpus[n] = cpumask_count(&snapshot->node[n].cpus);
 		for (uint32_t i = 0; i < NEAP_NR_ZONES; i++)
@@ -186,6 +197,7 @@ void plan_setup_marks(struct plan *plan)
 		.min_free_kbytes = (uint64_t)plan->knobs.min_free_kbytes,
 		.scale_factor = (uint64_t)plan->knobs.watermark_scale_factor,
 		.halves = plan->halves,
+		.page_kb = plan->page_kb,
 	};
 
 	plan_count(plan);
@@ -290,7 +302,7 @@ void plan_setup_ratios(struct plan *plan)
  * Pages wanted a zone: two pageblocks, and one for each pair of the three types that can fall back
  * to each other.
  */
-#define RAISE_PAGES_PER_ZONE (NEAP_PAGEBLOCK_PAGES * 2 + NEAP_PAGEBLOCK_PAGES * 3 * 3)
+#define RAISE_BLOCKS_PER_ZONE (2u + 3u * 3u)
 #define RAISE_FRACTION_MOST 20u /* of the memory, at most: 5 % */
 /* With less memory huge pages begin switched off, and do not touch min_free_kbytes. */
 #define THP_PAGES_LEAST (512 * MIB / NEAP_PAGE_BYTES)
@@ -309,12 +321,12 @@ void plan_min_free(const struct plan *plan, struct plan_min_free_terms *terms)
 			terms->raise_zones += zone->populated ? 1 : 0;
 		}
 	}
-	terms->automatic_kbytes = isqrt_u64(16 * terms->low_pages * KBYTES_PER_PAGE);
-	uint64_t wanted = terms->raise_zones * RAISE_PAGES_PER_ZONE;
+	terms->automatic_kbytes = isqrt_u64(16 * terms->low_pages * plan->page_kb);
+	uint64_t wanted = terms->raise_zones * RAISE_BLOCKS_PER_ZONE * plan->block_pages;
 	uint64_t most = terms->low_pages / RAISE_FRACTION_MOST;
 
 	terms->raise_capped = wanted > most;
-	terms->raise_kbytes = min_u64(wanted, most) * KBYTES_PER_PAGE;
+	terms->raise_kbytes = min_u64(wanted, most) * plan->page_kb;
 }
 
 bool plan_auto_min_free(struct plan *plan)
@@ -325,7 +337,7 @@ bool plan_auto_min_free(struct plan *plan)
 	if ((int64_t)terms.automatic_kbytes <= plan->knobs.user_min_free_kbytes)
 		return false;
 	plan->knobs.min_free_kbytes =
-		(int64_t)marks_auto_min_free_kbytes(terms.low_pages * KBYTES_PER_PAGE);
+		(int64_t)marks_auto_min_free_kbytes(terms.low_pages * plan->page_kb);
 	return true;
 }
 
@@ -425,7 +437,7 @@ static const char *zone_verify(const struct plan *plan, uint32_t n, uint32_t i)
 
 const char *plan_verify(const struct plan *plan)
 {
-	uint64_t wanted = (uint64_t)plan->knobs.min_free_kbytes / KBYTES_PER_PAGE;
+	uint64_t wanted = (uint64_t)plan->knobs.min_free_kbytes / plan->page_kb;
 	uint64_t shares = 0, zones = 0;
 
 	for (uint32_t n = 0; n < plan->nr_nodes; n++) {

@@ -58,8 +58,10 @@ struct plan {
 	uint32_t nr_cpus;  /* online */
 	uint32_t nr_zones; /* of each node; at most NEAP_NR_ZONES */
 	enum plan_kind kind[NEAP_NR_ZONES];
-	bool movable_apart; /* 6.18: Movable has a small minimum and no share, like HighMem */
-	bool halves;	    /* a kernel without watermark_scale_factor (marks.h) */
+	uint64_t page_kb;     /* KiB of a page */
+	uint64_t block_pages; /* of a pageblock: what huge pages want depends on it */
+	bool movable_apart;   /* 6.18: Movable has a small minimum and no share, like HighMem */
+	bool halves;	      /* a kernel without watermark_scale_factor (marks.h) */
 	uint32_t node_cpus[NEAP_MAX_NODES];
 	uint64_t managed_total; /* of all zones: MemTotal */
 	uint64_t share_total;	/* term: of the zones that share min_free_kbytes */

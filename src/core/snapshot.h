@@ -25,6 +25,10 @@
 #define SNAPSHOT_MAX_SYSCTLS 96u
 #define SNAPSHOT_PSI_AVERAGES 3u /* over 10, 60 and 300 seconds */
 
+/*
+ * The slots of a node's zones. A 32-bit kernel has HighMem above Normal and no Device: in a
+ * snapshot with has_highmem, slot ZONE_MOVABLE is HighMem and slot ZONE_DEVICE is Movable.
+ */
 enum zone_type {
 	ZONE_DMA,
 	ZONE_DMA32,
@@ -110,6 +114,10 @@ struct snapshot {
 	uint32_t nr_nodes;
 	uint32_t nr_swaps;
 	struct cpumask online;
+	uint32_t nr_cpus_beyond; /* CPUs with a number too high for the mask */
+	uint32_t page_kb;	 /* KiB of a page; 0 means 4; 16 or 64 on some arm64 kernels */
+	uint32_t zones_listed;	 /* bit = slot: the kernel was built with such a zone */
+	bool has_highmem;	 /* see enum zone_type; no machine of neap can be like that */
 	uint64_t zone_stat[NR_ZONE_ITEMS]; /* machine-wide sums, deltas not folded */
 	uint64_t numa[NR_NUMA_ITEMS];	   /* folded */
 	uint64_t node_stat[NR_NODE_ITEMS];
@@ -133,6 +141,12 @@ struct snapshot {
 	struct snapshot_sysctl sysctl[SNAPSHOT_MAX_SYSCTLS];
 	struct snapshot_node node[]; /* nr_nodes */
 };
+
+/* KiB of a page. */
+static inline uint64_t snapshot_page_kb(const struct snapshot *snapshot)
+{
+	return snapshot->page_kb != 0 ? snapshot->page_kb : NEAP_PAGE_BYTES / KIB;
+}
 
 /* Bytes of a snapshot with room for nr_nodes nodes. */
 static inline size_t snapshot_bytes(uint32_t nr_nodes)

@@ -177,6 +177,8 @@ static uint64_t commit_limit(const struct neap_machine *m, const struct snapshot
 void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 {
 	memset(out, 0, snapshot_bytes(m->nr_nodes));
+	out->page_kb = NEAP_PAGE_BYTES / KIB;
+	out->zones_listed = (1u << NEAP_NR_ZONES) - 1;
 	out->time_ns = rt_now(t);
 	out->nr_nodes = m->nr_nodes;
 	out->online = m->online;

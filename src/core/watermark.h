@@ -40,6 +40,7 @@ struct watermark_zone {
 struct watermark_terms {
 	int64_t free;	   /* free pages the test looked at */
 	int64_t unusable;  /* of them not usable by this request */
+	int64_t cma;	   /* the part of these that lies in CMA blocks */
 	int64_t mark;	   /* after discounts */
 	int64_t reserve;   /* lowmem protection against this request */
 	bool order_failed; /* amount was enough, no block of the order */
@@ -119,6 +120,7 @@ static ALWAYS_INLINE bool watermark_test(const struct watermark_zone *zone,
 		*terms = (struct watermark_terms){
 			.free = query->free,
 			.unusable = unusable,
+			.cma = (query->alloc_flags & ALLOC_CMA) ? 0 : zone->free_cma,
 			.mark = mark,
 			.reserve = zone->reserve,
 			.order_failed = enough && !ok,

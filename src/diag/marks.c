@@ -54,6 +54,8 @@ static uint64_t minus_saturating(uint64_t a, uint64_t b)
 /* Whether Movable has a small minimum of its own, as from 6.18 on, in place of a share. */
 static bool is_movable_apart(const struct plan *plan)
 {
+	if (plan->kind[ZONE_MOVABLE] != PLAN_MOVABLE)
+		return false;
 	for (uint32_t n = 0; n < plan->nr_nodes; n++) {
 		const struct plan_zone *zone = &plan->zone[n][ZONE_MOVABLE];
 		const struct plan_zone *dma32 = &plan->zone[n][ZONE_DMA32];
@@ -165,7 +167,7 @@ static struct minima find_minima(const struct plan *plan)
 				minima.largest = zone;
 		}
 	}
-	minima.pages = min_u64(minima.pages, INT32_MAX / 4);
+	minima.pages = min_u64(minima.pages, INT32_MAX / plan->page_kb);
 	return minima;
 }
 
@@ -175,7 +177,8 @@ static bool gives_minima(const struct plan *plan, uint64_t pages)
 	for (uint32_t n = 0; n < plan->nr_nodes; n++) {
 		for (uint32_t i = 0; i < plan->nr_zones; i++) {
 			const struct plan_zone *zone = &plan->zone[n][i];
-			struct marks_input in = { .min_free_kbytes = pages * 4,
+			struct marks_input in = { .min_free_kbytes = pages * plan->page_kb,
+						  .page_kb = plan->page_kb,
 						  .managed = zone->managed,
 						  .managed_total = plan->share_total };
 			struct marks_terms terms;
@@ -201,8 +204,9 @@ static void guess_knobs(struct marks_machine *machine)
 	int64_t factor = 0;
 
 	plan_min_free(plan, &terms);
-	if (terms.raise_kbytes / 4 >= pages && terms.raise_kbytes / 4 < end) {
-		pages = terms.raise_kbytes / 4;
+	if (terms.raise_kbytes / plan->page_kb >= pages &&
+	    terms.raise_kbytes / plan->page_kb < end) {
+		pages = terms.raise_kbytes / plan->page_kb;
 	} else {
 		while (pages < end && !gives_minima(plan, pages))
 			pages++;
@@ -210,7 +214,7 @@ static void guess_knobs(struct marks_machine *machine)
 	}
 	if (minima.largest != NULL && !plan->halves)
 		factor = guess_factor(minima.largest);
-	atomic_store_explicit(&machine->knobs.min_free_kbytes, (int32_t)(pages * 4),
+	atomic_store_explicit(&machine->knobs.min_free_kbytes, (int32_t)(pages * plan->page_kb),
 			      memory_order_relaxed);
 	atomic_store_explicit(&machine->knobs.watermark_scale_factor,
 			      factor != 0 ? (int32_t)factor : 10, memory_order_relaxed);

@@ -121,8 +121,10 @@ static bool is_automatic_of_boot(const struct marks_machine *machine)
 	least -= plan->zone[then->node][then->index].managed;
 	most = least + then->most;
 	least += then->least;
-	return plan->knobs.min_free_kbytes >= (int64_t)marks_auto_min_free_kbytes(least * 4) &&
-	       plan->knobs.min_free_kbytes <= (int64_t)marks_auto_min_free_kbytes(most * 4);
+	return plan->knobs.min_free_kbytes >=
+		       (int64_t)marks_auto_min_free_kbytes(least * plan->page_kb) &&
+	       plan->knobs.min_free_kbytes <=
+		       (int64_t)marks_auto_min_free_kbytes(most * plan->page_kb);
 }
 
 static void add_knobs(struct text_buf *out, const struct marks_machine *machine)

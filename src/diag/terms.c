@@ -93,8 +93,8 @@ void terms_min_add(struct text_buf *out, const struct plan *plan, const struct p
 				" / 1024, at least 32, at most 128; ",
 				marks->min, zone->managed);
 	text_buf_printf(out, "share %" PRIu64 " = %" PRIu64 " * %" PRIu64 " / %" PRIu64,
-			marks->share, (uint64_t)plan->knobs.min_free_kbytes / 4, zone->managed,
-			plan->share_total);
+			marks->share, (uint64_t)plan->knobs.min_free_kbytes / plan->page_kb,
+			zone->managed, plan->share_total);
 }
 
 void terms_gap_add(struct text_buf *out, const struct plan *plan, const struct plan_zone *zone)
@@ -152,10 +152,12 @@ void terms_min_free_add(struct text_buf *out, const struct plan *plan)
 	plan_min_free(plan, &terms);
 	text_buf_printf(out, "min_free_kbytes %" PRId64, knobs->min_free_kbytes);
 	if (knobs->min_free_kbytes == (int64_t)terms.raise_kbytes)
-		text_buf_printf(out, " = what huge pages want: %" PRIu64 " zones * 22528%s",
-				terms.raise_zones, terms.raise_capped ? ", at most 5 %" : "");
+		text_buf_printf(out, " = what huge pages want: %" PRIu64 " zones * %" PRIu64 "%s",
+				terms.raise_zones, plan->page_kb * plan->block_pages * 11,
+				terms.raise_capped ? ", at most 5 %" : "");
 	else if (knobs->min_free_kbytes == (int64_t)terms.automatic_kbytes)
 		text_buf_printf(out, " = sqrt(16 * %" PRIu64 " kB of low memory)",
-				terms.low_pages * 4);
-	text_buf_printf(out, " (%" PRIu64 " pages)", (uint64_t)knobs->min_free_kbytes / 4);
+				terms.low_pages * plan->page_kb);
+	text_buf_printf(out, " (%" PRIu64 " pages)",
+			(uint64_t)knobs->min_free_kbytes / plan->page_kb);
 }

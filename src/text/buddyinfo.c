@@ -191,12 +191,16 @@ void buddyinfo_fill_snapshot(const struct buddyinfo_doc *buddyinfo, struct snaps
 		struct snapshot_zone *zone =
 			&snapshot->node[i / NEAP_NR_ZONES].zone[i % NEAP_NR_ZONES];
 		uint32_t nr_orders = 0;
-		const uint64_t *blocks = buddyinfo_doc_zone(buddyinfo, zone->node,
-							    zonename_of(zone->type), &nr_orders);
+		const uint64_t *blocks = buddyinfo_doc_zone(
+			buddyinfo, zone->node, zonename_in(snapshot, zone->type), &nr_orders);
 
 		if (blocks == NULL)
 			continue;
 		for (uint32_t order = 0; order < min_u32(nr_orders, NEAP_NR_ORDERS); order++)
 			zone->nr_free[order] = blocks[order];
+		/* Kernels with large pages have larger blocks, too: each is several of ours. */
+		for (uint32_t order = NEAP_NR_ORDERS; order < min_u32(nr_orders, 32); order++)
+			zone->nr_free[NEAP_NR_ORDERS - 1] += blocks[order]
+							     << (order - NEAP_NR_ORDERS + 1);
 	}
 }

@@ -266,6 +266,22 @@ static int load_docs(const char *dir, struct owned_docs *docs, struct text_error
 	return error;
 }
 
+/* No machine of neap can be like these. => 0, or -EINVAL with *err filled */
+static int refuse_strangers(const char *dir, const struct snapshot *snapshot,
+			    struct text_error *err)
+{
+	if (snapshot->has_highmem)
+		text_error_set(err, dir, 0,
+			       "it has a zone HighMem, which only 32-bit kernels have; neap follows"
+			       " 64-bit PCs (neap explain and neap request read it)");
+	else if (snapshot->nr_cpus_beyond != 0)
+		text_error_set(err, dir, 0, "it has a CPU number above %u, the highest",
+			       NEAP_MAX_CPUS - 1);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int snapshot_load_dir(const char *dir, struct snapshot **out, struct text_error *err)
 {
 	struct owned_docs owned = { .zoneinfo = NULL };
@@ -288,6 +304,8 @@ int snapshot_load_dir(const char *dir, struct snapshot **out, struct text_error 
 
 		error = snapshot_from_docs(&docs, &snapshot, err);
 	}
+	if (error == 0)
+		error = refuse_strangers(dir, snapshot, err);
 	if (error == 0)
 		error = load_nodes(dir, snapshot, &warning, err);
 	if (error == 0)

@@ -321,16 +321,17 @@ bool meminfo_doc_count(const struct meminfo_doc *meminfo, const char *label, uin
 static void row_fill(struct snapshot *snapshot, const struct meminfo_row *row, uint64_t value,
 		     bool with_counters)
 {
-	uint64_t field = row->source == SOURCE_PAGES ? value / KB_PER_PAGE : value;
+	uint64_t page_kb = snapshot_page_kb(snapshot);
+	uint64_t field = row->source == SOURCE_PAGES ? value / page_kb : value;
 
 	if (row->source == SOURCE_PAGES || row->source == SOURCE_PLAIN)
 		memcpy((char *)snapshot + row->first, &field, sizeof(field));
 	if (!with_counters)
 		return;
 	if (row->source == SOURCE_ZONE)
-		snapshot->zone_stat[row->first] = value / KB_PER_PAGE;
+		snapshot->zone_stat[row->first] = value / page_kb;
 	else if (row->source == SOURCE_NODE)
-		snapshot->node_stat[row->first] = value / KB_PER_PAGE;
+		snapshot->node_stat[row->first] = value / page_kb;
 	else if (row->source == SOURCE_NODE_KB)
 		snapshot->node_stat[row->first] = value;
 }
@@ -339,6 +340,7 @@ void meminfo_fill_snapshot(const struct meminfo_doc *meminfo, struct snapshot *s
 			   bool with_counters)
 {
 	uint64_t *node = snapshot->node_stat;
+	uint64_t page_kb = snapshot_page_kb(snapshot);
 	uint64_t value = 0;
 
 	for (uint32_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -348,9 +350,8 @@ void meminfo_fill_snapshot(const struct meminfo_doc *meminfo, struct snapshot *s
 		return;
 	if (meminfo_doc_kb(meminfo, "Cached", &value))
 		node[NR_FILE_PAGES] =
-			value / KB_PER_PAGE + snapshot->swapcache_pages + snapshot->buffers_pages;
+			value / page_kb + snapshot->swapcache_pages + snapshot->buffers_pages;
 	if (meminfo_doc_kb(meminfo, "KReclaimable", &value))
 		node[NR_KERNEL_MISC_RECLAIMABLE] =
-			value / KB_PER_PAGE -
-			min_u64(value / KB_PER_PAGE, node[NR_SLAB_RECLAIMABLE]);
+			value / page_kb - min_u64(value / page_kb, node[NR_SLAB_RECLAIMABLE]);
 }

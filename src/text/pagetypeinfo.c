@@ -503,16 +503,19 @@ bool pagetypeinfo_doc_blocks(const struct text_doc *doc, const struct pagetypein
 
 /* ---- into a snapshot ---- */
 
-static void fill_free(const struct text_doc *doc, struct snapshot_zone *zone, uint32_t type)
+static void fill_free(const struct text_doc *doc, const struct pagetypeinfo_key *key,
+		      struct snapshot_zone *zone, uint32_t type)
 {
-	struct pagetypeinfo_key key = { zone->node, zonename_of(zone->type), type_names[type] };
 	uint32_t nr_orders = 0;
-	const uint64_t *blocks = pagetypeinfo_doc_free(doc, &key, &nr_orders);
+	const uint64_t *blocks = pagetypeinfo_doc_free(doc, key, &nr_orders);
 
 	if (blocks == NULL)
 		return;
 	for (uint32_t order = 0; order < min_u32(nr_orders, NEAP_NR_ORDERS); order++)
 		zone->nr_free_type[type][order] = blocks[order];
+	for (uint32_t order = NEAP_NR_ORDERS; order < min_u32(nr_orders, 32); order++)
+		zone->nr_free_type[type][NEAP_NR_ORDERS - 1] += blocks[order]
+								<< (order - NEAP_NR_ORDERS + 1);
 }
 
 /* Gives the first cut list of an order what the others leave of all its blocks. */
@@ -540,10 +543,11 @@ void pagetypeinfo_fill_snapshot(const struct text_doc *doc, struct snapshot *sna
 			&snapshot->node[i / NEAP_NR_ZONES].zone[i % NEAP_NR_ZONES];
 
 		for (uint32_t type = 0; type < NEAP_NR_TYPES; type++) {
-			struct pagetypeinfo_key key = { zone->node, zonename_of(zone->type),
+			struct pagetypeinfo_key key = { zone->node,
+							zonename_in(snapshot, zone->type),
 							type_names[type] };
 
-			fill_free(doc, zone, type);
+			fill_free(doc, &key, zone, type);
 			(void)pagetypeinfo_doc_blocks(doc, &key, &zone->nr_blocks[type]);
 		}
 		for (uint32_t order = 0; order < NEAP_NR_ORDERS; order++)

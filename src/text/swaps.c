@@ -287,6 +287,7 @@ static int32_t narrow_priority(int64_t priority)
 int swaps_fill_snapshot(const struct swaps_doc *swaps, struct snapshot *snapshot)
 {
 	uint32_t count = swaps_doc_count(swaps);
+	uint64_t page_kb = snapshot_page_kb(snapshot);
 
 	if (count > NEAP_MAX_SWAPS)
 		return -E2BIG;
@@ -299,8 +300,8 @@ int swaps_fill_snapshot(const struct swaps_doc *swaps, struct snapshot *snapshot
 
 		swaps_path_decode(area.path, swap->path, sizeof(swap->path));
 		swap->is_file = area.is_file;
-		swap->size_pages = area.size_kb / KB_PER_PAGE;
-		swap->used_pages = area.used_kb / KB_PER_PAGE;
+		swap->size_pages = area.size_kb / page_kb;
+		swap->used_pages = area.used_kb / page_kb;
 		swap->priority = narrow_priority(area.priority);
 		snapshot->swap_total_pages += swap->size_pages;
 		snapshot->swap_free_pages +=

@@ -74,9 +74,9 @@ bool zoneinfo_doc_node_get(const struct zoneinfo_doc *zoneinfo, uint64_t node, c
 
 /*
  * Makes a snapshot with the nodes, zones and CPUs of the file; machine-wide counters
- * are the sums over zones and nodes. CPUs belong to no node yet.
- * => 0 and *out, to be freed with free(); -EINVAL if no machine of neap can be like
- *    that (more nodes or CPUs, other zones), with *err filled; -ENOMEM
+ * are the sums over zones and nodes. CPUs belong to no node yet. A page is taken to have 4 KiB.
+ * => 0 and *out, to be freed with free(); -EINVAL if there are too many nodes, or unknown
+ *    zones, with *err filled; -ENOMEM
  */
 MUST_CHECK int zoneinfo_to_snapshot(const struct zoneinfo_doc *zoneinfo, const char *file_name,
 				    struct snapshot **out, struct text_error *err);

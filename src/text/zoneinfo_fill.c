@@ -68,6 +68,7 @@ static struct snapshot *new_snapshot(const struct node_ids *ids)
 		return NULL;
 	memset(snapshot, 0, bytes);
 	snapshot->nr_nodes = ids->count;
+	snapshot->page_kb = NEAP_PAGE_BYTES / KIB;
 	for (uint32_t n = 0; n < ids->count; n++) {
 		struct snapshot_node *node = &snapshot->node[n];
 
@@ -155,15 +156,15 @@ static void fill_lines(struct snapshot_node *node, struct snapshot_zone *zone,
 }
 
 /* Moves each column of protection to the type of the zone that it stands for. */
-static void fill_protection(struct snapshot_zone *zone, const struct zoneinfo_doc *zoneinfo,
-			    const struct zoneinfo_zone *from)
+static void fill_protection(const struct snapshot *snapshot, struct snapshot_zone *zone,
+			    const struct zoneinfo_doc *zoneinfo, const struct zoneinfo_zone *from)
 {
 	uint32_t column = 0;
 
 	for (uint32_t i = 0; i < zoneinfo->nr_zones && column < from->nr_protection; i++) {
 		if (zoneinfo->zones[i].node != from->node)
 			continue;
-		uint32_t type = zonename_type(zoneinfo->zones[i].name);
+		uint32_t type = zonename_slot(snapshot, zoneinfo->zones[i].name);
 		if (type < NEAP_NR_ZONES)
 			zone->protection[type] = from->protection[column];
 		column++;
@@ -175,15 +176,19 @@ static uint32_t narrow(uint64_t value)
 	return (uint32_t)min_u64(value, UINT32_MAX);
 }
 
-/* => false if a CPU number is beyond what a machine of neap can have */
-static bool fill_pagesets(struct snapshot *snapshot, struct snapshot_zone *zone,
+/* CPUs that the mask has no room for are counted. */
+static void fill_pagesets(struct snapshot *snapshot, struct snapshot_zone *zone,
 			  const struct zoneinfo_zone *from)
 {
+	uint32_t beyond = 0;
+
 	for (uint32_t i = 0; i < from->nr_pagesets; i++) {
 		const struct zoneinfo_pageset *pageset = &from->pagesets[i];
 
-		if (pageset->cpu >= NEAP_MAX_CPUS)
-			return false;
+		if (pageset->cpu >= NEAP_MAX_CPUS) {
+			beyond++;
+			continue;
+		}
 		cpumask_set(&snapshot->online, (uint32_t)pageset->cpu);
 		zone->pageset[pageset->cpu] = (struct snapshot_pageset){
 			.count = narrow(pageset->count),
@@ -192,24 +197,34 @@ static bool fill_pagesets(struct snapshot *snapshot, struct snapshot_zone *zone,
 			.threshold = narrow(pageset->threshold),
 		};
 	}
-	return true;
+	snapshot->nr_cpus_beyond = max_u32(snapshot->nr_cpus_beyond, beyond);
 }
 
 /* Fills one zone. => NULL, or why it cannot be */
 static const char *fill_zone(struct snapshot *snapshot, struct snapshot_node *node,
 			     const struct zoneinfo_doc *zoneinfo, const struct zoneinfo_zone *from)
 {
-	uint32_t type = zonename_type(from->name);
+	uint32_t type = zonename_slot(snapshot, from->name);
 
 	if (type == NEAP_NR_ZONES)
-		return "neap has no zone of this name (it follows 64-bit PCs)";
+		return "no kernel has a zone of this name";
 	if (zoneinfo_doc_zone(zoneinfo, from->node, from->name) != from)
 		return "it is listed twice";
 	struct snapshot_zone *zone = &node->zone[type];
 	fill_lines(node, zone, zoneinfo, from);
-	fill_protection(zone, zoneinfo, from);
+	fill_protection(snapshot, zone, zoneinfo, from);
+	fill_pagesets(snapshot, zone, from);
 	node->has_memory = node->has_memory || zone->present != 0;
-	return fill_pagesets(snapshot, zone, from) ? NULL : "it has a CPU number above 255";
+	snapshot->zones_listed |= 1u << type;
+	return NULL;
+}
+
+static bool has_highmem(const struct zoneinfo_doc *zoneinfo)
+{
+	for (uint32_t i = 0; i < zoneinfo->nr_zones; i++)
+		if (strcmp(zoneinfo->zones[i].name, "HighMem") == 0)
+			return true;
+	return false;
 }
 
 /* Machine-wide counters as sums; a vmstat, where there is one, replaces them. */
@@ -249,6 +264,7 @@ int zoneinfo_to_snapshot(const struct zoneinfo_doc *zoneinfo, const char *file_n
 	struct snapshot *snapshot = new_snapshot(&ids);
 	if (snapshot == NULL)
 		return text_error_no_memory(err, file_name);
+	snapshot->has_highmem = has_highmem(zoneinfo);
 	for (uint32_t i = 0; i < zoneinfo->nr_zones; i++) {
 		const struct zoneinfo_zone *from = &zoneinfo->zones[i];
 		struct snapshot_node *node = &snapshot->node[ids_find(&ids, from->node)];

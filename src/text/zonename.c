@@ -6,8 +6,8 @@
  *
  * zoneinfo uses the label as a whole line, buddyinfo as the beginning of one.
  * The order of the table is that of enum zone_type. "HighMem" is a zone of 32-bit
- * kernels only: files with it are read and printed back, but no machine of neap
- * has it.
+ * kernels only: it takes the slot of Movable, which moves to that of Device, a zone that
+ * these kernels lack. No machine of neap is like that; saved ones are.
  *
  * What must never happen: two files that name the same zone differently.
  */
@@ -36,6 +36,22 @@ uint32_t zonename_type(const char *name)
 	while (type < NEAP_NR_ZONES && strcmp(names[type], name) != 0)
 		type++;
 	return type;
+}
+
+const char *zonename_in(const struct snapshot *snapshot, uint32_t slot)
+{
+	if (snapshot->has_highmem && slot == ZONE_MOVABLE)
+		return "HighMem";
+	return zonename_of(snapshot->has_highmem && slot == ZONE_DEVICE ? ZONE_MOVABLE : slot);
+}
+
+uint32_t zonename_slot(const struct snapshot *snapshot, const char *name)
+{
+	uint32_t slot = 0;
+
+	while (slot < NEAP_NR_ZONES && strcmp(zonename_in(snapshot, slot), name) != 0)
+		slot++;
+	return slot;
 }
 
 const char *zonename_scan_label(const char *text, struct zonename_label *label)

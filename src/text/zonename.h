@@ -12,6 +12,11 @@ const char *zonename_of(uint32_t type);
 /* => the type of that name, or NEAP_NR_ZONES if amd64 has no such zone */
 uint32_t zonename_type(const char *name);
 
+/* => the name of a slot in a machine that may have HighMem */
+const char *zonename_in(const struct snapshot *snapshot, uint32_t slot);
+/* => the slot of that name there, or NEAP_NR_ZONES */
+uint32_t zonename_slot(const struct snapshot *snapshot, const char *name);
+
 /* What a line says about its zone. */
 struct zonename_label {
 	uint32_t node;
