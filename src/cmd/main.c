@@ -42,7 +42,7 @@ static const struct verb verbs[] = {
 	{ "probe", NULL, NULL },
 	{ "explain", NULL, NULL },
 	{ "ledger", NULL, NULL },
-	{ "request", NULL, NULL },
+	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
 	{ "forecast", NULL, NULL },
 	{ "decode", NULL, NULL },
 	{ "calibrate", NULL, NULL },

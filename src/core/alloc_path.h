@@ -27,11 +27,6 @@ struct watermark_terms;
  */
 bool alloc_mark_test(const struct zone *zone, const struct alloc_context *ac,
 		     struct watermark_terms *terms);
-/*
- * The mark and the rights with which the slow path begins, from ac->gfp and ac->order: those of
- * the request, not of the task.
- */
-uint32_t alloc_slow_flags(const struct alloc_context *ac);
 /* Would the slow path compact before it reclaims (for a task without rights of its own)? */
 bool alloc_slow_compacts_first(const struct alloc_context *ac);
 /* Would the slow path go on after one round of reclaim and compaction? */

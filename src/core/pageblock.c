@@ -190,15 +190,14 @@ static void fallback_steal(struct task *t, struct zone *zone, uint32_t type, uin
 }
 
 bool pageblock_fallback_type(const struct zone *zone, uint32_t order, uint32_t type,
-			     uint32_t alloc_flags, uint32_t *found_order, uint32_t *found_type)
+			     uint32_t alloc_flags, struct pageblock_choice *out)
 {
 	struct fallback found;
 
 	DCHECK(type < NR_PCP_TYPES);
 	if (!fallback_find(zone, order, type, alloc_flags, &found))
 		return false;
-	*found_order = found.order;
-	*found_type = found.type;
+	*out = (struct pageblock_choice){ found.order, found.type };
 	return true;
 }
 

@@ -40,12 +40,17 @@ uint32_t pageblock_move_free(struct task *t, struct zone *zone, uint32_t pfn, ui
 bool pageblock_fallback(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 			uint32_t alloc_flags);
 
+/* A free block of another type. */
+struct pageblock_choice {
+	uint32_t order, type;
+};
+
 /*
- * Which block pageblock_fallback() would move: its order and type. Changes nothing; asked without
+ * Which block pageblock_fallback() would move. Changes nothing; asked without
  * the lock it is an answer of the moment. => false if no other type has anything
  */
 bool pageblock_fallback_type(const struct zone *zone, uint32_t order, uint32_t type,
-			     uint32_t alloc_flags, uint32_t *found_order, uint32_t *found_type);
+			     uint32_t alloc_flags, struct pageblock_choice *out);
 
 /*
  * The block at pfn was allocated with the right to the reserve: its pageblock joins it. => pinned,

@@ -106,14 +106,27 @@ static void fill_mark(struct snapshot_zone *zone, const struct text_line *line)
 	for (uint32_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (strcmp(fields[i].name, line->name) == 0)
 			*fields[i].field = line->value;
-	if (strcmp(line->name, "node_unreclaimable") == 0)
+	if (strcmp(line->name, "node_unreclaimable") == 0 ||
+	    strcmp(line->name, "all_unreclaimable") == 0)
 		zone->node_unreclaimable = line->value != 0;
+}
+
+/* Whether a zone's counter has this name; before 4.8 "nr_zone_inactive_anon" lacked its "zone_". */
+static bool is_zone_item(const char *item, const char *name)
+{
+	static const char zone[] = "nr_zone_", plain[] = "nr_";
+
+	if (strcmp(item, name) == 0)
+		return true;
+	return strncmp(item, zone, sizeof(zone) - 1) == 0 &&
+	       strncmp(name, plain, sizeof(plain) - 1) == 0 &&
+	       strcmp(item + sizeof(zone) - 1, name + sizeof(plain) - 1) == 0;
 }
 
 static void fill_zone_item(struct snapshot_zone *zone, const struct text_line *line)
 {
 	for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
-		if (strcmp(vmstat_zone_name((enum zone_item)i), line->name) == 0)
+		if (is_zone_item(vmstat_zone_name((enum zone_item)i), line->name))
 			zone->stat[i] = line->value;
 	for (uint32_t i = 0; i < NR_NUMA_ITEMS; i++)
 		if (strcmp(vmstat_numa_name((enum numa_item)i), line->name) == 0)

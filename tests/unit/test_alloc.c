@@ -4,8 +4,11 @@
  */
 #include "core_fixture.h"
 
+#include "core/alloc_dry.h"
 #include "core/alloc_path.h"
+#include "base/rng.h"
 #include "core/pageblock.h"
+#include "core/zonelist.h"
 
 #define BASE 1048576u
 
@@ -590,6 +593,123 @@ static void test_dirty_spreading(void **state)
 
 /* ---- failing the Nth request ---- */
 
+/* ---- the walk without effect ---- */
+
+static uint32_t dry_zone_of(struct core_fixture *f, uint32_t pfn)
+{
+	const struct page *page = &f->m->pages[pfn];
+
+	return page_node_id(page) * NR_ZONES + page_zone_index(page);
+}
+
+/* => the zone that the dry walks name, node * NR_ZONES + index; UINT32_MAX for none */
+static uint32_t dry_answer(struct core_fixture *f, uint32_t gfp, uint32_t order)
+{
+	static struct dry_walk walk;
+	struct alloc_context ac = { .gfp = gfp,
+				    .order = order,
+				    .highest = gfp_highest_zone(gfp),
+				    .type = gfp_migrate_type(f->m, gfp),
+				    .flags = ALLOC_WMARK_LOW | (gfp & ALLOC_KSWAPD),
+				    .zonelist = &f->m->nodes[0].fallback };
+
+	ac.preferred = zonelist_first(ac.zonelist, ac.highest, NULL);
+	if (ac.preferred->zone == NULL)
+		return UINT32_MAX;
+	if (ac.preferred->zone->nofragment)
+		ac.flags |= ALLOC_NOFRAGMENT;
+	if (!alloc_dry_walk(f->m, &ac, &walk)) {
+		ac.flags = watermark_slow_flags(gfp, order);
+		if (!alloc_dry_walk(f->m, &ac, &walk))
+			return UINT32_MAX;
+	}
+	return walk.got->zone->node * NR_ZONES + walk.got->zone->type;
+}
+
+/* Requests that may not wait get what the dry walk on the same state says, till nothing is left. */
+static void test_dry_walk(void **state)
+{
+	static const uint32_t gfps[] = { GFP_NOWAIT,
+					 GFP_ATOMIC,
+					 GFP_ATOMIC | GFP_BIT_NOMEMALLOC,
+					 GFP_NOWAIT | GFP_BIT_DMA32,
+					 GFP_NOWAIT | GFP_BIT_HIGHMEM | GFP_BIT_MOVABLE,
+					 GFP_NOWAIT | GFP_BIT_RECLAIMABLE };
+	struct machine_desc desc;
+	struct core_fixture f;
+	struct rng rng;
+	uint32_t failed = 0, got = 0;
+
+	(void)state;
+	rng_seed(&rng, core_seed());
+	core_desc_init(&desc, 2, 2);
+	core_desc_zone(&desc, 0, ZONE_DMA32, 4096, 16384);
+	core_desc_zone(&desc, 0, ZONE_NORMAL, BASE, 16384);
+	core_desc_zone(&desc, 1, ZONE_NORMAL, BASE + 32768, 16384);
+	assert_int_equal(core_setup(&f, &desc), 0);
+	for (uint32_t i = 0; i < 20000 && failed < 400; i++) {
+		struct alloc_request request = { .gfp = gfps[rng_below(&rng, ARRAY_LEN(gfps))],
+						 .order = (uint32_t)rng_below(&rng, 11) };
+
+		/* What lies on a CPU's lists is no part of the walk's knowledge. */
+		pcp_drain_all(f.t, f.m, NULL);
+		uint32_t expected = dry_answer(&f, request.gfp, request.order);
+		uint32_t pfn = alloc_pages(f.t, &request);
+
+		if (pfn == PFN_NONE) {
+			assert_int_equal(expected, UINT32_MAX);
+			failed++;
+		} else {
+			assert_int_equal(expected, dry_zone_of(&f, pfn));
+			if (rng_below(&rng, 4) == 0)
+				core_free(&f, pfn, request.order);
+			got++;
+		}
+	}
+	assert_true(failed > 100 && got > 100);
+	core_teardown(&f);
+}
+
+/* CMA blocks serve movable requests only, and their free pages count for nobody else. */
+static void test_dry_cma(void **state)
+{
+	static struct dry_walk walk;
+	struct watermark_terms terms;
+	struct core_fixture f;
+
+	(void)state;
+	core_setup_normal(&f, 1, 65536);
+	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+	struct alloc_context ac = { .gfp = GFP_ATOMIC,
+				    .order = 10,
+				    .highest = ZONE_NORMAL,
+				    .type = MT_UNMOVABLE,
+				    .flags = ALLOC_WMARK_LOW,
+				    .zonelist = &f.m->nodes[0].fallback };
+
+	ac.preferred = zonelist_first(ac.zonelist, ac.highest, NULL);
+	assert_true(alloc_dry_walk(f.m, &ac, &walk));
+	/* All large blocks are CMA's now, and 60000 of the pages. */
+	zone->nonempty[MT_CMA] = zone->nonempty[MT_MOVABLE];
+	zone->nonempty[MT_MOVABLE] = 1;
+	assert_false(alloc_dry_walk(f.m, &ac, &walk));
+	assert_true(walk.step[0].terms.order_failed);
+	zone->stat[NR_FREE_CMA] = 60000;
+	zone->cma = 65024;
+	ac.order = 0;
+	assert_true(alloc_mark_test(zone, &ac, &terms));
+	assert_int_equal(terms.unusable, 60000);
+	assert_int_equal(terms.cma, 60000);
+	zone->stat[NR_FREE_CMA] = 65500;
+	assert_false(alloc_mark_test(zone, &ac, &terms));
+	ac.order = 10;
+	ac.type = MT_MOVABLE;
+	ac.flags |= ALLOC_CMA;
+	assert_true(alloc_dry_walk(f.m, &ac, &walk));
+	assert_int_equal(walk.got->result, DRY_CMA);
+	core_teardown(&f);
+}
+
 static void test_injection(void **state)
 {
 	(void)state;
@@ -778,6 +898,8 @@ int main(void)
 		cmocka_unit_test(test_highatomic),
 		cmocka_unit_test(test_atomic_ignores_boost),
 		cmocka_unit_test(test_dirty_spreading),
+		cmocka_unit_test(test_dry_walk),
+		cmocka_unit_test(test_dry_cma),
 		cmocka_unit_test(test_injection),
 		cmocka_unit_test(test_random_requests),
 	};
