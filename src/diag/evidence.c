@@ -64,7 +64,7 @@ static struct evidence *evidence_new(const char *where)
 	struct evidence *evidence = calloc(1, sizeof(*evidence));
 
 	if (evidence != NULL) {
-		snprintf(evidence->where, sizeof(evidence->where), "%s", where);
+		snprintf(evidence->where, sizeof(evidence->where), "%.150s", where);
 		evidence->group.max_bytes = EVIDENCE_NO_LIMIT;
 		evidence->group.high_bytes = EVIDENCE_NO_LIMIT;
 		evidence->group.swap_max_bytes = EVIDENCE_NO_LIMIT;
