@@ -38,7 +38,7 @@ static const struct verb verbs[] = {
 	{ "bench", cmd_bench, "the speed of the engine, one line each" },
 	{ "sysctl", cmd_sysctl, "settings of a machine, and what writes to them do" },
 	{ "marks", cmd_marks, "where watermarks come from, and what would change them" },
-	{ "conform", NULL, NULL },
+	{ "conform", cmd_conform, "recorded jobs: our counters beside the kernel's" },
 	{ "probe", NULL, NULL },
 	{ "explain", NULL, NULL },
 	{ "ledger", NULL, NULL },

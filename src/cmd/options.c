@@ -1,9 +1,7 @@
 /*
  * Command lines of run and sim, read by argp.
  *
- * Options that belong to later versions are known by name and refused with a
- * sentence, so that a script gets a reason and not "unrecognized option". Values
- * are checked as far as that needs no machine; sizes, nodes and cost tables are
+ * Values are checked as far as that needs no machine; sizes, nodes and cost tables are
  * judged by the library, whose sentences name the property.
  *
  * Commands that play a job to draw a picture of it (graph, map) take the options that
@@ -40,7 +38,7 @@ enum option_key {
 	KEY_BREAK,
 	KEY_UNTIL,
 	KEY_PRINT,
-	KEY_LIKE, /* of a later version */
+	KEY_LIKE,
 };
 
 #define MACHINE_OPTIONS                                                                            \
@@ -54,7 +52,7 @@ enum option_key {
 		{ "contents", KEY_CONTENTS, "real|tags", 0, "what pages hold", 0 },                \
 		{ "help", '?', NULL, 0, "this list", 0 },                                          \
 	{                                                                                          \
-		"like", KEY_LIKE, "DIR", OPTION_HIDDEN, NULL, 0                                    \
+		"like", KEY_LIKE, "DIR", 0, "begin in the state of the machine saved in DIR", 0    \
 	}
 
 #define COMMON_OPTIONS                                                                             \
@@ -154,6 +152,8 @@ static const char **text_option(struct options *options, int key)
 		return &options->tmp_dir;
 	case KEY_COSTS:
 		return &options->costs;
+	case KEY_LIKE:
+		return &options->like;
 	default:
 		return NULL;
 	}
@@ -214,7 +214,6 @@ static bool take_option(struct options *options, int key, char *value)
 	case KEY_PRINT:
 		return add_to_list(options->prints, &options->nr_prints, value, "--print");
 	default:
-		cmd_error("--like is not possible yet");
 		return false;
 	}
 }

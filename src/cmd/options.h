@@ -15,6 +15,7 @@ struct options {
 	bool live; /* the machine is not simulated */
 	const char *command;
 	const char *memory, *nodes, *cpus;
+	const char *like; /* directory of a saved machine; NULL */
 	const char *swaps[OPTIONS_LIST_MAX];
 	uint32_t nr_swaps;
 	const char *settings[OPTIONS_LIST_MAX]; /* NAME=VALUE */

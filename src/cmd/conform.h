@@ -1,0 +1,74 @@
+/*
+ * neap conform: what its parts share.
+ */
+#ifndef NEAP_CMD_CONFORM_H
+#define NEAP_CMD_CONFORM_H
+
+#include <stdio.h>
+
+#include "diag/record.h"
+
+#define CONFORM_SEEDS_MAX RULE_RUNS_MAX
+
+struct conform_options {
+	char **dirs;
+	uint32_t nr_dirs;
+	uint64_t nr_seeds;
+	uint64_t nr_processes;
+	bool json, brief, all_rows;
+	const char *document; /* the date of a document; NULL: print tables */
+	const char *save;     /* file that gets our counters; NULL */
+	const char *compare;  /* file with our counters of before; NULL */
+	const char *tmp_dir;
+};
+
+/* A recorded job, and what became of ours. */
+struct conform_job {
+	char *dir;	/* the recordings */
+	char *name;	/* the directory's own name */
+	char *job_path; /* DIR/NAME.job, or the one there is */
+	char *boot_dir; /* the machine before the first command, written out; NULL: not recorded */
+	char *trace_path; /* the kernel's trace of reclaim; NULL */
+	struct record_set kernel, ours;
+	struct record_set before;	 /* of an earlier build; may be empty */
+	char *refused;			 /* why the job cannot be played; NULL */
+	char *failed;			 /* what went wrong while it was played; NULL */
+	char *evidence;			 /* text: traces side by side; NULL */
+	uint32_t decisions[2], distance; /* of the evidence; 0 without */
+	struct record_row *rows;
+	uint32_t nr_rows;
+};
+
+struct conform {
+	const struct conform_options *options;
+	struct conform_job *job; /* ascending by name */
+	uint32_t nr_jobs;
+	char tmp[256]; /* directory of ours, removed in the end; "" = none yet */
+};
+
+/* Verdicts over some rows. Kernel: over rows and runs. */
+struct conform_score {
+	uint64_t rows, ours[NR_RULE_VERDICTS];
+	uint64_t kernel_judged, kernel[NR_RULE_VERDICTS];
+	uint64_t played, refused, failed; /* jobs */
+};
+
+/* Finds the jobs below the directories and reads their recordings. => the exit status */
+int conform_load(struct conform *conform);
+void conform_free(struct conform *conform);
+/* Plays all jobs with all seeds, in processes of their own. => the exit status */
+int conform_play(struct conform *conform);
+
+struct conform_score conform_score_job(const struct conform_job *job);
+void conform_score_add(struct conform_score *to, const struct conform_score *from);
+/* Per mille of the rows, of ours and of the kernel's runs; 0 if there are none. */
+uint32_t conform_inside(const struct conform_score *score);
+uint32_t conform_kernel_inside(const struct conform_score *score);
+
+void conform_print(const struct conform *conform, FILE *out);
+void conform_print_changes(const struct conform *conform, FILE *out);
+void conform_print_document(const struct conform *conform, FILE *out);
+/* => false if there is no JSON in this build, after a message */
+bool conform_print_json(const struct conform *conform, FILE *out);
+
+#endif

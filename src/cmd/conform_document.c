@@ -1,0 +1,177 @@
+/*
+ * neap conform --document DATE: docs/conformance.md.
+ *
+ * The document is generated, so that it cannot say more than the command found: the
+ * rule, the two numbers, a line per job, the counters that disagree most, the worst
+ * jobs with the evidence of both sides, and what is not modelled. The last is text
+ * kept here, beside the code that prints it: it changes with the engine.
+ *
+ * What must never happen: a date taken from a clock. It is passed in, so that the same
+ * build and the same recordings give the same bytes.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cmd/conform.h"
+
+#define WORST_JOBS 5u
+#define WORST_ROWS 8u
+
+static const char not_modelled[] =
+	"## What is not modelled\n"
+	"\n"
+	"Known differences between these jobs on a real kernel and here, largest first.\n"
+	"\n"
+	"- *Time.* Costs of operations are a table (`costs/emulated-guest.txt`), not an emulated\n"
+	"  processor. Who wins a race between kswapd and a program depends on it; the kernel's own\n"
+	"  runs differ most in these rows, too.\n"
+	"- *Block layer.* Requests of a plugged batch are sent one by one to a modelled disk; the\n"
+	"  elevator, the merging of neighbours and the limits of its tags are a queue depth.\n"
+	"- *Slab caches.* They grow and shrink by a model of a few named users; which objects a\n"
+	"  shrinker finds is not simulated.\n"
+	"- *What other tasks do*: kworkers, the journal's commits beyond the model's, and the\n"
+	"  recorder's own work during a snapshot.\n"
+	"- *Frames.* A booted machine's free lists are rebuilt by order and type; which frames they\n"
+	"  hold is not recorded, so compaction meets used pages in another order.\n"
+	"\n";
+
+static int by_inside(const void *a, const void *b)
+{
+	const struct conform_job *x = *(const struct conform_job *const *)a;
+	const struct conform_job *y = *(const struct conform_job *const *)b;
+	struct conform_score p = conform_score_job(x), q = conform_score_job(y);
+	uint32_t left = conform_inside(&p), right = conform_inside(&q);
+
+	if (left != right)
+		return left < right ? -1 : 1;
+	return x < y ? -1 : 1;
+}
+
+static void print_jobs(const struct conform *conform, FILE *out)
+{
+	fputs("| job | rows | inside % | near | off | the kernel's own % |"
+	      " kswapd's share of pgsteal, ours % | the kernel's % |\n"
+	      "|---|---|---|---|---|---|---|---|\n",
+	      out);
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		const struct conform_job *job = &conform->job[i];
+		struct conform_score score = conform_score_job(job);
+		int shares[2] = { record_kswapd_share(&job->ours),
+				  record_kswapd_share(&job->kernel) };
+
+		if (score.played == 0)
+			continue;
+		fprintf(out, "| %s | %" PRIu64 " | %u | %" PRIu64 " | %" PRIu64 " | %u |",
+			job->name, score.rows, (conform_inside(&score) + 5) / 10,
+			score.ours[RULE_NEAR], score.ours[RULE_OFF],
+			(conform_kernel_inside(&score) + 5) / 10);
+		for (uint32_t k = 0; k < 2; k++) {
+			if (shares[k] < 0)
+				fputs(" |", out);
+			else
+				fprintf(out, " %d |", (shares[k] + 5) / 10);
+		}
+		fputc('\n', out);
+	}
+	fputs("\nNot played, because the engine lacks what they need:\n\n", out);
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		const struct conform_job *job = &conform->job[i];
+
+		if (job->refused != NULL)
+			fprintf(out, "- %s: %s\n", job->name, job->refused);
+		else if (job->failed != NULL)
+			fprintf(out, "- %s failed: %s\n", job->name, job->failed);
+	}
+	fputc('\n', out);
+}
+
+static void print_worst_rows(const struct conform_job *job, FILE *out)
+{
+	const struct record *run = &job->kernel.run[0];
+	uint32_t nr = 0;
+
+	fputs("| from | to | counter | ours | kernel's median | least | most |\n"
+	      "|---|---|---|---|---|---|---|\n",
+	      out);
+	for (uint32_t i = 0; i < job->nr_rows && nr < WORST_ROWS; i++) {
+		const struct record_row *row = &job->rows[i];
+		int64_t least = row->kernel.value[0], most = row->kernel.value[0];
+
+		if (row->verdict != RULE_OFF)
+			continue;
+		nr++;
+		for (uint32_t k = 1; k < row->kernel.nr; k++) {
+			int64_t value = row->kernel.value[k];
+
+			least = value < least ? value : least;
+			most = value > most ? value : most;
+		}
+		fprintf(out,
+			"| %s | %s | %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64
+			" |\n",
+			run->label[row->from], run->label[row->to], rule_counter_name(row->counter),
+			rule_median(&row->ours), rule_median(&row->kernel), least, most);
+	}
+}
+
+static void print_worst(const struct conform *conform, FILE *out)
+{
+	const struct conform_job **jobs = calloc(conform->nr_jobs + 1, sizeof(*jobs));
+	uint32_t nr = 0;
+
+	if (jobs == NULL)
+		return;
+	for (uint32_t i = 0; i < conform->nr_jobs; i++)
+		if (conform_score_job(&conform->job[i]).rows != 0)
+			jobs[nr++] = &conform->job[i];
+	qsort(jobs, nr, sizeof(*jobs), by_inside);
+	fputs("## The worst cases\n\n", out);
+	for (uint32_t i = 0; i < nr && i < WORST_JOBS; i++) {
+		fprintf(out, "### %s\n\n", jobs[i]->name);
+		print_worst_rows(jobs[i], out);
+		if (jobs[i]->evidence != NULL)
+			fprintf(out, "\n```\n%s```\n", jobs[i]->evidence);
+		fputc('\n', out);
+	}
+	free(jobs);
+}
+
+void conform_print_document(const struct conform *conform, FILE *out)
+{
+	struct conform_score total = { 0 };
+	uint32_t ours, kernel;
+
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		struct conform_score score = conform_score_job(&conform->job[i]);
+
+		conform_score_add(&total, &score);
+	}
+	ours = conform_inside(&total);
+	kernel = conform_kernel_inside(&total);
+	fprintf(out,
+		"# Conformance\n"
+		"\n"
+		"State of %s, generated by `neap conform --document DATE DIR`; do not edit.\n"
+		"\n"
+		"**%u.%u %%** of %" PRIu64 " rows of %" PRIu64
+		" recorded jobs are inside what a real Linux 6.1 kernel does;\n"
+		"that kernel, judged by the same rule against itself, reaches **%u.%u %%**."
+		" %" PRIu64 " rows are near, %" PRIu64 " off.\n"
+		"%" PRIu64 " jobs are not played yet.\n"
+		"\n"
+		"## The rule\n"
+		"\n"
+		"```\n%s```\n"
+		"\n"
+		"Median of %" PRIu64 " seeds, each run begun in the recorded machine's state after"
+		" boot.\n"
+		"\n"
+		"## Every job\n"
+		"\n",
+		conform->options->document, ours / 10, ours % 10, total.rows, total.played,
+		kernel / 10, kernel % 10, total.ours[RULE_NEAR], total.ours[RULE_OFF],
+		total.refused + total.failed, rule_text, conform->options->nr_seeds);
+	print_jobs(conform, out);
+	print_worst(conform, out);
+	fputs(not_modelled, out);
+}

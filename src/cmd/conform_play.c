@@ -1,0 +1,400 @@
+/*
+ * neap conform: playing the jobs.
+ *
+ *     parent   task 0 ......... task 1 ......... task 2 ...       (job, seed)
+ *                |                |                |
+ *     child    neap sim --like BOOT --seed N JOB, counters of each snapshot --> its file
+ *
+ * Each run has a process of its own: a machine is large, a run may fail, and as many
+ * run at once as there are CPUs. A child writes what it found to a file in memory that
+ * the parent made before; the parent reads them in the order of the tasks, so the
+ * result does not depend on who was faster, or on how many CPUs there are.
+ *
+ * A job with a recorded trace gets one more run with trace events on, which compares
+ * the order of decisions itself and reports as text. Tracing changes nothing in a run.
+ *
+ * What a child complains about on standard error goes to a second file. The first line of it is
+ * why the job was refused (usage) or failed (a finding).
+ *
+ * What must never happen: a child that outlives the parent's wait, or a failed run
+ * counted as a run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/conform.h"
+#include "cmd/play.h"
+#include "diag/decisions.h"
+#include "job/run.h"
+
+#define REPLY_BYTES_MAX (4 * MIB)
+#define SEED_TRACED 1u
+
+struct task {
+	struct conform_job *job;
+	uint64_t seed;
+	bool traced;
+	pid_t pid;
+	int out, complaints; /* files in memory; -1 = none */
+	int status;
+};
+
+/* ---- in the child ---- */
+
+struct witness {
+	struct record record;
+	int error;
+};
+
+static void on_snapshot(void *ctx, struct neap_machine *machine, const char *label)
+{
+	struct witness *witness = ctx;
+	struct text_buf text;
+	char *vmstat = NULL;
+
+	if (neap_proc_text(machine, "vmstat", &vmstat) < 0) {
+		witness->error = -ENOMEM;
+		return;
+	}
+	text_buf_init(&text);
+	witness->error = text_buf_puts(&text, vmstat);
+	if (witness->error == 0)
+		witness->error = record_add(&witness->record, label, &text);
+	text_buf_free(&text);
+	free(vmstat);
+}
+
+static void set_options(const struct task *task, struct options *options)
+{
+	options_init(false, "conform", options);
+	options->files = &task->job->job_path;
+	options->nr_files = 1;
+	options->seed = task->seed;
+	options->silent = true;
+	options->quiet = true;
+	options->like = task->job->boot_dir;
+}
+
+static bool write_all(int fd, const struct text_buf *text)
+{
+	const char *at = text_buf_text(text);
+	size_t left = text->bytes;
+
+	while (left > 0) {
+		ssize_t wrote = write(fd, at, left);
+
+		if (wrote <= 0)
+			return false;
+		at += wrote;
+		left -= (size_t)wrote;
+	}
+	return text->error == 0;
+}
+
+static int play_counters(const struct task *task)
+{
+	static struct witness witness;
+	struct run_observer observer = { .ctx = &witness, .snapshot = on_snapshot };
+	struct options options;
+	struct text_buf text;
+	int status;
+
+	set_options(task, &options);
+	options.observer = &observer;
+	status = play(&options);
+	if (status == CMD_FINE && witness.error != 0) {
+		cmd_error("a snapshot could not be taken: %s", strerror(-witness.error));
+		status = CMD_WORLD;
+	}
+	text_buf_init(&text);
+	record_print(&witness.record, &text);
+	if (status == CMD_FINE && !write_all(task->out, &text))
+		status = CMD_WORLD;
+	text_buf_free(&text);
+	return status;
+}
+
+static int load_decisions(const char *path, bool compressed, struct decisions *out)
+{
+	struct trace_log log;
+	struct text_buf text;
+	struct text_error err = { .message = "memory is out" };
+	int error;
+
+	text_buf_init(&text);
+	trace_log_init(&log);
+	error = compressed ? unpack_text(path, &text, &err)
+			   : text_buf_read_file(&text, path, 512 * MIB);
+	if (error == 0) {
+		struct text_input in = { text_buf_text(&text), text.bytes, path };
+
+		error = trace_log_parse(&log, &in, &err);
+	}
+	/* A traced window in which nothing happened is no error here. */
+	if (error == -EINVAL && !compressed)
+		error = 0;
+	if (error == 0)
+		error = trace_log_sort(&log);
+	if (error == 0)
+		error = decisions_from_log(&log, out);
+	if (error != 0)
+		cmd_error("%s: %s", path, err.message);
+	trace_log_free(&log);
+	text_buf_free(&text);
+	return error;
+}
+
+static int compare_traces(const struct task *task, const char *path)
+{
+	struct decisions kernel = { .nr = 0 }, ours = { .nr = 0 };
+	struct decisions_difference difference;
+	struct text_buf text;
+	int error = load_decisions(task->job->trace_path, true, &kernel);
+
+	text_buf_init(&text);
+	if (error == 0)
+		error = load_decisions(path, false, &ours);
+	if (error == 0)
+		error = decisions_compare(&kernel, &ours, &difference);
+	if (error == 0) {
+		(void)text_buf_printf(&text, "%u %u %u\n", difference.compared[0],
+				      difference.compared[1], difference.distance);
+		decisions_print(&kernel, &ours, &difference, &text);
+		error = write_all(task->out, &text) ? 0 : -EIO;
+	}
+	text_buf_free(&text);
+	decisions_free(&kernel);
+	decisions_free(&ours);
+	return error == 0 ? CMD_FINE : CMD_WORLD;
+}
+
+static int play_traced(const struct task *task)
+{
+	struct options options;
+	char path[] = "/proc/self/fd/0123456789";
+	int fd = memfd_create("trace", 0);
+	int status;
+
+	if (fd < 0)
+		return CMD_WORLD;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	set_options(task, &options);
+	options.trace_path = path;
+	status = play(&options);
+	return status == CMD_FINE ? compare_traces(task, path) : status;
+}
+
+/* ---- in the parent ---- */
+
+/* The whole of a file in memory. => NULL when memory is out */
+static char *read_reply(int fd)
+{
+	off_t bytes = lseek(fd, 0, SEEK_END);
+	char *text;
+
+	if (bytes < 0 || (uint64_t)bytes > REPLY_BYTES_MAX)
+		return NULL;
+	text = calloc(1, (size_t)bytes + 1);
+	if (text != NULL && pread(fd, text, (size_t)bytes, 0) != bytes) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static bool start_task(struct task *task)
+{
+	task->out = memfd_create("reply", MFD_CLOEXEC);
+	task->complaints = memfd_create("complaints", MFD_CLOEXEC);
+	if (task->out < 0 || task->complaints < 0)
+		return false;
+	task->pid = fork();
+	if (task->pid != 0)
+		return task->pid > 0;
+	if (dup2(task->complaints, STDERR_FILENO) < 0)
+		_exit(CMD_WORLD);
+	_exit(task->traced ? play_traced(task) : play_counters(task));
+}
+
+/* Waits for one child. => false if there is none */
+static bool wait_one(struct task *tasks, uint32_t nr)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, 0);
+
+	if (pid < 0)
+		return errno == EINTR;
+	for (uint32_t i = 0; i < nr; i++) {
+		if (tasks[i].pid != pid)
+			continue;
+		tasks[i].pid = 0;
+		tasks[i].status = WIFEXITED(status) ? WEXITSTATUS(status) : CMD_FINDING;
+	}
+	return true;
+}
+
+static bool run_tasks(const struct conform *conform, struct task *tasks, uint32_t nr)
+{
+	uint64_t running = 0;
+	bool fine = true;
+
+	for (uint32_t i = 0; i < nr && fine; i++) {
+		if (running == conform->options->nr_processes) {
+			fine = wait_one(tasks, i);
+			running--;
+		}
+		fine = fine && start_task(&tasks[i]);
+		running += fine;
+	}
+	if (!fine)
+		cmd_error("a process could not be started: %s", strerror(errno));
+	for (; running > 0 && wait_one(tasks, nr); running--)
+		continue;
+	return fine;
+}
+
+/* The first complaint, without "neap: " and the script's path. */
+static char *first_complaint(const struct task *task)
+{
+	char *text = read_reply(task->complaints);
+	char *at = text, *reason;
+	size_t bytes;
+
+	if (text == NULL)
+		return NULL;
+	if (strncmp(at, "neap: ", 6) == 0)
+		at += 6;
+	bytes = strlen(task->job->job_path);
+	if (strncmp(at, task->job->job_path, bytes) == 0) {
+		at += bytes;
+		at += strspn(at, ":0123456789");
+		at += strspn(at, " ");
+	}
+	at[strcspn(at, "\n")] = '\0';
+	reason = strdup(*at != '\0' ? at : "the process ended without a word");
+	free(text);
+	return reason;
+}
+
+static int take_counters(struct task *task)
+{
+	struct record_set *ours = &task->job->ours;
+	struct record *run = realloc(ours->run, (ours->nr + 1) * sizeof(*run));
+	char *text = read_reply(task->out);
+	int error = run == NULL || text == NULL ? -ENOMEM : 0;
+
+	if (run != NULL)
+		ours->run = run;
+	if (error == 0)
+		error = record_parse(text, &run[ours->nr]);
+	if (error == 0)
+		ours->nr++;
+	free(text);
+	return error;
+}
+
+static int take_evidence(struct task *task)
+{
+	struct conform_job *job = task->job;
+	char *text = read_reply(task->out);
+	int used = 0;
+
+	if (text == NULL)
+		return -ENOMEM;
+	if (sscanf(text, "%u %u %u\n%n", &job->decisions[0], &job->decisions[1], &job->distance,
+		   &used) == 3)
+		job->evidence = strdup(text + used);
+	free(text);
+	return job->evidence == NULL ? -ENOMEM : 0;
+}
+
+static int take_result(struct task *task)
+{
+	struct conform_job *job = task->job;
+	char **where = task->status == CMD_USAGE ? &job->refused : &job->failed;
+
+	if (task->status == CMD_FINE)
+		return task->traced ? take_evidence(task) : take_counters(task);
+	if (*where == NULL)
+		*where = first_complaint(task);
+	return *where == NULL ? -ENOMEM : 0;
+}
+
+static uint32_t make_tasks(struct conform *conform, struct task *tasks)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		struct conform_job *job = &conform->job[i];
+
+		for (uint64_t seed = 1; seed <= conform->options->nr_seeds; seed++)
+			tasks[nr++] = (struct task){
+				.job = job, .seed = seed, .out = -1, .complaints = -1
+			};
+		if (job->trace_path != NULL && !conform->options->brief)
+			tasks[nr++] = (struct task){ .job = job,
+						     .seed = SEED_TRACED,
+						     .traced = true,
+						     .out = -1,
+						     .complaints = -1 };
+	}
+	return nr;
+}
+
+static int judge_jobs(struct conform *conform)
+{
+	struct record_row *rows = calloc(RECORD_ROWS_MAX, sizeof(*rows));
+
+	if (rows == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		struct conform_job *job = &conform->job[i];
+		int nr = record_rows(&job->kernel, &job->ours, rows);
+
+		if (nr < 0) {
+			if (job->failed == NULL)
+				job->failed = strdup("its snapshots are not those of the kernel");
+			job->ours.nr = 0;
+			continue;
+		}
+		job->rows = calloc((size_t)nr + 1, sizeof(*rows));
+		if (job->rows == NULL) {
+			free(rows);
+			return -ENOMEM;
+		}
+		memcpy(job->rows, rows, (size_t)nr * sizeof(*rows));
+		job->nr_rows = (uint32_t)nr;
+	}
+	free(rows);
+	return 0;
+}
+
+int conform_play(struct conform *conform)
+{
+	size_t most = (size_t)conform->nr_jobs * (conform->options->nr_seeds + 1);
+	struct task *tasks = calloc(most + 1, sizeof(*tasks));
+	uint32_t nr = tasks == NULL ? 0 : make_tasks(conform, tasks);
+	bool fine = tasks != NULL && run_tasks(conform, tasks, nr);
+	int error = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (fine && error == 0)
+			error = take_result(&tasks[i]);
+		if (tasks[i].out >= 0)
+			close(tasks[i].out);
+		if (tasks[i].complaints >= 0)
+			close(tasks[i].complaints);
+	}
+	free(tasks);
+	if (fine && error == 0)
+		error = judge_jobs(conform);
+	if (error != 0)
+		cmd_error("the results: %s", strerror(-error));
+	return fine && error == 0 ? CMD_FINE : CMD_WORLD;
+}
