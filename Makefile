@@ -5,7 +5,7 @@ SOAK_SECONDS ?= 3600
 export PREFIX
 
 .DEFAULT_GOAL := build
-.PHONY: build check check-all demo soak bench fmt install uninstall clean help deps
+.PHONY: build check check-all demo soak conform conformance baseline compare bench fmt install uninstall clean help deps
 
 build: deps ## build/neap and the library (gcc -O2)
 	@tools/build release
@@ -18,6 +18,24 @@ check-all: deps ## what check leaves out: clang, sanitizers, analyser, seeds, fu
 
 demo: build ## a real program's trace in a quarter of its memory, live and simulated
 	@tools/demo
+
+# Recorded jobs: the whole corpus if NEAP_GOLDEN_DIR names it or it lies beside, or the sample.
+CORPUS := $(firstword $(wildcard $(addsuffix /dynamic,$(or $(NEAP_GOLDEN_DIR),golden ../golden ../*/golden))))
+RECORDED ?= $(or $(CORPUS),tests/golden/dynamic)
+
+conform: build ## our counters beside a real kernel's, job by job (RECORDED=DIR)
+	@build/neap conform $(RECORDED)
+
+conformance: build ## docs/conformance.md from the recorded jobs (DATE=YYYY-MM-DD)
+	@build/neap conform --document "$(or $(DATE),$(shell date +%F))" $(RECORDED) > build/conformance.md
+	@mv build/conformance.md docs/conformance.md
+
+baseline: build ## keep our counters as they are now, for make compare
+	@build/neap conform --brief --save build/baseline $(RECORDED)
+
+compare: build ## what an edit of the engine did: before (make baseline), after, the kernel's
+	@[ -e build/baseline ] || { echo "make baseline first, before the edit"; exit 2; }
+	@build/neap conform --brief --compare build/baseline $(RECORDED)
 
 bench: build ## what the speed aims are measured with
 	@build/neap bench
@@ -46,5 +64,5 @@ deps: ## install what is missing (tools/install-deps)
 	@tools/install-deps --check 2>/dev/null || tools/install-deps
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "one build directory: tools/build KIND; one suite: tools/run-tests check SUITE"

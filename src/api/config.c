@@ -29,6 +29,7 @@
 #include <neap/neap.h>
 
 #include "api/config.h"
+#include "api/like.h"
 #include "base/size.h"
 
 #define DEFAULT_MEMORY_BYTES (64 * MIB)
@@ -206,6 +207,12 @@ static int set_explore(struct neap_config *config, const char *name, const char 
 	return parse_switch(config, name, value, &config->explore);
 }
 
+static int set_like(struct neap_config *config, const char *name, const char *value)
+{
+	(void)name;
+	return like_load(config, value);
+}
+
 static int set_costs(struct neap_config *config, const char *name, const char *value)
 {
 	return copy_text(config, name, value, config->costs, sizeof(config->costs));
@@ -352,7 +359,7 @@ static const struct config_key config_keys[] = {
 	{ "machine", set_machine }, { "runtime", set_runtime }, { "contents", set_contents },
 	{ "seed", set_seed },	    { "explore", set_explore }, { "costs", set_costs },
 	{ "swap", set_swap },	    { "tmp", set_tmp },		{ "uring", set_uring },
-	{ "sysctl.", set_sysctl },  { "fault.", set_fault },
+	{ "sysctl.", set_sysctl },  { "fault.", set_fault },	{ "like", set_like },
 };
 
 struct neap_config *neap_config_new(void)
@@ -376,6 +383,9 @@ struct neap_config *neap_config_new(void)
 
 void neap_config_free(struct neap_config *config)
 {
+	if (config == NULL)
+		return;
+	free(config->snapshot);
 	free(config);
 }
 
@@ -395,7 +405,7 @@ int neap_config_set(struct neap_config *config, const char *name, const char *va
 		}
 	}
 	return config_fail(config, -EINVAL,
-			   "'%s' is not a property; there are memory, nodes, cpus, machine,"
+			   "'%s' is not a property; there are memory, nodes, cpus, machine, like,"
 			   " runtime, contents, seed, explore, costs, swap, tmp, uring, sysctl.NAME"
 			   " and fault.NAME.",
 			   name);

@@ -81,6 +81,7 @@ struct neap_config {
 	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* 0 = none */
 	int fault_error;		      /* negative errno of injected faults */
 	struct config_pc pc;
+	struct snapshot *snapshot; /* of the machine to be like; owned; NULL */
 	char error[CONFIG_ERROR_BYTES];
 };
 

@@ -45,6 +45,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/like.h"
 #include "core/movable.h"
 
 #define PLAIN_FIRST_PFN 1024u
@@ -144,6 +145,7 @@ static void pc_place_node(struct machine_zone_desc *zone, const struct pc_span *
 			.spanned = DMA_END_PFN - DMA_FIRST_PFN,
 			.present = DMA_PRESENT_PAGES,
 			.managed = DMA_MANAGED_PAGES,
+			.hole_first = true,
 		};
 	if (span->first < low_end) {
 		uint64_t start = max_u64(span->first, DMA_END_PFN);
@@ -400,7 +402,10 @@ int layout_make(struct neap_config *config, struct machine_desc *desc)
 
 	memset(desc, 0, sizeof(*desc));
 	desc->has_swap = true;
-	err = config->has_pc ? pc_make(config, desc) : plain_make(config, desc);
+	if (config->snapshot != NULL)
+		err = like_layout(config, desc);
+	else
+		err = config->has_pc ? pc_make(config, desc) : plain_make(config, desc);
 	if (err == 0)
 		layout_check(desc);
 	return err;

@@ -31,6 +31,7 @@
 #include "api/api.h"
 #include "api/costs.h"
 #include "api/layout.h"
+#include "api/like.h"
 #include "api/store.h"
 #include "core/sysctl.h"
 
@@ -151,6 +152,8 @@ static int swaps_begin(struct task *t, struct api_machine *a, const struct neap_
 {
 	int err = 0;
 
+	if (config->nr_swaps == 0 && !config->has_pc && config->snapshot != NULL)
+		return like_swaps(t, a, config);
 	if (config->nr_swaps == 0 && config->has_pc && config->pc.swap_bytes != 0 &&
 	    !config->pc.noswapon) {
 		struct config_swap swap = {
@@ -229,6 +232,8 @@ static int machine_begin(struct task *t, void *arg)
 		err = api_fail(a, err, "The machine is too small for its first page table.");
 	if (err == 0)
 		err = swaps_begin(t, a, config);
+	if (err == 0 && config->snapshot != NULL)
+		err = like_begin(t, a, config);
 	if (err == 0)
 		err = sysctls_begin(t, a, config);
 	if (err == 0)

@@ -127,6 +127,16 @@ static bool set(struct neap_config *config, const char *name, const char *value)
 	return false;
 }
 
+/* A saved machine. What its files do not say is assumed, and told. */
+static bool set_like(struct neap_config *config, const struct options *options)
+{
+	if (!set(config, "like", options->like))
+		return false;
+	if (options->like != NULL && neap_config_error(config)[0] != '\0' && !options->silent)
+		cmd_error("warning: %s: %s", options->like, neap_config_error(config));
+	return true;
+}
+
 static bool set_number(struct neap_config *config, const char *name, uint64_t value)
 {
 	char text[24];
@@ -274,8 +284,9 @@ static int build_machine(const struct job *job, const struct options *options, u
 		cmd_error("memory is out");
 		return CMD_WORLD;
 	}
-	if (set_runtime(config, job, options, seed) && set_machine_line(config, job, options) &&
-	    set_trace_needs(config, job, options) && set_options(config, options)) {
+	if (set_runtime(config, job, options, seed) && set_like(config, options) &&
+	    set_machine_line(config, job, options) && set_trace_needs(config, job, options) &&
+	    set_options(config, options)) {
 		error = neap_machine_create(config, machine);
 		if (error == 0)
 			status = CMD_FINE;

@@ -170,8 +170,8 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->present = desc->present;
 	atomic_store(&zone->managed, desc->managed);
 	zone->absent_first = desc->start_pfn + desc->present;
-	zone->nr_absent = desc->spanned - desc->present;
-	zone->nr_reserved = desc->present - desc->managed;
+	zone->nr_absent = desc->hole_first ? 0 : desc->spanned - desc->present;
+	zone->nr_reserved = (desc->hole_first ? desc->spanned : desc->present) - desc->managed;
 	zone->reserved_first =
 		type == ZONE_MOVABLE ? desc->start_pfn + desc->managed : desc->start_pfn;
 	if (desc->spanned == 0)

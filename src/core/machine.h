@@ -372,6 +372,7 @@ struct machine_zone_desc {
 	 * Movable the last present ones.
 	 */
 	uint32_t managed;
+	bool hole_first; /* absent frames follow the reserved ones instead of ending the zone */
 };
 
 struct machine_node_desc {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/hugepool.h"
+#include "core/pageblock.h"
 #include "core/racy.h"
 #include "core/swap.h"
 #include "core/sysctl.h"
@@ -42,9 +43,7 @@ static void take_free_lists(struct task *t, struct zone *zone, struct snapshot_z
 		}
 	}
 	out->nr_reserved_highatomic = zone->nr_reserved_highatomic;
-	for (uint32_t pfn = (uint32_t)round_up_u64(zone->start_pfn, NEAP_PAGEBLOCK_PAGES);
-	     pfn < zone->start_pfn + zone->spanned; pfn += NEAP_PAGEBLOCK_PAGES)
-		out->nr_blocks[m->block_type[pfn / NEAP_PAGEBLOCK_PAGES]]++;
+	pageblock_count(zone, out->nr_blocks);
 	if (!m->watched) {
 		spin_unlock(t, &zone->lock, LOCK_ZONE);
 		cpu_unpin(t);

@@ -42,8 +42,9 @@ struct decisions {
 };
 
 /*
- * The decisions of a log that is in order of time: kswapd's wakes and sleeps, the begins and ends of
- * direct reclaim and compaction, with their arguments. Free with decisions_free(). => 0 or -ENOMEM
+ * The decisions of a log that is in order of time: kswapd's wakes and sleeps, the begins and ends
+ * of direct reclaim and compaction, with their arguments. Free with decisions_free().
+ * => 0 or -ENOMEM
  */
 MUST_CHECK int decisions_from_log(const struct trace_log *log, struct decisions *out);
 void decisions_free(struct decisions *decisions);

@@ -57,7 +57,7 @@ MUST_CHECK int record_parse(const char *text, struct record *out);
 MUST_CHECK int record_rows(const struct record_set *kernel, const struct record_set *ours,
 			   struct record_row *rows);
 
-/* kswapd's share of the pages reclaimed between first and last snapshot, per mille; -1: none were */
+/* kswapd's share of the pages reclaimed from first to last snapshot, per mille; -1: none were */
 int record_kswapd_share(const struct record_set *runs);
 
 #endif

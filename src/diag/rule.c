@@ -31,14 +31,15 @@
 #include <string.h>
 
 const char rule_text[] =
-	"Compared is each counter between each two following snapshots of a job, and between the\n"
-	"first and the last, if it reached 64 in some run of the kernel.\n"
-	"  inside  within the kernel's minimum..maximum over its recorded runs, widened by 15 % of\n"
-	"          their median and by 32\n"
+	"Compared is each counter between each two following snapshots of a job, and\n"
+	"between the first and the last, if it reached 64 in some run of the kernel.\n"
+	"  inside  within the kernel's minimum..maximum over its recorded runs, widened\n"
+	"          by 15 % of their median and by 32\n"
 	"  near    within a factor of 1.5 of the median, or 64\n"
 	"  off     neither\n"
-	"Ours is the median of the seeds. Where the kernel's runs fall into two groups (at least two\n"
-	"runs each, further apart than near), each seed may be in either; at least half must.\n"
+	"Ours is the median of the seeds. Where the kernel's runs fall into two groups (at\n"
+	"least two runs each, further apart than near), each seed may be in either; at\n"
+	"least half must.\n"
 	"The kernel is judged by the same rule, each run against the others.\n";
 
 static const char *const counter_names[] = {

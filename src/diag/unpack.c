@@ -54,7 +54,7 @@ static bool name_is_safe(const char *name)
 	return name[0] != '/' && name[0] != '\0' && strstr(name, "..") == NULL;
 }
 
-/* Makes the folders that a path names, as far as they are missing. The path is changed and put back. */
+/* Makes the folders that a path names and that are missing. The path is changed and put back. */
 static int make_folders(char *path, size_t from)
 {
 	for (char *at = strchr(path + from, '/'); at != NULL; at = strchr(at + 1, '/')) {

@@ -27,7 +27,7 @@ MUST_CHECK int unpack_load(const char *path, struct unpack_files *files, struct 
 void unpack_free(struct unpack_files *files);
 /* => the file of that name, or NULL */
 const struct unpack_file *unpack_find(const struct unpack_files *files, const char *name);
-/* Writes the files below the folder `prefix` ("boot/") into the directory. => 0 or negative errno */
+/* Writes the files below folder `prefix` ("boot/") into the directory. => 0 or negative errno */
 MUST_CHECK int unpack_extract(const struct unpack_files *files, const char *prefix,
 			      const char *directory);
 /* Appends the contents of one compressed file. Errors as unpack_load(). */

@@ -1,0 +1,293 @@
+/*
+ * A machine like a saved one.
+ *
+ *     DIR of /proc files --> snapshot --> layout      nodes, zones, CPUs
+ *                                     --> settings    taken over, nothing recomputed
+ *                                     --> pages       of the programs that ran: LRU lists
+ *                                     --> free lists, per-CPU lists, kernel, marks
+ *
+ * What the saved machine's programs had in memory becomes regions and a file of ours:
+ * unevictable pages a locked region, anonymous pages one that nobody uses (their young
+ * bits are clear, so reclaim finds them as it would find a sleeping program's), page
+ * cache a file that was read. Shared memory counts as anonymous: it lies on the same
+ * lists and goes to swap as well.
+ *
+ * Pages are faulted in before the free lists are made (core/likeness.c), which then
+ * takes them as they lie. They come from the highest zone of their node, as the saved
+ * ones did as long as that had room; lists of nodes come out exactly, of zones nearly.
+ *
+ * Marks start as observed, boost included. A booted kernel's are older than its sizes
+ * (diag/stale.c); they stay so until a write recomputes them.
+ *
+ * What must never happen: a count of the saved machine that is silently not reached.
+ * What cannot be is an error that says by how much.
+ *
+ * Linux has no counterpart.
+ */
+#include "api/like.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/store.h"
+#include "core/likeness.h"
+#include "core/lru.h"
+#include "core/pagelock.h"
+#include "core/rmap.h"
+#include "text/load.h"
+
+#define SIZE_TOLERANCE_PERCENT 10u /* between a job's machine line and the saved machine */
+
+int like_load(struct neap_config *config, const char *dir)
+{
+	struct text_error err = { .message = "" };
+	int error;
+
+	free(config->snapshot);
+	config->snapshot = NULL;
+	error = snapshot_load_dir(dir, &config->snapshot, &err);
+	if (error != 0)
+		return config_fail(config, error, "like: %s%s%s.", err.file,
+				   err.file[0] != '\0' ? ": " : "",
+				   err.message[0] != '\0' ? err.message : strerror(-error));
+	(void)config_fail(config, 0, "%s", err.message);
+	return 0;
+}
+
+/* ---- layout ---- */
+
+static uint64_t node_present_pages(const struct snapshot_node *node)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t z = 0; z < NR_ZONES; z++)
+		pages += node->zone[z].present;
+	return pages;
+}
+
+/* A machine line beside a saved machine must mean the same one. */
+static int check_machine_line(struct neap_config *config)
+{
+	const struct snapshot *saved = config->snapshot;
+	const struct config_pc *pc = &config->pc;
+
+	if (pc->nr_nodes != saved->nr_nodes)
+		return config_fail(config, -EINVAL,
+				   "like: the saved machine has %u nodes, the machine line %u.",
+				   saved->nr_nodes, pc->nr_nodes);
+	for (uint32_t n = 0; n < saved->nr_nodes; n++) {
+		uint64_t have = node_present_pages(&saved->node[n]);
+		uint64_t want = pc->node[n].bytes >> NEAP_PAGE_SHIFT;
+		uint64_t apart = have > want ? have - want : want - have;
+
+		if (apart * 100 > want * SIZE_TOLERANCE_PERCENT)
+			return config_fail(config, -EINVAL,
+					   "like: node %u of the saved machine has %llu pages, the"
+					   " machine line says %llu: these are different machines.",
+					   n, (unsigned long long)have, (unsigned long long)want);
+	}
+	return 0;
+}
+
+static int place_zones(struct neap_config *config, struct machine_desc *desc)
+{
+	const struct snapshot *saved = config->snapshot;
+
+	for (uint32_t n = 0; n < saved->nr_nodes; n++) {
+		for (uint32_t z = 0; z < NR_ZONES; z++) {
+			const struct snapshot_zone *zone = &saved->node[n].zone[z];
+
+			if (saved->node[n].id != n || zone->start_pfn + zone->spanned > UINT32_MAX)
+				return config_fail(config, -EINVAL,
+						   "like: zones like the saved ones cannot be"
+						   " made.");
+			if (zone->present == 0)
+				continue;
+			/* A PC's zone DMA has its hole in the middle, the others at the end. */
+			desc->node[n].zone[z] = (struct machine_zone_desc){
+				.start_pfn = (uint32_t)zone->start_pfn,
+				.spanned = (uint32_t)zone->spanned,
+				.present = (uint32_t)zone->present,
+				.managed = (uint32_t)zone->managed,
+				.hole_first = z == ZONE_DMA && zone->spanned > zone->present,
+			};
+		}
+	}
+	return 0;
+}
+
+static uint32_t highest_cpu(const struct snapshot *saved)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t cpu = cpumask_next(&saved->online, 0); cpu < NEAP_MAX_CPUS;
+	     cpu = cpumask_next(&saved->online, cpu + 1))
+		nr = cpu + 1;
+	return nr;
+}
+
+/* CPUs: a machine line's, else as many as asked for in an even split, else the saved ones. */
+static void place_cpus(const struct neap_config *config, struct machine_desc *desc)
+{
+	const struct snapshot *saved = config->snapshot;
+	uint32_t placed = 0;
+
+	desc->nr_cpus = config->has_pc	     ? config->pc.nr_cpus
+			: config->cpus_given ? config->nr_cpus
+					     : max_u32(highest_cpu(saved), 1);
+	for (uint32_t n = 0; n < desc->nr_nodes; n++) {
+		memcpy(desc->node[n].distance, saved->node[n].distance,
+		       sizeof(desc->node[n].distance));
+		if (config->has_pc)
+			desc->node[n].cpus = config->pc.node[n].cpus;
+		else if (!config->cpus_given)
+			desc->node[n].cpus = saved->node[n].cpus;
+		placed += cpumask_count(&desc->node[n].cpus);
+	}
+	for (uint32_t cpu = 0; cpu < desc->nr_cpus && placed == 0; cpu++)
+		cpumask_set(&desc->node[cpu * desc->nr_nodes / desc->nr_cpus].cpus, cpu);
+}
+
+int like_layout(struct neap_config *config, struct machine_desc *desc)
+{
+	int err = 0;
+
+	if (config->memory_given || config->nr_nodes != 1)
+		return config_fail(config, -EINVAL,
+				   "like: memory and nodes are the saved machine's; do not set them"
+				   " as well.");
+	if (config->has_pc)
+		err = check_machine_line(config);
+	desc->nr_nodes = config->snapshot->nr_nodes;
+	if (err == 0)
+		err = place_zones(config, desc);
+	if (err == 0)
+		place_cpus(config, desc);
+	return err;
+}
+
+/* ---- swap ---- */
+
+int like_swaps(struct task *t, struct api_machine *a, const struct neap_config *config)
+{
+	const struct snapshot *saved = config->snapshot;
+	int err = 0;
+
+	for (uint32_t i = 0; i < saved->nr_swaps && err == 0; i++) {
+		/* The header's page is not among the saved area's usable ones. */
+		struct config_swap swap = {
+			.bytes = (saved->swap[i].size_pages + 1) << NEAP_PAGE_SHIFT,
+			.priority = saved->swap[i].priority < 0 ? CONFIG_AUTO_PRIORITY
+								: saved->swap[i].priority,
+		};
+
+		err = api_swap_open(t, a, &swap);
+	}
+	return err;
+}
+
+/* ---- pages ---- */
+
+/* The frame of a page that is present; it is used as if nobody had looked. */
+static struct page *settle_page(struct task *t, struct api_machine *a, uint32_t pfn)
+{
+	struct page *page = machine_page(&a->m, pfn);
+
+	page_lock(t, page);
+	(void)rmap_referenced(t, page);
+	page_unlock(t, page);
+	return page;
+}
+
+/* A region of pages that were written once; the first `active` of them are on the active list. */
+static int make_pages(struct task *t, struct api_machine *a, uint32_t node, uint32_t flags,
+		      const uint64_t nr[2])
+{
+	uint64_t pages = nr[0] + nr[1];
+	struct neap_region *region;
+	struct neap_page page;
+	int err;
+
+	if (pages == 0)
+		return 0;
+	err = neap_region_create(&a->m, pages << NEAP_PAGE_SHIFT, flags, (int)node, &region);
+	for (uint64_t i = 0; i < pages && err == 0; i++)
+		err = neap_access(region, i, true);
+	lru_drain_all(t);
+	for (uint64_t i = 0; i < pages && err == 0; i++) {
+		err = neap_page_begin(region, i, NEAP_PAGE_READ, &page);
+		if (err != 0)
+			break;
+		neap_page_end(region, &page);
+		struct page *settled = settle_page(t, a, page.frame);
+
+		if (i < nr[1] && !(flags & NEAP_LOCKED))
+			lru_activate(t, settled);
+	}
+	lru_drain_all(t);
+	return err;
+}
+
+/* A file of nr[0] + nr[1] pages that was read; the first nr[1] are read twice, so active. */
+static int make_cache(struct api_machine *a, const uint64_t nr[2])
+{
+	uint64_t pages = nr[0] + nr[1];
+	struct neap_file *file;
+	struct neap_page page;
+	int err;
+
+	if (pages == 0)
+		return 0;
+	err = neap_file_open(&a->m, NULL, pages << NEAP_PAGE_SHIFT, 0, &file);
+	for (uint64_t i = 0; i < pages + nr[1] && err == 0; i++) {
+		err = neap_file_page_begin(file, i % pages, NEAP_PAGE_READ, &page);
+		if (err == 0)
+			neap_file_page_end(file, &page);
+	}
+	return err;
+}
+
+static int make_lists(struct task *t, struct api_machine *a, const struct snapshot *saved)
+{
+	uint64_t file[2] = { 0, 0 };
+	int err = 0;
+
+	for (uint32_t n = 0; n < saved->nr_nodes && err == 0; n++) {
+		const uint64_t *stat = saved->node[n].stat;
+		const uint64_t anon[2] = { stat[NR_INACTIVE_ANON], stat[NR_ACTIVE_ANON] };
+		const uint64_t locked[2] = { stat[NR_UNEVICTABLE], 0 };
+
+		file[0] += stat[NR_INACTIVE_FILE];
+		file[1] += stat[NR_ACTIVE_FILE];
+		err = make_pages(t, a, n, NEAP_LOCKED, locked);
+		if (err == 0)
+			err = make_pages(t, a, n, 0, anon);
+	}
+	if (err == 0)
+		err = make_cache(a, file);
+	return err;
+}
+
+int like_begin(struct task *t, struct api_machine *a, const struct neap_config *config)
+{
+	const struct snapshot *saved = config->snapshot;
+	const char *name = "";
+	uint64_t missed_pages;
+	int err = likeness_knobs(&a->m, saved, &name);
+
+	if (err != 0)
+		return api_fail(a, err, "like: the saved value of %s is none.", name);
+	err = make_lists(t, a, saved);
+	if (err != 0)
+		return api_fail(a, err, "like: the saved machine's pages do not fit into it: %s.",
+				strerror(-err));
+	missed_pages = likeness_apply(t, &a->m, saved);
+	if (missed_pages != 0)
+		return api_fail(a, -EINVAL,
+				"like: %llu pages that are free in the saved machine have no place:"
+				" its files do not agree with each other.",
+				(unsigned long long)missed_pages);
+	return 0;
+}

@@ -1,0 +1,278 @@
+/*
+ * Tests of machines like saved ones (api/like.c, core/likeness.c): what a machine made like a
+ * recorded one says about itself is what the recording said, and every conservation law holds.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <neap/neap.h>
+
+#include "base/rng.h"
+#include "core/likeness.h"
+#include "core/snapshot_take.h"
+#include "diag/unpack.h"
+#include "machine_fixture.h"
+#include "text/load.h"
+
+static char boot_dir[] = "/tmp/test-neap-like-XXXXXX";
+
+/* The machine before the first command of a recorded job, written out. */
+static void extract(const char *archive)
+{
+	struct unpack_files files;
+	struct text_error err;
+
+	(void)snprintf(boot_dir, sizeof(boot_dir), "/tmp/test-neap-like-XXXXXX");
+	assert_non_null(mkdtemp(boot_dir));
+	assert_int_equal(unpack_load(archive, &files, &err), 0);
+	assert_int_equal(unpack_extract(&files, "boot/", boot_dir), 0);
+	unpack_free(&files);
+}
+
+static void remove_boot(void)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -r %s", boot_dir);
+	assert_int_equal(system(command), 0);
+}
+
+static struct neap_machine *make(const char *machine, const char *runtime)
+{
+	struct neap_config *config = neap_config_new();
+	struct neap_machine *m = NULL;
+
+	assert_int_equal(neap_config_set(config, "runtime", runtime), 0);
+	assert_int_equal(neap_config_set(config, "like", boot_dir), 0);
+	if (machine != NULL)
+		assert_int_equal(neap_config_set(config, "machine", machine), 0);
+	if (neap_machine_create(config, &m) != 0)
+		print_message("%s\n", neap_config_error(config));
+	neap_config_free(config);
+	return m;
+}
+
+/* What the machine says must be what the saved files say, byte for byte. */
+static void compare_file(struct neap_machine *m, const char *name)
+{
+	char path[128];
+	char *text = NULL;
+	struct text_buf saved;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", boot_dir, name);
+	text_buf_init(&saved);
+	assert_int_equal(text_buf_read_file(&saved, path, MIB), 0);
+	assert_true(neap_proc_text(m, name, &text) > 0);
+	assert_string_equal(text, text_buf_text(&saved));
+	free(text);
+	text_buf_free(&saved);
+}
+
+static void compare_zone(const struct snapshot_zone *have, const struct snapshot_zone *want)
+{
+	assert_int_equal(have->free, want->free);
+	assert_int_equal(have->min, want->min);
+	assert_int_equal(have->low, want->low);
+	assert_int_equal(have->high, want->high);
+	assert_int_equal(have->boost, want->boost);
+	assert_memory_equal(have->protection, want->protection, sizeof(want->protection));
+	for (uint32_t cpu = 0; cpu < 2; cpu++)
+		assert_memory_equal(&have->pageset[cpu], &want->pageset[cpu],
+				    sizeof(want->pageset[cpu]));
+	for (uint32_t i = NR_ZONE_INACTIVE_ANON; i <= NR_ZONE_UNEVICTABLE; i++)
+		assert_int_equal(have->stat[i], want->stat[i]);
+}
+
+static int look(void *arg)
+{
+	static const uint8_t items[] = { NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE,
+					 NR_KERNEL_STACK, NR_PAGE_TABLE_PAGES };
+	struct neap_machine *m = arg;
+	struct snapshot *want, *have;
+	char dir[] = "/tmp/test-neap-like-XXXXXX", command[128];
+	struct text_error err;
+
+	compare_file(m, "buddyinfo");
+	compare_file(m, "pagetypeinfo");
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(neap_snapshot_save(m, dir), 0);
+	assert_int_equal(snapshot_load_dir(boot_dir, &want, &err), 0);
+	assert_int_equal(snapshot_load_dir(dir, &have, &err), 0);
+	for (uint32_t z = 0; z < NEAP_NR_ZONES; z++)
+		compare_zone(&have->node[0].zone[z], &want->node[0].zone[z]);
+	for (uint32_t i = 0; i < sizeof(items); i++)
+		assert_int_equal(have->node_stat[items[i]], want->node_stat[items[i]]);
+	assert_int_equal(have->nr_sysctls, want->nr_sysctls);
+	assert_memory_equal(have->sysctl, want->sysctl, have->nr_sysctls * sizeof(have->sysctl[0]));
+	assert_int_equal(neap_verify(m), 0);
+	free(want);
+	free(have);
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+static void print_back(const char *runtime)
+{
+	static const char *const archives[] = {
+		"tests/golden/dynamic/anon-seq-swap60/run4.tar.xz",
+		"tests/golden/dynamic/file-write/run5.tar.xz",
+		"tests/golden/dynamic/pagecluster-3-random/run5.tar.xz",
+	};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct neap_machine *m;
+
+		extract(archives[i]);
+		m = make("nodes=256M cpus=2 swap=512M", runtime);
+		assert_non_null(m);
+		assert_int_equal(neap_run(m, look, m), 0);
+		neap_machine_destroy(m);
+		remove_boot();
+	}
+}
+
+static void test_print_back_simulated(void **state)
+{
+	(void)state;
+	print_back("sim");
+}
+
+static void test_print_back_running(void **state)
+{
+	(void)state;
+	print_back("live");
+}
+
+static void test_without_machine_line(void **state)
+{
+	struct neap_machine *m;
+	struct neap_gauge gauge;
+
+	(void)state;
+	extract("tests/golden/dynamic/anon-seq-swap60/run4.tar.xz");
+	m = make(NULL, "sim");
+	assert_non_null(m);
+	neap_gauge(m, &gauge);
+	assert_int_equal(gauge.swap_total_pages, 131071); /* the saved area, without its header */
+	neap_machine_destroy(m);
+	remove_boot();
+}
+
+static void test_refused(void **state)
+{
+	struct neap_config *config;
+
+	(void)state;
+	extract("tests/golden/dynamic/anon-seq-swap60/run4.tar.xz");
+	assert_null(make("nodes=512M cpus=2 swap=512M", "sim"));      /* another size */
+	assert_null(make("nodes=128M+128M cpus=2 swap=512M", "sim")); /* other nodes */
+	remove_boot();
+	config = neap_config_new();
+	assert_int_equal(neap_config_set(config, "like", "/nonexistent"), -ENOENT);
+	assert_non_null(strstr(neap_config_error(config), "zoneinfo"));
+	neap_config_free(config);
+}
+
+/* ---- random states ---- */
+
+static uint64_t round_seed;
+
+struct holding {
+	uint32_t nr, pfn[400], order[400];
+};
+
+static void give_back(struct machine_fixture *f, struct holding *holding, uint32_t step)
+{
+	for (uint32_t i = 0; i < holding->nr; i += step) {
+		if (holding->pfn[i] == PFN_NONE)
+			continue;
+		atomic_store(&machine_page(f->m, holding->pfn[i])->refs, 0);
+		free_pages(f->t, holding->pfn[i], holding->order[i]);
+		holding->pfn[i] = PFN_NONE;
+	}
+}
+
+static void take(struct machine_fixture *f, struct rng *rng, struct holding *holding)
+{
+	holding->nr = (uint32_t)rng_below(rng, 400);
+	for (uint32_t i = 0; i < holding->nr; i++) {
+		struct alloc_request request = {
+			.gfp = rng_below(rng, 2) != 0 ? GFP_KERNEL : GFP_HIGHUSER_MOVABLE,
+			.order = (uint32_t)rng_below(rng, 4),
+		};
+
+		holding->order[i] = request.order;
+		holding->pfn[i] = alloc_pages(f->t, &request);
+		assert_int_not_equal(holding->pfn[i], PFN_NONE);
+	}
+}
+
+/* Any state that allocating and freeing leads to can be made again from an empty machine. */
+static void body_random_state(struct machine_fixture *f)
+{
+	struct snapshot *want = calloc(1, snapshot_bytes(1));
+	struct snapshot *have = calloc(1, snapshot_bytes(1));
+	const struct snapshot_zone *wanted = &want->node[0].zone[ZONE_NORMAL];
+	const struct snapshot_zone *made = &have->node[0].zone[ZONE_NORMAL];
+	struct holding holding;
+	struct rng rng;
+
+	rng_seed(&rng, round_seed);
+	take(f, &rng, &holding);
+	give_back(f, &holding, 1 + (uint32_t)rng_below(&rng, 3));
+	machine_settle(f);
+	snapshot_take(f->t, f->m, want);
+	give_back(f, &holding, 1);
+	assert_int_equal(likeness_apply(f->t, f->m, want), 0);
+	snapshot_take(f->t, f->m, have);
+	assert_memory_equal(made->nr_free_type, wanted->nr_free_type, sizeof(wanted->nr_free_type));
+	assert_memory_equal(made->nr_blocks, wanted->nr_blocks, sizeof(wanted->nr_blocks));
+	assert_int_equal(made->free, wanted->free);
+	machine_verify(f);
+	/* What was made the kernel's goes back, so that the machine ends as it began. */
+	for (uint32_t pfn = 1; pfn < f->m->max_pfn; pfn++) {
+		struct page *page = &f->m->pages[pfn];
+
+		if (!page_test(page, PG_KERNEL) || page_refs(page) == 0)
+			continue;
+		page_clear(page, PG_KERNEL);
+		atomic_store(&page->refs, 0);
+		free_pages(f->t, pfn, 0);
+	}
+	free(want);
+	free(have);
+}
+
+static void test_random_states(void **state)
+{
+	uint64_t seed = machine_seed();
+
+	(void)state;
+	for (uint64_t i = 0; i < 40; i++) {
+		round_seed = seed + i;
+		machine_run(&(struct machine_setup){ .pages = 8192, .dma_pages = 0 },
+			    body_random_state);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_print_back_simulated),
+		cmocka_unit_test(test_print_back_running),
+		cmocka_unit_test(test_without_machine_line),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_random_states),
+	};
+
+	return cmocka_run_group_tests_name("like", tests, NULL, NULL);
+}
