@@ -77,7 +77,8 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *   explore   0 | 1: simulator may preempt under locks. Default 0.
  *   costs     emulated-guest | server | path of a cost file (simulator). Default
  *             emulated-guest with `machine`, else server.
- *   swap      SIZE or FILE:SIZE, optionally ",pri=N"; may be set several times.
+ *   swap      SIZE or FILE:SIZE, optionally ",pri=N" and, for a simulated machine, ",disk=N": which
+ *             of two modelled disks it lies on, 1 (default) or 2; may be set several times.
  *   tmp       directory of temporary files. Default $TMPDIR or /tmp.
  *   uring     0 | 1: use io_uring if possible (live). Default 1.
  *   sysctl.X  initial value of /proc/sys/vm/X
@@ -267,6 +268,21 @@ NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_read(struct neap_machine *machine, 
 /* => bytes consumed, as Linux; -EINVAL, -ENOENT, -ENOTSUP (exists in Linux, not yet here) */
 NEAP_API NEAP_MUST_CHECK int64_t neap_sysctl_write(struct neap_machine *machine, const char *name,
 						   const char *text, size_t bytes);
+/*
+ * Switches a swap area on while the machine runs. area: as for the property "swap" of a
+ * configuration. *number (may be NULL) names it from now on; the areas of the configuration are 0..
+ * in their order. May block. => 0, or a negative errno and neap_machine_error() explains
+ */
+NEAP_API NEAP_MUST_CHECK int neap_swapon(struct neap_machine *machine, const char *area,
+					 unsigned int *number);
+/*
+ * Brings everything in the area back into memory, or into other areas, and closes it. Blocks until
+ * that is done; programs go on meanwhile. A page that cannot be read is lost: every access to it
+ * gives -EIO from then on.
+ * => 0; -ENOENT no such area; -ENOMEM the contents do not fit: the area stays in use
+ */
+NEAP_API NEAP_MUST_CHECK int neap_swapoff(struct neap_machine *machine, unsigned int number);
+
 /*
  * Text of a file as Linux would print it, by its name below /proc ("zoneinfo", "sys/vm/swappiness",
  * "pressure/memory") or in a snapshot ("node0/meminfo", "extfrag_index").

@@ -40,30 +40,31 @@ struct api_link {
 	struct api_link *prev;
 };
 
+/* What stands behind the engine's area of the same number. */
 struct api_swap {
-	struct store *store; /* I: the outermost */
-	struct store *inner; /* I: the one that moves pages; same as store without faults */
+	struct store *store; /* the outermost; NULL: nothing */
+	struct store *inner; /* the one that moves pages; same as store without faults */
 };
 
 struct api_machine {
-	struct neap_machine m;		       /* first: the public pointer is this one */
-	struct rt *rt;			       /* I */
-	struct hw *hw;			       /* I */
-	struct store_host *host;	       /* I */
-	struct space *space;		       /* I */
-	bool sim;			       /* I */
-	bool tags;			       /* I */
-	bool faults;			       /* I: stores can be made to fail */
-	bool started;			       /* the engine's threads run */
-	struct store_model_device *disk;       /* I: simulated files; NULL live */
-	struct store_model_device *swap_disk;  /* I: simulated swap; NULL live */
-	bool disk_rotational, swap_rotational; /* I */
-	uint64_t fault_nth[NR_CONFIG_FAULTS];  /* I: rules for stores opened later */
-	int fault_error;		       /* I */
-	char tmp[CONFIG_PATH_BYTES];	       /* I */
-	uint32_t nr_swaps;		       /* I */
-	struct api_swap swap[NEAP_MAX_SWAPS];  /* I */
+	struct neap_machine m;		 /* first: the public pointer is this one */
+	struct rt *rt;			 /* I */
+	struct hw *hw;			 /* I */
+	struct store_host *host;	 /* I */
+	struct space *space;		 /* I */
+	bool sim;			 /* I */
+	bool tags;			 /* I */
+	bool faults;			 /* I: stores can be made to fail */
+	bool started;			 /* the engine's threads run */
+	struct store_model_device *disk; /* I: simulated files; NULL live */
+	struct store_model_device *swap_disk[CONFIG_SWAP_DISKS]; /* I: simulated swap; NULL live */
+	bool disk_rotational, swap_rotational;			 /* I */
+	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* I: rules for stores opened later */
+	int fault_error;		      /* I */
+	char tmp[CONFIG_PATH_BYTES];	      /* I */
 	pthread_mutex_t guard;
+	struct api_swap swap[NEAP_MAX_SWAPS];	/* g */
+	uint32_t nr_swaps_made;			/* g: names the next one */
 	struct api_link regions, files, blocks; /* g: heads */
 	struct trace *trace;			/* g: NULL while none is written */
 	_Atomic uint32_t trace_drain; /* a: simulator: the rings want draining now and then */

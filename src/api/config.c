@@ -228,22 +228,49 @@ static int set_uring(struct neap_config *config, const char *name, const char *v
 	return parse_switch(config, name, value, &config->uring);
 }
 
-/* Cuts ",pri=N" off the end of a swap text. */
-static int swap_cut_priority(struct neap_config *config, char *text, int32_t *priority)
+/*
+ * Cuts ",NAME=N" off the end of a swap text. => 1 and *value if it was there, 0, or a negative
+ * errno and a sentence
+ */
+static int swap_cut_number(struct neap_config *config, char *text, const char *name, uint64_t most,
+			   uint64_t *value)
 {
+	char what[32];
 	char *comma = strrchr(text, ',');
-	uint64_t value;
+	size_t length = strlen(name);
 	int err;
 
-	*priority = CONFIG_AUTO_PRIORITY;
-	if (comma == NULL || strncmp(comma, ",pri=", 5) != 0)
+	if (comma == NULL || strncmp(comma + 1, name, length) != 0 || comma[1 + length] != '=')
 		return 0;
-	err = config_parse_number(config, "swap: pri", comma + 5, 32767, &value);
+	(void)snprintf(what, sizeof(what), "swap: %s", name);
+	err = config_parse_number(config, what, comma + length + 2, most, value);
 	if (err != 0)
 		return err;
-	*priority = (int32_t)value;
 	*comma = '\0';
-	return 0;
+	return 1;
+}
+
+/* Cuts ",pri=N" and ",disk=N", in any order, off the end of a swap text. */
+static int swap_cut_properties(struct neap_config *config, char *text, struct config_swap *swap)
+{
+	uint64_t value;
+	int cut;
+
+	swap->priority = CONFIG_AUTO_PRIORITY;
+	swap->disk = 0;
+	do {
+		cut = swap_cut_number(config, text, "pri", 32767, &value);
+		if (cut == 1) {
+			swap->priority = (int32_t)value;
+		} else if (cut == 0) {
+			cut = swap_cut_number(config, text, "disk", CONFIG_SWAP_DISKS, &value);
+			if (cut == 1 && value == 0)
+				return config_fail(config, -EINVAL,
+						   "swap: disks are numbered from 1.");
+			swap->disk = cut == 1 ? (uint32_t)value - 1 : swap->disk;
+		}
+	} while (cut == 1);
+	return cut;
 }
 
 /*
@@ -275,22 +302,25 @@ static int swap_parse(struct neap_config *config, char *text, struct config_swap
 	return copy_text(config, "swap", text, swap->path, sizeof(swap->path));
 }
 
-static int set_swap(struct neap_config *config, const char *name, const char *value)
+int config_parse_swap(struct neap_config *config, const char *value, struct config_swap *swap)
 {
 	char text[CONFIG_PATH_BYTES + 64];
-	struct config_swap swap;
-	int err;
+	int err = copy_text(config, "swap", value, text, sizeof(text));
 
+	if (err == 0)
+		err = swap_cut_properties(config, text, swap);
+	return err == 0 ? swap_parse(config, text, swap) : err;
+}
+
+static int set_swap(struct neap_config *config, const char *name, const char *value)
+{
+	(void)name;
 	if (config->nr_swaps == NEAP_MAX_SWAPS)
 		return config_fail(config, -EINVAL, "swap: at most %u areas are possible.",
 				   NEAP_MAX_SWAPS);
-	err = copy_text(config, name, value, text, sizeof(text));
-	if (err == 0)
-		err = swap_cut_priority(config, text, &swap.priority);
-	if (err == 0)
-		err = swap_parse(config, text, &swap);
-	if (err == 0)
-		config->swap[config->nr_swaps++] = swap;
+	int err = config_parse_swap(config, value, &config->swap[config->nr_swaps]);
+
+	config->nr_swaps += err == 0 ? 1 : 0;
 	return err;
 }
 

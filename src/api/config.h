@@ -26,10 +26,13 @@ enum config_fault {
 	NR_CONFIG_FAULTS,
 };
 
+#define CONFIG_SWAP_DISKS 2u
+
 struct config_swap {
 	char path[CONFIG_PATH_BYTES]; /* empty: a temporary file, or a modelled disk */
 	uint64_t bytes;		      /* 0: the whole of an existing file or device */
 	int32_t priority;	      /* CONFIG_AUTO_PRIORITY: the engine chooses */
+	uint32_t disk;		      /* simulated: which modelled disk, 0.. */
 };
 
 struct config_sysctl {
@@ -106,6 +109,9 @@ int MUST_CHECK config_parse_number(struct neap_config *config, const char *name,
 int MUST_CHECK config_parse_size(struct neap_config *config, const char *name, const char *text,
 				 uint64_t *out);
 
+/* Parses the text of one swap area. => 0 or -EINVAL with a sentence */
+int MUST_CHECK config_parse_swap(struct neap_config *config, const char *value,
+				 struct config_swap *swap);
 /* Parses a `machine` text into config->pc. => 0 or -EINVAL */
 int MUST_CHECK config_parse_pc(struct neap_config *config, const char *text);
 

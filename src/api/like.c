@@ -173,6 +173,7 @@ int like_layout(struct neap_config *config, struct machine_desc *desc)
 int like_swaps(struct task *t, struct api_machine *a, const struct neap_config *config)
 {
 	const struct snapshot *saved = config->snapshot;
+	uint32_t type;
 	int err = 0;
 
 	for (uint32_t i = 0; i < saved->nr_swaps && err == 0; i++) {
@@ -183,7 +184,7 @@ int like_swaps(struct task *t, struct api_machine *a, const struct neap_config *
 								: saved->swap[i].priority,
 		};
 
-		err = api_swap_open(t, a, &swap);
+		err = api_swap_open(t, a, &swap, &type);
 	}
 	return err;
 }

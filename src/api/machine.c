@@ -150,6 +150,7 @@ static int ports_create(struct api_machine *a, struct neap_config *config,
 
 static int swaps_begin(struct task *t, struct api_machine *a, const struct neap_config *config)
 {
+	uint32_t type;
 	int err = 0;
 
 	if (config->nr_swaps == 0 && !config->has_pc && config->snapshot != NULL)
@@ -161,10 +162,10 @@ static int swaps_begin(struct task *t, struct api_machine *a, const struct neap_
 			.priority = CONFIG_AUTO_PRIORITY,
 		};
 
-		return api_swap_open(t, a, &swap);
+		return api_swap_open(t, a, &swap, &type);
 	}
 	for (uint32_t i = 0; i < config->nr_swaps && err == 0; i++)
-		err = api_swap_open(t, a, &config->swap[i]);
+		err = api_swap_open(t, a, &config->swap[i], &type);
 	return err;
 }
 

@@ -8,16 +8,14 @@
  *   file         real file                         modelled disk; with a path its
  *                                                  contents are that file's
  *
- * A simulated machine has two disks, one under all swap areas and one under all
- * files, so that what shares a disk competes for it; their costs come from the cost
- * table, their throttles (swapiops, fsiops) from the machine's description.
+ * A simulated machine has a disk under all files and two for swap areas, each of which
+ * says on which it lies, so that what shares a disk competes for it; their costs come
+ * from the cost table, their throttles (swapiops, fsiops) from the machine's
+ * description. Swap areas are opened in swap.c.
  *
  * With error injection every store is wrapped in store/fault, which is the one the
  * engine sees; the inner one is kept beside it for what only it can answer (its
  * descriptor, its swap header, loading past the cache).
- *
- * A simulated swap area never touches a file or device of that name: what a
- * simulation swaps is of no use to anybody afterwards.
  *
  * What must never happen: a store that is closed while the engine may still submit.
  * Swap stores are closed after the engine's threads are gone.
@@ -33,7 +31,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/swap.h"
 #include "store/fault.h"
 #include "store/file.h"
 #include "store/model.h"
@@ -41,6 +38,7 @@
 #define SENTENCE_BYTES 512u
 #define DISK_SEED_SWAP 1u
 #define DISK_SEED_FILES 2u
+#define DISK_SEED_STEP 2u /* of further swap disks */
 
 /* ---- the host ---- */
 
@@ -49,14 +47,16 @@ static int sim_disks_create(struct api_machine *a, const struct neap_config *con
 {
 	struct store_device_cost swap = costs->swap;
 	struct store_device_cost disk = costs->disk;
-	int err;
+	int err = 0;
 
 	if (config->has_pc && config->pc.swap_iops != 0)
 		swap.iops = config->pc.swap_iops;
 	if (config->has_pc && config->pc.fs_iops != 0)
 		disk.iops = config->pc.fs_iops;
-	err = store_model_device_create(&swap, costs->swap_rotational,
-					config->seed + DISK_SEED_SWAP, &a->swap_disk);
+	for (uint32_t i = 0; i < CONFIG_SWAP_DISKS && err == 0; i++)
+		err = store_model_device_create(&swap, costs->swap_rotational,
+						config->seed + DISK_SEED_SWAP + i * DISK_SEED_STEP,
+						&a->swap_disk[i]);
 	if (err == 0)
 		err = store_model_device_create(&disk, costs->disk_rotational,
 						config->seed + DISK_SEED_FILES, &a->disk);
@@ -90,8 +90,9 @@ void api_host_destroy(struct api_machine *a)
 {
 	if (a->host != NULL)
 		a->host->ops->destroy(a->host);
-	if (a->swap_disk != NULL)
-		store_model_device_destroy(a->swap_disk);
+	for (uint32_t i = 0; i < CONFIG_SWAP_DISKS; i++)
+		if (a->swap_disk[i] != NULL)
+			store_model_device_destroy(a->swap_disk[i]);
 	if (a->disk != NULL)
 		store_model_device_destroy(a->disk);
 }
@@ -118,8 +119,9 @@ int api_store_inject(struct api_machine *a, struct task *t, enum config_fault ki
 	int error = fault.error > 0 ? -fault.error : fault.error;
 
 	if (swap) {
-		for (uint32_t i = 0; i < a->nr_swaps; i++)
-			store_fault_arm(a->swap[i].store, t, op, fault.nth, error);
+		for (uint32_t i = 0; i < NEAP_MAX_SWAPS; i++)
+			if (a->swap[i].store != NULL)
+				store_fault_arm(a->swap[i].store, t, op, fault.nth, error);
 		return 0;
 	}
 	/* The list is walked without the guard: arming takes a lock of the engine's kind. */
@@ -127,123 +129,6 @@ int api_store_inject(struct api_machine *a, struct task *t, enum config_fault ki
 		store_fault_arm(container_of(link, struct neap_file, link)->store, t, op, fault.nth,
 				error);
 	return 0;
-}
-
-/* ---- swap areas ---- */
-
-/* => 0 and *out, or a negative errno and a sentence */
-static int swap_open_live(struct api_machine *a, const struct config_swap *swap, struct store **out)
-{
-	char why[SENTENCE_BYTES];
-	bool named = swap->path[0] != '\0';
-	struct store_file_spec spec = {
-		.path = named ? swap->path : NULL,
-		.dir = a->tmp,
-		.pages = swap->bytes >> NEAP_PAGE_SHIFT,
-		.create = named && swap->bytes != 0,
-		.swap = true,
-		.keep = true,
-	};
-	int err = store_file_open(a->host, &spec, why, sizeof(why), out);
-
-	if (err != 0)
-		return api_fail(a, err, "Swap: %s.", why);
-	return 0;
-}
-
-static int swap_open_sim(struct api_machine *a, const struct config_swap *swap, struct store **out)
-{
-	struct store_model_spec spec = {
-		.pages = swap->bytes >> NEAP_PAGE_SHIFT,
-		.swap = true,
-		.device = a->swap_disk,
-	};
-	struct stat status;
-	int err;
-
-	if (spec.pages == 0) {
-		if (stat(swap->path, &status) != 0)
-			return api_fail(a, -errno,
-					"Swap: %s: %s; write FILE:SIZE to simulate an"
-					" area of that size.",
-					swap->path, strerror(errno));
-		spec.pages = (uint64_t)status.st_size >> NEAP_PAGE_SHIFT;
-	}
-	if (spec.pages < 2)
-		return api_fail(a, -EINVAL, "Swap: %s is smaller than two pages.", swap->path);
-	err = store_model_open(a->host, &spec, out);
-	if (err != 0)
-		return api_fail(a, err,
-				"Swap: a modelled disk of %llu pages could not be made: %s.",
-				(unsigned long long)spec.pages, strerror(-err));
-	return 0;
-}
-
-/* The name of an area in /proc/swaps. */
-static void swap_name(const struct api_machine *a, const struct config_swap *swap, char *out,
-		      size_t bytes)
-{
-	if (swap->path[0] != '\0')
-		(void)snprintf(out, bytes, "%s", swap->path);
-	else if (a->sim)
-		(void)snprintf(out, bytes, "/dev/vd%c", 'b' + (int)a->nr_swaps % 25);
-	else
-		(void)snprintf(out, bytes, "%s/neap-swap%u", a->tmp, a->nr_swaps);
-}
-
-/* Tells the engine about an open area. */
-static int swap_announce(struct task *t, struct api_machine *a, const struct config_swap *swap,
-			 const struct api_swap *opened)
-{
-	char name[CONFIG_PATH_BYTES + 32];
-	struct swap_header_info header = { 0 };
-	struct stat status;
-	struct swap_spec spec = {
-		.store = opened->store,
-		.path = name,
-		.priority = swap->priority,
-	};
-	int err;
-
-	swap_name(a, swap, name, sizeof(name));
-	if (!a->sim) {
-		err = store_file_swap_info(opened->inner, &header);
-		if (err != 0)
-			return err;
-		spec.bad = header.bad;
-		spec.nr_bad = header.nr_bad;
-		spec.is_file = fstat(store_file_fd(opened->inner), &status) != 0 ||
-			       S_ISREG(status.st_mode);
-	}
-	return swap_on(t, &a->m, &spec);
-}
-
-int api_swap_open(struct task *t, struct api_machine *a, const struct config_swap *swap)
-{
-	struct api_swap opened = { 0 };
-	int err = a->sim ? swap_open_sim(a, swap, &opened.inner)
-			 : swap_open_live(a, swap, &opened.inner);
-
-	if (err != 0)
-		return err;
-	opened.store = opened.inner;
-	err = api_store_wrap(a, &opened.store, true);
-	if (err == 0)
-		err = swap_announce(t, a, swap, &opened);
-	if (err != 0) {
-		opened.store->ops->close(opened.store);
-		return api_fail(a, err, "Swap: the area could not be switched on: %s.",
-				strerror(-err));
-	}
-	a->swap[a->nr_swaps++] = opened;
-	return 0;
-}
-
-void api_swaps_close(struct api_machine *a)
-{
-	for (uint32_t i = 0; i < a->nr_swaps; i++)
-		a->swap[i].store->ops->close(a->swap[i].store);
-	a->nr_swaps = 0;
 }
 
 /* ---- files ---- */

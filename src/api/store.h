@@ -16,9 +16,10 @@ void api_host_destroy(struct api_machine *a);
 
 /*
  * Opens a swap area and hands it to the engine. May sleep.
- * => 0, or a negative errno and a sentence
+ * => 0 and *type, the engine's number of it, or a negative errno and a sentence
  */
-int MUST_CHECK api_swap_open(struct task *t, struct api_machine *a, const struct config_swap *swap);
+int MUST_CHECK api_swap_open(struct task *t, struct api_machine *a, const struct config_swap *swap,
+			     uint32_t *type);
 /* => the engine's threads are stopped and nothing is in flight */
 void api_swaps_close(struct api_machine *a);
 

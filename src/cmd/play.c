@@ -216,7 +216,7 @@ static bool set_machine_line(struct neap_config *config, const struct job *job,
 		       set(config, "memory", machine->memory);
 	else
 		fine = set_machine_spec(config, job, options);
-	if (options->nr_swaps == 0)
+	if (options->nr_swaps == 0 && !machine->noswapon)
 		fine = fine && set(config, "swap", machine->swap);
 	return fine && set_machine_settings(config, job);
 }
@@ -240,12 +240,19 @@ static bool set_trace_needs(struct neap_config *config, const struct job *job,
 	return set_number(config, "swap", 2 * needs.peak_pages * NEAP_PAGE_SIZE);
 }
 
-static bool set_options(struct neap_config *config, const struct options *options)
+/*
+ * With noswapon the first two --swap are the disks of the job's own swapon; so they are not
+ * switched on here.
+ */
+static bool set_options(struct neap_config *config, const struct job *job,
+			const struct options *options)
 {
+	uint32_t first = job->machine.noswapon ? 2 : 0;
+
 	bool fine = set(config, "memory", options->memory) &&
 		    set(config, "nodes", options->nodes) && set(config, "tmp", options->tmp_dir);
 
-	for (uint32_t i = 0; i < options->nr_swaps && fine; i++)
+	for (uint32_t i = first; i < options->nr_swaps && fine; i++)
 		fine = set(config, "swap", options->swaps[i]);
 	for (uint32_t i = 0; i < options->nr_settings && fine; i++) {
 		const char *equals = strchr(options->settings[i], '=');
@@ -286,7 +293,7 @@ static int build_machine(const struct job *job, const struct options *options, u
 	}
 	if (set_runtime(config, job, options, seed) && set_like(config, options) &&
 	    set_machine_line(config, job, options) && set_trace_needs(config, job, options) &&
-	    set_options(config, options)) {
+	    set_options(config, job, options)) {
 		error = neap_machine_create(config, machine);
 		if (error == 0)
 			status = CMD_FINE;
@@ -330,6 +337,16 @@ static int worse(int a, int b)
 	return CMD_FINE;
 }
 
+static void set_swap_disks(const struct job *job, const struct options *options,
+			   struct run_options *run)
+{
+	const char *own[2] = { job->machine.swap, job->machine.swap2 };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(own); i++)
+		run->swap_disk[i] = i < options->nr_swaps ? options->swaps[i] : own[i];
+	run->swap_on = !job->machine.noswapon;
+}
+
 /* => CMD_FINE and *result (to be freed), or the exit status after a message */
 static int run_once(const struct job *job, const struct options *options, uint64_t seed,
 		    struct run_result *result)
@@ -349,6 +366,7 @@ static int run_once(const struct job *job, const struct options *options, uint64
 
 	if (status != CMD_FINE)
 		return status;
+	set_swap_disks(job, options, &run_options);
 	run_options.progress = progress_new(silent ? NULL : stderr,
 					    job->nr_objects == 1 ? job->objects[0].name : job->path,
 					    job->total_accesses);

@@ -125,14 +125,36 @@ static bool swap_slot_unneeded(const struct fault *f, struct neap_machine *m,
 }
 
 /*
- * Maps a locked, up to date page of the swap cache in place of its swap word.
+ * The entry still holds the swap word if it is mapped: the word that brought us here may be old,
+ * the slot freed and used again since, and the page mapped by its true owner. Only then does the
+ * page get its owner; nobody asks for the owner of a page while we hold its lock.
  */
+int fault_map_swapped(struct task *t, struct region *region, struct hw_entry *entry, uint32_t slot)
+{
+	struct page *page = machine_page(t->machine, entry->pfn);
+	struct space *space = region->space;
+
+	entry->word = word_from_swap(slot);
+	page_get(page);
+	int err = space_map(t, space, entry);
+
+	if (err != 0) {
+		page_put(t, page);
+		return err;
+	}
+	page->owner = region->id;
+	page->index = (uint32_t)(entry->vpn - region->start_vpn);
+	rmap_account_add(t, space, page);
+	atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
+	swap_slot_free(t, slot);
+	return 0;
+}
+
+/* Maps a locked, up to date page of the swap cache in place of its swap word. */
 static int map_swapped(struct task *t, struct fault *f, struct page *page, uint32_t slot)
 {
 	struct neap_machine *m = t->machine;
-	struct space *space = f->region->space;
 	struct hw_entry entry = { .vpn = f->vpn,
-				  .word = word_from_swap(slot),
 				  .pfn = (uint32_t)(page - m->pages),
 				  .flags = HW_YOUNG };
 
@@ -141,29 +163,17 @@ static int map_swapped(struct task *t, struct fault *f, struct page *page, uint3
 			page_wait_writeback(t, page);
 		entry.flags |= HW_WRITE | HW_DIRTY;
 	}
-	page_get(page);
-	int err = space_map(t, space, &entry);
+	int err = fault_map_swapped(t, f->region, &entry, slot);
 
-	if (err != 0) {
-		page_put(t, page);
+	if (err != 0)
 		return err == -EAGAIN ? FAULT_AGAIN : err;
-	}
-	/*
-	 * Only now is it known to be ours: the swap word that brought us here may be old, the slot
-	 * freed and used again since, and the page mapped by its true owner. Nobody asks for the
-	 * owner of a page while we hold its lock.
-	 */
-	page->owner = f->region->id;
-	page->index = (uint32_t)f->page;
-	rmap_account_add(t, space, page);
-	atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
-	swap_slot_free(t, slot);
 	if (swap_slot_unneeded(f, m, page))
 		swap_cache_try_free(t, page);
 	return 0;
 }
 
-static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
+/* => the area of the slot is kept in use */
+static int fault_swap_area(struct task *t, struct fault *f, uint32_t slot)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t pfn = swap_cache_find(t, slot);
@@ -198,6 +208,18 @@ static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
 	}
 	page_unlock(t, page);
 	page_put(t, page);
+	return result;
+}
+
+static int fault_swap(struct task *t, struct fault *f, uint32_t slot)
+{
+	struct swap_area *area = swap_area_get(t->machine, swap_type_of(slot));
+
+	if (area == NULL)
+		return FAULT_AGAIN; /* switched off since the entry was read */
+	int result = fault_swap_area(t, f, slot);
+
+	swap_area_put(area);
 	return result;
 }
 
@@ -317,6 +339,8 @@ static int fault_once(struct task *t, struct fault *f)
 		space_wait_migration(t, entry.word);
 		return FAULT_AGAIN;
 	}
+	if (entry.word == WORD_LOST)
+		return -EIO;
 	if (f->region->mapping != NULL)
 		return fault_file(t, f);
 	if (!f->write && !(f->region->flags & REGION_LOCKED))

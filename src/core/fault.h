@@ -24,6 +24,14 @@ int fault_pin(struct task *t, struct region *region, uint64_t page, bool write,
 void fault_unpin(struct task *t, struct page *page, bool written);
 
 /*
+ * Maps the locked, up to date page entry->pfn of the swap cache in place of its swap word at
+ * entry->vpn, gives it its owner, and drops the word's reference to the slot. The area of the slot
+ * is kept in use. May sleep (page tables). => 0, -EAGAIN the entry holds something else, -ENOMEM
+ */
+int fault_map_swapped(struct task *t, struct region *region, struct hw_entry *entry,
+		      uint32_t slot) MUST_CHECK;
+
+/*
  * Touches pages first..first+nr-1 for reading (MADV_WILLNEED, mlock). May sleep. => 0 or the first
  * error
  */

@@ -279,11 +279,12 @@ struct neap_machine {
 
 	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
 	struct pool spaces, regions, mappings;
+	_Atomic uint32_t regions_held;	   /* a: 1 while regions may not come or go (sleeping) */
 	struct spinlock mapping_list_lock; /* LOCK_SPACE */
 	uint32_t first_mapping;		   /* mapping_list_lock: id of the first mapping */
 
-	struct swap_area *swap; /* I: NEAP_MAX_SWAPS of them */
-	uint32_t nr_swap_areas; /* s */
+	struct swap_area *swap;		/* I: NEAP_MAX_SWAPS of them */
+	_Atomic uint32_t nr_swap_areas; /* a: areas 0.. that ever were in use; grows only */
 	struct spinlock swap_list_lock;
 	_Atomic int64_t nr_swap_free;	     /* a: slots nobody has reserved */
 	_Atomic int64_t nr_swap_total;	     /* a */
@@ -292,8 +293,10 @@ struct neap_machine {
 	_Atomic uint32_t swap_ra_last_slot;  /* a */
 	_Atomic uint32_t swap_ra_window;     /* a: last window read by slot */
 	_Atomic uint32_t swap_cache_on;	     /* a: per-CPU slot caches are in use */
-	uint64_t swap_list_seq;		     /* swap_list_lock */
-	int32_t swap_next_priority;	     /* swap_list_lock: next automatic one */
+	_Atomic uint32_t swap_cache_barred;  /* a: swapoffs under way, which want none */
+	_Atomic uint32_t swap_switching; /* a: 1 while an area is switched on or off (sleeping) */
+	uint64_t swap_list_seq;		 /* swap_list_lock */
+	int32_t swap_next_priority;	 /* swap_list_lock: next automatic one */
 
 	/* engine threads other than kswapd */
 	struct task *io_thread;	   /* neap_io */

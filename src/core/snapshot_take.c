@@ -96,22 +96,33 @@ static void take_zone(struct task *t, struct zone *zone, struct snapshot_zone *o
 	take_pagesets(m, zone, out);
 }
 
+/* An area being switched off is still listed, and what is in it still counts as swap. */
 static void take_swaps(struct neap_machine *m, struct snapshot *out)
 {
 	int64_t free = atomic_load(&m->nr_swap_free);
+	int64_t total = atomic_load(&m->nr_swap_total);
 
-	out->nr_swaps = m->nr_swap_areas;
-	for (uint32_t i = 0; i < m->nr_swap_areas; i++) {
-		const struct swap_area *area = &m->swap[i];
-		struct snapshot_swap *swap = &out->swap[i];
+	out->nr_swaps = 0;
+	for (uint32_t i = 0; i < swap_nr_areas(m); i++) {
+		struct swap_area *area = &m->swap[i];
+		uint32_t state = atomic_load(&area->state);
+		struct snapshot_swap *swap = &out->swap[out->nr_swaps];
 
-		memcpy(swap->path, area->path, sizeof(swap->path));
+		if (state == SWAP_UNUSED)
+			continue;
+		out->nr_swaps++;
+		for (size_t c = 0; c < sizeof(swap->path); c++)
+			swap->path[c] = racy_read(area->path[c]);
 		swap->is_file = area->is_file;
 		swap->size_pages = area->usable;
 		swap->used_pages = racy_read(area->inuse);
-		swap->priority = area->priority;
+		swap->priority = racy_read(area->priority);
+		if (state == SWAP_LEAVING) {
+			free += (int64_t)swap->used_pages;
+			total += (int64_t)swap->used_pages;
+		}
 	}
-	out->swap_total_pages = (uint64_t)atomic_load(&m->nr_swap_total);
+	out->swap_total_pages = total > 0 ? (uint64_t)total : 0;
 	out->swap_free_pages = free > 0 ? (uint64_t)free : 0;
 	out->swapcache_pages = machine_node_stat(m, NR_SWAPCACHED);
 }

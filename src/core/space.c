@@ -29,6 +29,7 @@
 #include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
+#include "core/sleeplock.h"
 #include "core/swap.h"
 #include "core/vmstat.h"
 
@@ -166,6 +167,16 @@ static void unlink_mapping(struct task *t, struct region *region)
 	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 }
 
+void space_hold_regions(struct task *t, struct neap_machine *m)
+{
+	sleeplock_take(t, &m->regions_held);
+}
+
+void space_release_regions(struct task *t, struct neap_machine *m)
+{
+	sleeplock_release(t, &m->regions_held);
+}
+
 /* Reserves page numbers. => 0 if the space has no room left */
 static uint64_t take_vpns(struct task *t, struct space *space, uint64_t nr_pages)
 {
@@ -182,14 +193,12 @@ static uint64_t take_vpns(struct task *t, struct space *space, uint64_t nr_pages
 	return first;
 }
 
-int region_create(struct task *t, struct space *space, const struct region_spec *spec,
-		  struct region **out)
+/* => regions held */
+static int region_make(struct task *t, struct space *space, const struct region_spec *spec,
+		       struct region **out)
 {
 	struct neap_machine *m = space->machine;
 	uint32_t id;
-
-	if (spec->nr_pages == 0 || spec->nr_pages > UINT32_MAX || spec->node > m->nr_nodes)
-		return -EINVAL;
 	struct region *region = pool_alloc(t, &m->regions, &id);
 
 	if (region == NULL)
@@ -212,6 +221,20 @@ int region_create(struct task *t, struct space *space, const struct region_spec 
 		link_mapping(t, region);
 	*out = region;
 	return 0;
+}
+
+int region_create(struct task *t, struct space *space, const struct region_spec *spec,
+		  struct region **out)
+{
+	struct neap_machine *m = space->machine;
+
+	if (spec->nr_pages == 0 || spec->nr_pages > UINT32_MAX || spec->node > m->nr_nodes)
+		return -EINVAL;
+	space_hold_regions(t, m);
+	int err = region_make(t, space, spec, out);
+
+	space_release_regions(t, m);
+	return err;
 }
 
 void space_wait_migration(struct task *t, uint64_t word)
@@ -343,6 +366,7 @@ void region_destroy(struct task *t, struct region *region)
 	 */
 	if (region->mapping != NULL)
 		unlink_mapping(t, region);
+	space_hold_regions(t, m);
 	m->hw->ops->release_tables(space->hw, region->start_vpn,
 				   region->start_vpn +
 					   round_up_u64(region->nr_pages, REGION_ALIGN_PAGES) - 1,
@@ -352,6 +376,7 @@ void region_destroy(struct task *t, struct region *region)
 	spin_unlock(t, &space->lock, LOCK_SPACE);
 	uint32_t id = region->id;
 
-	region->id = 0; /* verify.c tells live regions by their id */
+	region->id = 0; /* verify.c and swapoff.c tell live regions by their id */
 	pool_free(t, &m->regions, id);
+	space_release_regions(t, m);
 }

@@ -7,6 +7,7 @@
  *   0                     nothing there yet
  *   SWAP_WORD_BASE | e    the page is in swap entry e
  *   WORD_MIGRATION_BIT | flags | f   the page in frame f is being moved elsewhere
+ *   WORD_LOST             the page could not be read when its swap area was switched off
  */
 #ifndef NEAP_CORE_SPACE_H
 #define NEAP_CORE_SPACE_H
@@ -17,6 +18,7 @@
 
 #define WORD_SWAP_BIT ((uint64_t)1 << 40)
 #define WORD_MIGRATION_BIT ((uint64_t)1 << 42)
+#define WORD_LOST ((uint64_t)1 << 43)
 #define WORD_FLAGS_SHIFT 32u /* HW_WRITE, HW_YOUNG, HW_DIRTY of the entry it stands for */
 
 static inline uint64_t word_from_swap(uint32_t entry)
@@ -109,6 +111,13 @@ void region_destroy(struct task *t, struct region *region);
  * May sleep. => pages that held something
  */
 uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint64_t nr);
+
+/*
+ * Keeps every region that has an id now, and its tables, from being destroyed. May sleep. One
+ * holder at a time.
+ */
+void space_hold_regions(struct task *t, struct neap_machine *m);
+void space_release_regions(struct task *t, struct neap_machine *m);
 
 /*
  * Calls hw map() for one entry, adding missing tables. May sleep. => 0, -EAGAIN (lost a race),

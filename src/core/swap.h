@@ -25,21 +25,34 @@
 #define SWAP_FIRST_CLUSTER_BATCH 3u /* slots of the rotational batch that found a new cluster */
 #define SWAP_CLUSTER_BATCHES 8u	    /* batches served from it afterwards (spec 13, section 3) */
 
-/* s: the area's lock (LOCK_SWAP). L: machine.swap_list_lock. */
+/* What an area is good for. */
+enum swap_state {
+	SWAP_UNUSED,  /* switched off, or never on */
+	SWAP_ACTIVE,  /* slots may be allocated */
+	SWAP_LEAVING, /* being emptied: slots are freed, none are allocated */
+};
+
+/*
+ * s: the area's lock (LOCK_SWAP). L: machine.swap_list_lock. I: immutable while users or slots in
+ * use keep the area.
+ */
 struct swap_area {
 	struct neap_machine *machine; /* I */
-	struct store *store;	      /* I while in use */
+	struct store *store;	      /* I */
 	char path[256];		      /* I */
 	bool is_file;		      /* I */
 	bool rotational;	      /* I */
 	bool synchronous;	      /* I */
 	bool stable_writes;	      /* I */
-	_Atomic uint32_t active;      /* a: may be allocated from */
+	bool automatic;		      /* I: priority chosen by us */
+	_Atomic uint32_t state;	      /* a: enum swap_state; left ACTIVE under s, too */
+	_Atomic uint32_t users;	      /* a: tasks between swap_area_get() and _put() */
 	int32_t priority;	      /* L */
 	uint64_t list_seq;	      /* L: order among equals; smaller = sooner */
 	uint32_t type;		      /* I */
 	uint32_t nr_slots;	      /* I: slots including the header */
 	uint32_t usable;	      /* I: without header and bad ones */
+	uint32_t room;		      /* slots that the tables below were reserved for */
 	struct spinlock lock;
 	uint8_t *map;			      /* s */
 	uint64_t *cache;		      /* s */
@@ -67,13 +80,40 @@ struct swap_spec {
 };
 
 /*
- * Adds an area. The engine takes the store's done callback. May sleep. => 0, -ENOSPC (too many),
+ * Adds an area; *type is its number from now on. The engine takes the store's done callback.
+ * One area is switched on or off at a time; others wait. May sleep. => 0, -ENOSPC (too many),
  * -EINVAL, -ENOMEM
  */
-int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec) MUST_CHECK;
+int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec,
+	    uint32_t *type) MUST_CHECK;
+/*
+ * Brings back everything that is in the area, and takes the area out of use; its store has no
+ * request in flight afterwards. May sleep, for long.
+ * => 0; -ENOENT no such area in use; -ENOMEM the contents do not fit; -EINTR the task is to end.
+ * With an error the area is in use as before.
+ */
+int swap_off(struct task *t, struct neap_machine *m, uint32_t type) MUST_CHECK;
 static inline struct swap_area *swap_area_of(struct neap_machine *m, uint32_t entry)
 {
 	return &m->swap[entry >> SWAP_TYPE_SHIFT];
+}
+
+/*
+ * Keeps an area in use although the caller holds nothing in it: an entry that was read without a
+ * lock may be gone by now. => NULL if the area is off
+ */
+struct swap_area *swap_area_get(struct neap_machine *m, uint32_t type);
+void swap_area_put(struct swap_area *area);
+
+/* Areas 0.. of the array that are or were in use. */
+static inline uint32_t swap_nr_areas(const struct neap_machine *m)
+{
+	return atomic_load(&((struct neap_machine *)(uintptr_t)m)->nr_swap_areas);
+}
+
+static inline uint32_t swap_type_of(uint32_t entry)
+{
+	return entry >> SWAP_TYPE_SHIFT;
 }
 
 static inline uint32_t swap_slot_of(uint32_t entry)
@@ -97,6 +137,14 @@ void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow);
 uint32_t swap_slot_count(struct neap_machine *m, uint32_t entry);
 /* Frees slots that only the cache holds, to make room. May not sleep. => slots freed */
 uint32_t swap_reclaim_cached(struct task *t, uint32_t want);
+/*
+ * Forbids (or allows again) new slots in an area. The first empties the CPUs' caches of slots.
+ * Nothing held.
+ */
+void swap_area_close(struct task *t, struct swap_area *area);
+void swap_area_reopen(struct task *t, struct swap_area *area);
+/* The area is empty and closed: forgets it, once its last user is gone. May sleep. */
+void swap_area_end(struct task *t, struct swap_area *area);
 /* Returns all CPUs' cached slots. Nothing held. */
 void swap_slots_drain(struct task *t, struct neap_machine *m);
 bool swap_is_half_full(const struct neap_machine *m);
@@ -130,7 +178,8 @@ void swap_write_page(struct task *t, struct page *page);
 
 struct region;
 /*
- * Brings entry's page into the cache, reading ahead around it, and waits for it. May sleep.
+ * Brings entry's page into the cache (its area is kept in use), reading ahead around it, and waits
+ * for it. May sleep.
  * => 0 and *pfn with a reference (unlocked, maybe not up to date after a read error: caller
  *    checks);
  *    -ENOENT the entry is gone meanwhile (look at the table again); -ENOMEM

@@ -400,6 +400,20 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 	return 0;
 }
 
+/* The same for a neighbour, whose entry was read without a lock: its area may be off by now. */
+static int read_add_neighbour(struct task *t, struct swap_read *read, uint32_t entry, uint32_t *pfn)
+{
+	uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+	struct swap_area *area = swap_area_get(t->machine, swap_type_of(entry));
+
+	if (area == NULL)
+		return -ENOENT;
+	int err = read_add(t, read, entry, gfp, pfn);
+
+	swap_area_put(area);
+	return err;
+}
+
 /* Sends pages that were added, runs of one area at a time. */
 static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
 {
@@ -456,13 +470,11 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	bool placed = false;
 
 	for (uint32_t i = 0; i < read.nr; i++) {
-		uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
-
 		if (read.entry[i] == entry) {
 			added[nr_added++] = wanted;
 			placed = true;
 		} else if (nr_added < SWAP_WINDOW_MAX - 1 &&
-			   read_add(t, &read, read.entry[i], gfp, &added[nr_added]) == 0) {
+			   read_add_neighbour(t, &read, read.entry[i], &added[nr_added]) == 0) {
 			page_set(machine_page(m, added[nr_added++]), PG_RECLAIM);
 			event_add(t, EV_SWAP_RA, 1);
 		}

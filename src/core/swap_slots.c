@@ -19,8 +19,12 @@
  *   4. cluster_used[c] counts the used slots of c; the free clusters of a solid
  *      state area, and no others, are in its FIFO, each once.
  *
- * Locks: the list lock only to choose an area, the area's lock for its map; never
- * both.
+ * An area that is switched off first allocates no more (swap_area_close), is emptied
+ * (swapoff.c), and ends when nobody looks at it any more (users). Its place in the
+ * array, and its tables, serve the next area.
+ *
+ * Locks: the list lock to choose an area, the area's lock for its map; both only to
+ * change the area's state.
  *
  * Linux: mm/swapfile.c, mm/swap_slots.c. DIFF: freed slots go back at once, there
  * is no return cache; a solid state CPU does not jump at 64 MiB boundaries.
@@ -28,11 +32,13 @@
 #include "core/swap.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/io.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/racy.h"
+#include "core/sleeplock.h"
 #include "core/visit.h"
 #include "core/vmstat.h"
 
@@ -46,11 +52,15 @@ static uint32_t nr_clusters(const struct swap_area *area)
 	return (area->nr_slots + SWAP_CLUSTER_SLOTS - 1) / SWAP_CLUSTER_SLOTS;
 }
 
+/* An area that was in use before keeps its tables, cleared, and needs new ones only to grow. */
 static int area_reserve(struct neap_machine *m, struct swap_area *area)
 {
 	struct hw *hw = m->hw;
 	size_t slots = area->nr_slots;
 	size_t clusters = nr_clusters(area);
+
+	if (area->room >= slots)
+		return 0;
 
 	area->map = hw->ops->reserve(hw, slots);
 	area->cache = hw->ops->reserve(hw, slots * sizeof(*area->cache));
@@ -61,6 +71,7 @@ static int area_reserve(struct neap_machine *m, struct swap_area *area)
 	if (!area->map || !area->cache || !area->cluster_used || !area->cluster_next ||
 	    !area->cpu_cluster || !area->cpu_next)
 		return -ENOMEM;
+	area->room = (uint32_t)slots;
 	return 0;
 }
 
@@ -128,49 +139,180 @@ static int area_init_map(struct neap_machine *m, struct swap_area *area,
 	return 0;
 }
 
-int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec)
+/* For the next area in this place. A slot that was freed has no cache entry any more. */
+static void area_clear(struct swap_area *area)
+{
+	memset(area->map, 0, area->nr_slots * sizeof(*area->map));
+	memset(area->cluster_used, 0, nr_clusters(area) * sizeof(*area->cluster_used));
+}
+
+/*
+ * The slot of the array for a new area: one never used while there are any, so that what reads an
+ * old area without a lock seldom meets a new one. => NULL if all are in use
+ */
+static struct swap_area *area_choose(struct neap_machine *m)
+{
+	uint32_t nr = swap_nr_areas(m);
+
+	if (nr < NEAP_MAX_SWAPS)
+		return &m->swap[nr];
+	for (uint32_t type = 0; type < nr; type++)
+		if (atomic_load(&m->swap[type].state) == SWAP_UNUSED)
+			return &m->swap[type];
+	return NULL;
+}
+
+/* What the area is. Readers of texts look at these fields without a lock. */
+static void area_describe(struct neap_machine *m, struct swap_area *area,
+			  const struct swap_spec *spec, const struct store_geometry *geometry)
+{
+	bool ended = false;
+
+	area->machine = m;
+	area->store = spec->store;
+	area->is_file = spec->is_file;
+	area->rotational = geometry->rotational;
+	area->synchronous = geometry->synchronous;
+	area->stable_writes = geometry->stable_writes;
+	area->automatic = spec->priority == SWAP_PRIO_AUTO;
+	area->type = (uint32_t)(area - m->swap);
+	racy_write(area->nr_slots, (uint32_t)geometry->pages);
+	for (uint32_t i = 0; i < sizeof(area->path); i++) {
+		ended = ended || spec->path[i] == '\0' || i == sizeof(area->path) - 1;
+		racy_write(area->path[i], (char)(ended ? '\0' : spec->path[i]));
+	}
+	area->inuse = 0;
+	area->batches_left = 0;
+	atomic_store(&area->read_errors, 0);
+	atomic_store(&area->write_errors, 0);
+}
+
+/* => switching held */
+static int area_begin(struct task *t, struct neap_machine *m, const struct swap_spec *spec,
+		      uint32_t *type_out)
 {
 	struct store_geometry geometry;
-	uint32_t type = m->nr_swap_areas;
+	struct swap_area *area = area_choose(m);
 
 	spec->store->ops->geometry(spec->store, &geometry);
-	if (type == NEAP_MAX_SWAPS)
+	if (area == NULL)
 		return -ENOSPC;
 	if (geometry.pages < 2 || geometry.pages > SWAP_SLOT_MASK)
 		return -EINVAL;
-	struct swap_area *area = &m->swap[type];
-
-	*area = (struct swap_area){ .machine = m,
-				    .store = spec->store,
-				    .is_file = spec->is_file,
-				    .rotational = geometry.rotational,
-				    .synchronous = geometry.synchronous,
-				    .stable_writes = geometry.stable_writes,
-				    .type = type,
-				    .nr_slots = (uint32_t)geometry.pages };
-	for (uint32_t i = 0; spec->path[i] != '\0' && i < sizeof(area->path) - 1; i++)
-		area->path[i] = spec->path[i];
+	area_describe(m, area, spec, &geometry);
 	int err = area_reserve(m, area);
 
 	if (err == 0)
 		err = area_init_map(m, area, spec);
-	if (err != 0)
+	if (err != 0) {
+		if (area->room >= area->nr_slots)
+			area_clear(area);
 		return err;
+	}
 	spec->store->done = io_done;
 	spec->store->done_ctx = m;
 	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
-	area->priority = spec->priority;
-	if (spec->priority == SWAP_PRIO_AUTO)
-		area->priority = -2 - m->swap_next_priority++;
+	racy_write(area->priority, area->automatic ? -2 - m->swap_next_priority++ : spec->priority);
 	area->list_seq = ++m->swap_list_seq;
-	m->nr_swap_areas++;
+	if (area->type == swap_nr_areas(m))
+		atomic_store(&m->nr_swap_areas, area->type + 1);
 	spin_unlock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
 	if (area->rotational)
 		atomic_fetch_add(&m->nr_rotational_swap, 1);
 	atomic_fetch_add(&m->nr_swap_free, area->usable);
 	atomic_fetch_add(&m->nr_swap_total, area->usable);
-	atomic_store(&area->active, 1);
+	atomic_store(&area->state, SWAP_ACTIVE);
+	*type_out = area->type;
 	return 0;
+}
+
+int swap_on(struct task *t, struct neap_machine *m, const struct swap_spec *spec,
+	    uint32_t *type_out)
+{
+	sleeplock_take(t, &m->swap_switching);
+	int err = area_begin(t, m, spec, type_out);
+
+	sleeplock_release(t, &m->swap_switching);
+	return err;
+}
+
+struct swap_area *swap_area_get(struct neap_machine *m, uint32_t type)
+{
+	struct swap_area *area = &m->swap[type];
+
+	/* First counted, then looked at: swap_area_end() does it the other way round. */
+	atomic_fetch_add(&area->users, 1);
+	if (type < swap_nr_areas(m) && atomic_load(&area->state) != SWAP_UNUSED)
+		return area;
+	atomic_fetch_sub(&area->users, 1);
+	return NULL;
+}
+
+void swap_area_put(struct swap_area *area)
+{
+	atomic_fetch_sub(&area->users, 1);
+}
+
+/* Moves the priorities of the automatic areas behind this one by delta. => list lock held */
+static void shift_automatic(struct neap_machine *m, const struct swap_area *area, int32_t delta)
+{
+	m->swap_next_priority -= delta;
+	for (uint32_t type = 0; type < swap_nr_areas(m); type++) {
+		struct swap_area *other = &m->swap[type];
+
+		if (other != area && other->automatic &&
+		    atomic_load(&other->state) == SWAP_ACTIVE && other->priority < area->priority)
+			racy_write(other->priority, other->priority + delta);
+	}
+}
+
+void swap_area_close(struct task *t, struct swap_area *area)
+{
+	struct neap_machine *m = area->machine;
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	atomic_store(&area->state, SWAP_LEAVING);
+	if (area->automatic)
+		shift_automatic(m, area, 1);
+	spin_unlock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	/* Slots in use are missing from the free count now; each comes back when it is freed. */
+	atomic_fetch_sub(&m->nr_swap_total, area->usable);
+	atomic_fetch_sub(&m->nr_swap_free, area->usable);
+	atomic_fetch_add(&m->swap_cache_barred, 1);
+	swap_slots_drain(t, m);
+}
+
+void swap_area_reopen(struct task *t, struct swap_area *area)
+{
+	struct neap_machine *m = area->machine;
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	if (area->automatic)
+		racy_write(area->priority, -2 - m->swap_next_priority++);
+	area->list_seq = ++m->swap_list_seq;
+	atomic_store(&area->state, SWAP_ACTIVE);
+	spin_unlock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	atomic_fetch_add(&m->nr_swap_total, area->usable);
+	atomic_fetch_add(&m->nr_swap_free, area->usable);
+	atomic_fetch_sub(&m->swap_cache_barred, 1);
+}
+
+void swap_area_end(struct task *t, struct swap_area *area)
+{
+	struct neap_machine *m = area->machine;
+
+	CHECK(area->inuse == 0);
+	atomic_store(&area->state, SWAP_UNUSED);
+	atomic_fetch_sub(&m->swap_cache_barred, 1);
+	if (area->rotational)
+		atomic_fetch_sub(&m->nr_rotational_swap, 1);
+	while (atomic_load(&area->users) != 0)
+		rt_yield(t);
+	area_clear(area);
 }
 
 bool swap_is_half_full(const struct neap_machine *m)
@@ -323,10 +465,10 @@ static struct swap_area *choose_area(struct task *t, struct neap_machine *m, uin
 	struct swap_area *best = NULL;
 
 	spin_lock(t, &m->swap_list_lock, LOCK_SWAP_LIST);
-	for (uint32_t type = 0; type < m->nr_swap_areas; type++) {
+	for (uint32_t type = 0; type < swap_nr_areas(m); type++) {
 		struct swap_area *area = &m->swap[type];
 
-		if ((tried >> type) & 1 || !atomic_load(&area->active))
+		if ((tried >> type) & 1 || atomic_load(&area->state) != SWAP_ACTIVE)
 			continue;
 		if (best == NULL || area->priority > best->priority ||
 		    (area->priority == best->priority && area->list_seq < best->list_seq))
@@ -367,8 +509,9 @@ static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
 			break;
 		tried |= 1u << area->type;
 		spin_lock(t, &area->lock, LOCK_SWAP);
-		got = area->rotational ? take_rotational(area, entries, reserved)
-				       : take_solid(area, task_cpu(t), entries, reserved);
+		if (atomic_load(&area->state) == SWAP_ACTIVE)
+			got = area->rotational ? take_rotational(area, entries, reserved)
+					       : take_solid(area, task_cpu(t), entries, reserved);
 		spin_unlock(t, &area->lock, LOCK_SWAP);
 		for (uint32_t i = 0; i < got; i++)
 			entries[i] |= area->type << SWAP_TYPE_SHIFT;
@@ -384,6 +527,8 @@ static bool slot_cache_wanted(struct neap_machine *m)
 	int64_t free = atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed);
 	bool on = atomic_load_explicit(&m->swap_cache_on, memory_order_relaxed) != 0;
 
+	if (atomic_load(&m->swap_cache_barred) != 0)
+		return false;
 	if (!on && free > (int64_t)m->nr_cpus * SLOT_CACHE_ON_PER_CPU)
 		atomic_store(&m->swap_cache_on, 1);
 	else if (on && free < (int64_t)m->nr_cpus * SLOT_CACHE_OFF_PER_CPU)
@@ -505,8 +650,11 @@ uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
 	struct neap_machine *m = t->machine;
 	uint32_t freed = 0;
 
-	for (uint32_t type = 0; type < m->nr_swap_areas && freed < want; type++) {
-		struct swap_area *area = &m->swap[type];
+	for (uint32_t type = 0; type < swap_nr_areas(m) && freed < want; type++) {
+		struct swap_area *area = swap_area_get(m, type);
+
+		if (area == NULL)
+			continue;
 		uint32_t start = racy_read(area->next) < area->nr_slots ? racy_read(area->next) : 1;
 
 		for (uint32_t i = 1; i < area->nr_slots && freed < want; i++) {
@@ -517,6 +665,7 @@ uint32_t swap_reclaim_cached(struct task *t, uint32_t want)
 				freed++;
 			}
 		}
+		swap_area_put(area);
 	}
 	return freed;
 }
@@ -592,7 +741,9 @@ const char *swap_verify(const struct neap_machine *m)
 	uint64_t unowned = 0;
 	uint64_t in_caches = 0;
 
-	for (uint32_t type = 0; type < m->nr_swap_areas; type++) {
+	for (uint32_t type = 0; type < swap_nr_areas(m); type++) {
+		if (atomic_load(&machine->swap[type].state) == SWAP_UNUSED)
+			continue;
 		const char *wrong = verify_slots(m, &m->swap[type], &unowned);
 
 		if (wrong == NULL)
@@ -601,6 +752,7 @@ const char *swap_verify(const struct neap_machine *m)
 			return wrong;
 		inuse += m->swap[type].inuse;
 	}
+	/* Of an area that is leaving, slots in use are missing in both counts (area_close). */
 	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
 		return "free and used swap slots do not add up";
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)

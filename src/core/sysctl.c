@@ -33,10 +33,9 @@
 #include "core/kcompactd.h"
 #include "core/marks.h"
 #include "core/pcp.h"
+#include "core/sleeplock.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
-
-#define LOCK_WAIT_NS (4 * NSEC_PER_MSEC)
 
 /* What no machine can do yet, whatever the value. */
 #define EFFECTS_NOT_YET KNOB_PSI_TRIGGER
@@ -56,33 +55,13 @@ void sysctl_init_reserves(struct neap_machine *m)
 	knobs_init_reserves(&m->sysctl, machine_zone_stat(m, NR_FREE_PAGES));
 }
 
-/* ---- the lock ---- */
-
-static bool sysctl_trylock(struct neap_machine *m)
-{
-	return atomic_exchange(&m->sysctl_lock, 1) == 0;
-}
-
-/* May sleep. */
-static void sysctl_lock(struct task *t, struct neap_machine *m)
-{
-	while (!sysctl_trylock(m))
-		(void)rt_wait(t, &m->sysctl_lock, 1, LOCK_WAIT_NS); /* any return: look again */
-}
-
-static void sysctl_unlock(struct task *t, struct neap_machine *m)
-{
-	atomic_store(&m->sysctl_lock, 0);
-	rt_wake(t, &m->sysctl_lock, 1);
-}
-
 /* ---- reading ---- */
 
 int64_t sysctl_read(struct neap_machine *m, const char *name, char *buffer, size_t bytes)
 {
 	uint32_t effects = knobs_read_effects(name) & (KNOB_PROTECTION | KNOB_NODE_RATIOS);
 
-	if (effects != 0 && sysctl_trylock(m)) {
+	if (effects != 0 && sleeplock_try(&m->sysctl_lock)) {
 		if (effects & KNOB_PROTECTION)
 			marks_setup_protection(m);
 		if (effects & KNOB_NODE_RATIOS)
@@ -117,9 +96,9 @@ static void sysctl_resize_pool(struct task *t, struct neap_machine *m, uint64_t 
 {
 	uint64_t pages = hugepool_resize(t, m, want);
 
-	sysctl_lock(t, m);
+	sleeplock_take(t, &m->sysctl_lock);
 	knobs_set_hugepages(&m->sysctl, pages);
-	sysctl_unlock(t, m);
+	sleeplock_release(t, &m->sysctl_lock);
 }
 
 /* What a write sets in motion. => nothing held. May sleep. */
@@ -171,12 +150,12 @@ int64_t sysctl_write(struct task *t, struct neap_machine *m, const char *name, c
 	int64_t result = -ENOTSUP;
 
 	rt_assert_may_sleep(t);
-	sysctl_lock(t, m);
+	sleeplock_take(t, &m->sysctl_lock);
 	if (!write_is_beyond(m, name, text, bytes)) {
 		result = knobs_write(&m->sysctl, name, text, bytes, &effects);
 		sysctl_recompute(t, m, effects.what);
 	}
-	sysctl_unlock(t, m);
+	sleeplock_release(t, &m->sysctl_lock);
 	sysctl_perform(t, m, &effects);
 	return result;
 }

@@ -353,7 +353,7 @@ static uint64_t swap_references(const struct neap_machine *m)
 {
 	uint64_t count = 0;
 
-	for (uint32_t type = 0; type < m->nr_swap_areas; type++)
+	for (uint32_t type = 0; type < swap_nr_areas(m); type++)
 		for (uint32_t slot = 1; slot < m->swap[type].nr_slots; slot++)
 			if (m->swap[type].map[slot] != SWAP_MAP_BAD)
 				count += m->swap[type].map[slot] & SWAP_COUNT_MASK;
@@ -517,7 +517,7 @@ uint64_t verify_state_hash(struct task *t, struct neap_machine *m)
 	}
 	for (uint32_t i = 0; i < NR_METER_ITEMS; i++)
 		hash_add(&hash, machine_event(m, (enum meter_item)i));
-	for (uint32_t type = 0; type < m->nr_swap_areas; type++)
+	for (uint32_t type = 0; type < swap_nr_areas(m); type++)
 		for (uint32_t slot = 1; slot < m->swap[type].nr_slots; slot++)
 			hash_add(&hash, m->swap[type].map[slot]);
 	if (m->rt->virtual_time)

@@ -53,6 +53,8 @@ enum job_op {
 	JOB_OP_SYSCTL,
 	JOB_OP_HUGEPAGES,
 	JOB_OP_DROP,
+	JOB_OP_SWAPON,
+	JOB_OP_SWAPOFF,
 	JOB_OP_FSYNC,
 	JOB_OP_CPU,
 	JOB_OP_SLEEP,
@@ -84,11 +86,12 @@ struct job_command {
 	bool background;	  /* bg: runs beside the script until `wait` */
 	uint32_t object;	  /* number of the object it works on */
 	enum pageseq_order order; /* touch, read, write */
-	uint64_t count;		/* touch, read, write: accesses; alloc: blocks; drop, cpu: number */
-	uint64_t seed;		/* touch, read, write */
-	uint32_t threads;	/* touch */
-	bool read_only;		/* touch */
-	uint64_t every, offset; /* free: pages offset, offset + every, ... */
+	uint64_t count; /* touch, read, write: accesses; alloc: blocks; drop, cpu, swapon, swapoff:
+			   number */
+	uint64_t seed;	/* touch, read, write */
+	uint32_t threads;	 /* touch */
+	bool read_only;		 /* touch */
+	uint64_t every, offset;	 /* free: pages offset, offset + every, ... */
 	enum neap_advice advice; /* advise */
 	enum job_fill fill;	 /* fill */
 	uint64_t sleep_ms;	 /* sleep, every */
@@ -97,8 +100,8 @@ struct job_command {
 	uint32_t gfp;		 /* alloc */
 	bool may_fail;		 /* alloc: try */
 	char *name;		 /* sysctl: its name; snapshot, every: the label */
-	char *text;		 /* the command's words (sysctl: the text to write) */
-	struct expect *expect;	 /* expect */
+	char *text; /* the command's words (sysctl: the text to write; swapon: priority) */
+	struct expect *expect; /* expect */
 };
 
 /* The `machine` line. Strings are NULL when the line does not say. */
@@ -107,7 +110,9 @@ struct job_machine {
 	uint32_t line;
 	char *spec;	/* nodes=, dist=, ...: what the configuration takes, without cpus= */
 	char *cpus;	/* a number */
-	char *swap;	/* a size */
+	char *swap;	/* a size: the first swap disk */
+	char *swap2;	/* a size: the second one, for swapon 2 */
+	bool noswapon;	/* the first one waits for swapon 1 */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
 	char *memory;	/* memory=: a size in one zone a node, not a PC's; then spec is empty */
 };

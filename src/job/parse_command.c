@@ -389,6 +389,44 @@ static void parse_drop(struct parser *p)
 		command->count = what;
 }
 
+/* The disk of swapon and swapoff. */
+static struct job_command *parse_swap(struct parser *p, enum job_op op)
+{
+	const struct job_machine *machine = &p->job->machine;
+	struct job_command *command = parser_add_command(p, op);
+
+	if (strcmp(word(p, 1), "z") == 0) {
+		parser_error(p, "%s z is not possible yet (compressed swap)", p->words[0]);
+		return NULL;
+	}
+	uint64_t disk = number(p, word(p, 1), "disk", 2);
+
+	if (disk == 0)
+		parser_error(p, "disks are 1 (swap=) and 2 (swap2=)");
+	else if ((disk == 1 ? machine->swap : machine->swap2) == NULL)
+		parser_error(p, "the machine line has no %s=, which is disk %u",
+			     disk == 1 ? "swap" : "swap2", (unsigned int)disk);
+	if (command != NULL)
+		command->count = disk;
+	return command;
+}
+
+static void parse_swapon(struct parser *p)
+{
+	struct job_command *command = parse_swap(p, JOB_OP_SWAPON);
+
+	if (p->nr_words < 3)
+		return;
+	number(p, word(p, 2), "priority", 32767);
+	if (command != NULL)
+		command->text = parser_copy(p, p->words[2]);
+}
+
+static void parse_swapoff(struct parser *p)
+{
+	parse_swap(p, JOB_OP_SWAPOFF);
+}
+
 static void parse_fsync(struct parser *p)
 {
 	take_object(p, JOB_OP_FSYNC, KIND(JOB_FILE));
@@ -664,9 +702,20 @@ static void take_machine_spec(struct parser *p, struct job_machine *machine)
 	machine->spec = parser_copy(p, spec);
 }
 
+/* => a copy of the disk's size; NULL if there is none */
+static char *take_disk(struct parser *p, const char *name)
+{
+	const char *value = option(p, name);
+
+	if (value == NULL || strcmp(value, "0") == 0)
+		return NULL;
+	size(p, value);
+	return parser_copy(p, value);
+}
+
 static void parse_machine(struct parser *p)
 {
-	static const char *const later[] = { "swap2", "noswapon", "zram", "kernel", "append" };
+	static const char *const later[] = { "zram", "kernel", "append" };
 	struct job_machine *machine = &p->job->machine;
 	const char *value;
 
@@ -680,11 +729,10 @@ static void parse_machine(struct parser *p)
 	value = option(p, "cpus");
 	if (value != NULL && number(p, value, "cpus", 4096) > 0)
 		machine->cpus = parser_copy(p, value);
-	value = option(p, "swap");
-	if (value != NULL && strcmp(value, "0") != 0) {
-		size(p, value);
-		machine->swap = parser_copy(p, value);
-	}
+	machine->swap = take_disk(p, "swap");
+	machine->swap2 = take_disk(p, "swap2");
+	value = option(p, "noswapon");
+	machine->noswapon = value != NULL && number(p, value, "noswapon", 1) == 1;
 	value = option(p, "set");
 	machine->settings = value != NULL ? parser_copy(p, value) : NULL;
 	option(p, "fs");    /* files are always possible */
@@ -704,7 +752,8 @@ struct command_entry {
 
 static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
-	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swapiops=N] [fsiops=N]" },
+	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
+	  " [noswapon=1] [swapiops=N] [fsiops=N]" },
 	{ "anon", 2, false, parse_anon, "anon NAME SIZE [nothp] [node=N] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
 	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
@@ -719,6 +768,8 @@ static const struct command_entry commands[] = {
 	{ "compact", 0, true, parse_compact, "compact [NODE]" },
 	{ "hugepages", 1, true, parse_hugepages, "hugepages N" },
 	{ "drop", 1, true, parse_drop, "drop 1" },
+	{ "swapon", 1, true, parse_swapon, "swapon 1|2 [PRIORITY]" },
+	{ "swapoff", 1, true, parse_swapoff, "swapoff 1|2" },
 	{ "fsync", 1, true, parse_fsync, "fsync NAME" },
 	{ "digest", 1, true, parse_digest, "digest NAME" },
 	{ "cpu", 1, false, parse_cpu, "cpu N" },

@@ -556,6 +556,7 @@ void run_job(const struct job *job, struct neap_machine *machine, const struct r
 		.result = result,
 		.machine = machine,
 		.cpu = -1,
+		.swap_area = { options->swap_on ? 0 : -1, -1 },
 		.outcome = RUN_FINE,
 	};
 	size_t message_bytes = 0;

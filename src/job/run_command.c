@@ -371,6 +371,64 @@ static void do_drop(struct run_thread *thread)
 	}
 }
 
+static void set_swap_area(struct run *run, uint64_t disk, int area)
+{
+	pthread_mutex_lock(&run->mutex);
+	run->swap_area[disk] = area;
+	pthread_mutex_unlock(&run->mutex);
+}
+
+static void do_swapon(struct run_thread *thread)
+{
+	struct run *run = thread->run;
+	const char *priority = thread->command->text;
+	uint64_t disk = thread->command->count - 1;
+	char area[512];
+	unsigned int number;
+
+	snprintf(area, sizeof(area), "%s%s%s,disk=%u", run->options->swap_disk[disk],
+		 priority != NULL ? ",pri=" : "", priority != NULL ? priority : "",
+		 (unsigned int)disk + 1);
+	int error = neap_swapon(run->machine, area, &number);
+
+	if (error != 0)
+		run_note(run, thread->command->line, "swapon %u: %s", (unsigned int)disk + 1,
+			 neap_machine_error(run->machine));
+	else
+		set_swap_area(run, disk, (int)number);
+}
+
+/* Takes the area's number, so that of two swapoffs of one disk only one has it. */
+static int take_swap_area(struct run *run, uint64_t disk)
+{
+	pthread_mutex_lock(&run->mutex);
+	int area = run->swap_area[disk];
+
+	run->swap_area[disk] = -1;
+	pthread_mutex_unlock(&run->mutex);
+	return area;
+}
+
+static void do_swapoff(struct run_thread *thread)
+{
+	struct run *run = thread->run;
+	uint64_t disk = thread->command->count - 1;
+	int area = take_swap_area(run, disk);
+
+	if (area < 0) {
+		run_note(run, thread->command->line, "swapoff %u: the disk is not switched on",
+			 (unsigned int)disk + 1);
+		return;
+	}
+	int error = neap_swapoff(run->machine, (unsigned int)area);
+
+	if (error == 0)
+		return;
+	set_swap_area(run, disk, area);
+	run_note(run, thread->command->line, "swapoff %u: %s", (unsigned int)disk + 1,
+		 neap_machine_error(run->machine));
+}
+
 static void do_fsync(struct run_thread *thread)
 {
 	const struct run_object *object = object_of(thread);
@@ -593,6 +651,8 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_FILL] = do_fill,
 	[JOB_OP_SYSCTL] = do_sysctl,
 	[JOB_OP_DROP] = do_drop,
+	[JOB_OP_SWAPON] = do_swapon,
+	[JOB_OP_SWAPOFF] = do_swapoff,
 	[JOB_OP_FSYNC] = do_fsync,
 	[JOB_OP_CPU] = do_cpu,
 	[JOB_OP_SLEEP] = do_sleep,

@@ -54,6 +54,7 @@ struct run {
 	_Atomic bool finished; /* the script is done: periodic threads end */
 	pthread_mutex_t mutex; /* the rest; never held across a call into the machine */
 	enum run_outcome outcome;
+	int swap_area[2]; /* the area number of each swap disk, -1 = off */
 	FILE *messages, *digests, *notes;
 	FILE *log; /* out_dir/log.txt: when each snapshot was taken; NULL */
 	uint64_t nr_messages;

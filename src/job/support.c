@@ -29,8 +29,6 @@ static const struct missing missing_commands[] = {
 	{ "reclaim", "control groups" },
 	{ "zram", "compressed swap" },
 	{ "zswap", "compressed swap" },
-	{ "swapon", "changing swap areas while running" },
-	{ "swapoff", "changing swap areas while running" },
 };
 
 struct sysctl_word {

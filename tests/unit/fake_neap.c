@@ -772,6 +772,20 @@ int64_t neap_sysctl_write(struct neap_machine *m, const char *name, const char *
 	return (int64_t)bytes;
 }
 
+int neap_swapon(struct neap_machine *m, const char *area, unsigned int *number)
+{
+	(void)m;
+	(void)area;
+	*number = 0;
+	return 0;
+}
+
+int neap_swapoff(struct neap_machine *m, unsigned int number)
+{
+	(void)m;
+	return number == 0 ? 0 : -ENOENT;
+}
+
 int64_t neap_proc_text(struct neap_machine *m, const char *file, char **text)
 {
 	if (strcmp(file, "vmstat") == 0)

@@ -164,7 +164,9 @@ static void add_swaps(struct machine_fixture *f)
 			.nr_bad = setup->nr_swap_bad,
 		};
 
-		assert_int_equal(swap_on(f->t, f->m, &area), 0);
+		uint32_t type;
+
+		assert_int_equal(swap_on(f->t, f->m, &area, &type), 0);
 		f->nr_swaps++;
 	}
 }

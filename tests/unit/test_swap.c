@@ -33,6 +33,7 @@ static void body_on(struct machine_fixture *f)
 {
 	const struct store_model_spec model = { .pages = 100, .swap = true };
 	struct store *store;
+	uint32_t type;
 
 	/* 600 slots: the header and three bad ones (one named twice) are not usable. */
 	assert_int_equal(free_slots(f), 596);
@@ -46,9 +47,9 @@ static void body_on(struct machine_fixture *f)
 			.store = store, .path = "x", .priority = 5, .bad = &bad[i], .nr_bad = 1
 		};
 
-		assert_int_equal(swap_on(f->t, f->m, &spec), -EINVAL);
+		assert_int_equal(swap_on(f->t, f->m, &spec, &type), -EINVAL);
 	}
-	assert_int_equal(f->m->nr_swap_areas, 1);
+	assert_int_equal(swap_nr_areas(f->m), 1);
 	assert_int_equal(free_slots(f), 596);
 	store->ops->close(store);
 	/* Every usable slot, and none of the others, is handed out once. */
