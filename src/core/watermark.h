@@ -144,7 +144,8 @@ static inline uint32_t watermark_slow_flags(uint32_t gfp, uint32_t order)
 		return flags;
 	if (!(gfp & GFP_BIT_NOMEMALLOC)) {
 		flags |= ALLOC_NON_BLOCK;
-		if (order > 0)
+		/* golden/probes/thresholds: without HIGH no reserve grows, and none is used up. */
+		if (order > 0 && (flags & ALLOC_MIN_RESERVE))
 			flags |= ALLOC_HIGHATOMIC;
 	}
 	if (flags & ALLOC_MIN_RESERVE)
@@ -163,9 +164,11 @@ static ALWAYS_INLINE bool watermark_ignores_boost(uint32_t gfp, uint32_t order,
 	       (alloc_flags & ALLOC_WMARK_MASK) == ALLOC_WMARK_MIN;
 }
 
+#define WATERMARK_LIMIT_NONE 0xfu
+
 /*
  * The zone index a request may use at most (spec 01, section 5), for each value of the four zone
- * bits. => 15 for combinations that mean nothing
+ * bits. => WATERMARK_LIMIT_NONE for combinations that mean nothing
  */
 static ALWAYS_INLINE uint32_t watermark_limit(uint32_t gfp)
 {

@@ -545,6 +545,11 @@ static void test_highatomic(void **state)
 
 	while (zone_stat(zone, NR_FREE_PAGES) > low + 15)
 		assert_int_not_equal(alloc_pages(f.t, &filler), PFN_NONE);
+	struct alloc_request nowait = { .gfp = GFP_NOWAIT, .order = 4 };
+
+	/* Not being able to sleep is no right to the reserve: HIGH is wanted, too. */
+	assert_int_not_equal(alloc_pages(f.t, &nowait), PFN_NONE);
+	assert_int_equal(zone->nr_reserved_highatomic, 0);
 	uint32_t pfn = alloc_pages(f.t, &request);
 
 	assert_int_not_equal(pfn, PFN_NONE);
