@@ -112,6 +112,7 @@ bool kswapd_reserves_ok(struct task *t, struct node *node)
 
 		if (zone > ZONE_NORMAL)
 			atomic_store(&node->kswapd_highest_zone, ZONE_NORMAL);
+		atomic_store(&node->kswapd_sleeping, 0);
 		waitq_wake(t, &node->kswapd_wait, 1);
 	}
 	return false;
@@ -155,7 +156,9 @@ void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order
 			kcompactd_wake(t, node, order, highest);
 		return;
 	}
-	event_emit(t, MM_VMSCAN_WAKEUP_KSWAPD, node->id, order, gfp);
+	event_emit(t, MM_VMSCAN_WAKEUP_KSWAPD, node->id, order, gfp, highest);
+	/* The waker takes the sleeper off the queue: until it waits again nobody wakes it twice. */
+	atomic_store(&node->kswapd_sleeping, 0);
 	waitq_wake(t, &node->kswapd_wait, 1);
 }
 
@@ -364,8 +367,12 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order
 			raise_zone(node, requested_zone(node, highest));
 			raise_order(node, reclaim_order);
 		}
-		/* Still a waiter: a wake-up from here on ends the full sleep below. */
+		/*
+		 * A waiter again: a wake-up from here on ends the full sleep below. The number
+		 * first: a waker that still answers the nap changes it after it cleared the flag.
+		 */
 		seq = atomic_load(&node->kswapd_wait.seq);
+		atomic_store(&node->kswapd_sleeping, 1);
 	}
 	if (!woken && ready_to_sleep(t, node, reclaim_order, highest)) {
 		event_emit(t, MM_VMSCAN_KSWAPD_SLEEP, node->id);

@@ -118,7 +118,8 @@ static void body_wake_rules(struct machine_fixture *f)
 	assert_int_equal(events->nr, 0);
 	assert_int_equal(atomic_load(&f->node->kswapd_highest_zone), ZONE_NORMAL);
 	assert_int_equal(atomic_load(&f->node->kswapd_order), 1);
-	/* Unbalanced and sleeping: woken, and the request is taken. */
+	/* Unbalanced and sleeping: woken once, and the request is taken. */
+	wake(f, 0, ZONE_NORMAL);
 	wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_MSEC);
 	assert_int_equal(atomic_load(&f->node->kswapd_order), 0);
@@ -130,6 +131,8 @@ static void body_wake_rules(struct machine_fixture *f)
 	assert_int_equal(wakeup->arg[0], 0);
 	assert_int_equal(wakeup->arg[1], 0);
 	assert_int_equal(wakeup->arg[2], GFP_KERNEL);
+	assert_int_equal(wakeup->arg[3], ZONE_NORMAL);
+	assert_int_equal(machine_count_events(events, TE_MM_VMSCAN_WAKEUP_KSWAPD), 1);
 	assert_int_equal(machine_event_at(events, TE_MM_VMSCAN_KSWAPD_WAKE, 0)->arg[1], 1);
 	machine_release(f, &hoard, UINT64_MAX);
 	test_free(events);
