@@ -41,8 +41,16 @@ static ALWAYS_INLINE uint32_t gfp_highest_zone(uint32_t gfp)
 {
 	uint32_t highest = watermark_limit(gfp);
 
-	CHECK(highest != 0xf);
+	CHECK(highest != WATERMARK_LIMIT_NONE);
 	return highest;
+}
+
+/* Whether the bits are a request at all; other bits than these are a caller's bug. */
+static inline bool gfp_is_request(uint32_t gfp)
+{
+	const uint32_t mobility = GFP_BIT_MOVABLE | GFP_BIT_RECLAIMABLE;
+
+	return watermark_limit(gfp) != WATERMARK_LIMIT_NONE && (gfp & mobility) != mobility;
 }
 
 /* Migrate type asked for (spec 02, section 1). */

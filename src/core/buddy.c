@@ -199,6 +199,12 @@ uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t 
 	return pfn;
 }
 
+void buddy_append(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	DCHECK(order <= NEAP_MAX_ORDER && type < NR_TYPES);
+	buddy_link(zone, pfn, order, type | BUDDY_TO_TAIL);
+}
+
 void buddy_detach(struct task *t, struct zone *zone, uint32_t pfn)
 {
 	spin_assert_held(t, LOCK_ZONE);

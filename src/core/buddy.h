@@ -33,6 +33,12 @@ uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t 
 		    uint32_t alloc_flags);
 
 /*
+ * Puts a block at the end of a list as it is: not merged, not counted. For a state that is put
+ * together block by block. => nobody at work; the frames are on no list
+ */
+void buddy_append(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
+
+/*
  * Takes a free block off its list; its head keeps the order in `owner`. Does not count.
  * => zone lock held
  */

@@ -48,6 +48,12 @@ static const uint8_t list_order[NR_PCP_LISTS] = {
 	0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 9, 9,
 };
 
+uint32_t pcp_list_order(uint32_t list_index)
+{
+	CHECK(list_index < NR_PCP_LISTS);
+	return list_order[list_index];
+}
+
 static uint32_t pcp_page_type(const struct page *page)
 {
 	return (uint32_t)(page_flags(page) >> PAGE_TYPE_SHIFT) & 0x7;

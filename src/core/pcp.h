@@ -21,6 +21,9 @@ static ALWAYS_INLINE uint32_t pcp_list_index(uint32_t order, uint32_t type)
 	return order * NR_PCP_TYPES + type;
 }
 
+/* The order of the blocks on a list. */
+uint32_t pcp_list_order(uint32_t list_index);
+
 /* This CPU's set of a zone. => pinned */
 static ALWAYS_INLINE struct pcp *pcp_of(const struct task *t, const struct zone *zone)
 {

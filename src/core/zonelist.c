@@ -160,3 +160,15 @@ int zonelist_build(struct neap_machine *m)
 	m->mobility_disabled = atomic_load(&m->total_pages) < GROUPING_MIN_PAGES;
 	return 0;
 }
+
+void zonelist_set_fallback(struct node *node, struct zone *const *zones, uint32_t nr)
+{
+	struct zonelist *list = &node->fallback;
+
+	CHECK(nr <= machine_populated_zones(node->machine));
+	for (uint32_t i = 0; i < nr; i++)
+		list->ref[i] = (struct zoneref){ .zone = zones[i], .index = zones[i]->type };
+	list->ref[nr] = (struct zoneref){ .zone = NULL };
+	list->nr = nr;
+	zonelist_set_first(list);
+}

@@ -12,6 +12,12 @@
 int zonelist_build(struct neap_machine *m) MUST_CHECK;
 
 /*
+ * Replaces a node's fallback order by the nr zones given, which are populated and differ from one
+ * another. => nobody at work
+ */
+void zonelist_set_fallback(struct node *node, struct zone *const *zones, uint32_t nr);
+
+/*
  * The nodes in the order in which `node` falls back to them, itself first. load: one count per
  * node, 0 before the first node of a rebuild; nodes are built in ascending order.
  * => number of nodes in order[]
