@@ -39,7 +39,7 @@ static const struct verb verbs[] = {
 	{ "sysctl", cmd_sysctl, "settings of a machine, and what writes to them do" },
 	{ "marks", cmd_marks, "where watermarks come from, and what would change them" },
 	{ "conform", cmd_conform, "recorded jobs: our counters beside the kernel's" },
-	{ "probe", NULL, NULL },
+	{ "probe", cmd_probe, "recorded decisions of a kernel's allocator, performed again" },
 	{ "explain", NULL, NULL },
 	{ "ledger", NULL, NULL },
 	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
