@@ -13,7 +13,9 @@
  * home slot, t->slot. Per-CPU data of a slot (page lists, counters, LRU batches,
  * the trace ring) is touched only by the task that holds the slot's word, that
  * is between cpu_pin(t) and cpu_unpin(t), or by a remote drain that took the
- * word with slot_take_remote(). Pins nest. While pinned:
+ * word with slot_take_remote(). A task that was for long the only one to pin a slot
+ * becomes its favourite and pins without an atomic exchange, until somebody else
+ * wants the slot (src/rt/slot.c). Pins nest. While pinned:
  *   - the task does not sleep and does not meet a preempt point;
  *   - plain (non-atomic) loads and stores of the slot's data are enough.
  * Pinning comes BEFORE spin locks: a task that holds a spin lock may pin only if
@@ -93,8 +95,12 @@ enum lock_class {
 
 /* Legend: I immutable after creation, o owner task only, a atomic. */
 struct cpu_slot {
-	_Atomic uint32_t word; /* a: 0 free, 1 taken; CPU-private data belongs to the taker */
-	uint32_t cpu;	       /* I */
+	_Atomic uint32_t word;	 /* a: 0 free, 1 taken; CPU-private data belongs to the taker */
+	_Atomic uint32_t inside; /* a: 1 = the favourite is pinned, without having taken the word */
+	_Atomic(struct task *) favourite; /* a: set with the word taken; NULL = none */
+	struct task *last;		  /* the word's taker: who pinned last ... */
+	uint32_t streak;		  /* ... and how often in a row */
+	uint32_t cpu;			  /* I */
 	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
 } CACHE_ALIGNED;
 
@@ -106,6 +112,7 @@ struct task {
 	uint32_t flags;		      /* o: PF_* */
 	uint32_t held;		      /* o: mask of lock classes held */
 	uint32_t pin_depth;	      /* o */
+	_Atomic uint32_t *pin_word;   /* o: what the outermost unpin sets to 0 */
 	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
 	uint32_t psi_depth;    /* o: nesting of memory-stall sections */
 	uint32_t access_run;   /* o: resident accesses since the last preempt point */
@@ -159,6 +166,12 @@ struct rt_ops {
 	void (*lock_contended)(struct task *t, struct spinlock *lock, enum lock_class class);
 	void (*slot_contended)(struct task *t, struct cpu_slot *slot);
 	/*
+	 * The slot has no favourite any more: returns when every task of the process has passed a
+	 * full memory barrier, and slot->inside is 0. Never sleeps. Not called while favour_after
+	 * is 0.
+	 */
+	void (*slot_empty)(struct task *t, struct cpu_slot *slot);
+	/*
 	 * Moves the task to one of the CPUs; takes effect at once for the caller itself.
 	 * => 0 or -EINVAL
 	 */
@@ -175,6 +188,7 @@ struct rt {
 	const struct rt_ops *ops; /* I */
 	struct cpu_slot *slots;	  /* I: nr_slots of them */
 	uint32_t nr_slots;	  /* I */
+	uint32_t favour_after;	  /* I: pins in a row that make a favourite; 0 = never */
 	bool virtual_time;	  /* I: rt/sim */
 	bool explore;		  /* I: rt/sim: preempt points under locks */
 };
@@ -191,6 +205,28 @@ static inline uint32_t task_cpu(const struct task *t)
 
 /* ---- pinning ---- */
 
+/* Takes the word for the task's own use, and may make it the favourite. Never sleeps. */
+void rt_slot_take(struct task *t, struct cpu_slot *slot);
+/* Takes the word for a visitor. Never sleeps. */
+void rt_slot_take_remote(struct task *t, struct cpu_slot *slot);
+
+/*
+ * The favourite's way in: says that it is inside, then looks whether it still is the favourite.
+ * Whoever ends the favour does the two in the other order, with a barrier for all tasks between
+ * them, so that one of the two sees the other; here the compiler only must keep the order.
+ */
+static ALWAYS_INLINE bool slot_enter_favourite(const struct task *t, struct cpu_slot *slot)
+{
+	if (unlikely(atomic_load_explicit(&slot->favourite, memory_order_relaxed) != t))
+		return false;
+	atomic_store_explicit(&slot->inside, 1, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (likely(atomic_load_explicit(&slot->favourite, memory_order_relaxed) == t))
+		return true;
+	atomic_store_explicit(&slot->inside, 0, memory_order_release);
+	return false;
+}
+
 /*
  * Takes the word of the task's slot (or nests). Never sleeps.
  * => not under a spin lock, unless already pinned
@@ -200,8 +236,10 @@ static ALWAYS_INLINE void cpu_pin(struct task *t)
 	if (t->pin_depth++ != 0)
 		return;
 	DCHECK(t->held == 0);
-	while (unlikely(atomic_exchange_explicit(&t->slot->word, 1, memory_order_acquire) != 0))
-		t->rt->ops->slot_contended(t, t->slot);
+	if (likely(slot_enter_favourite(t, t->slot)))
+		t->pin_word = &t->slot->inside;
+	else
+		rt_slot_take(t, t->slot);
 }
 
 static ALWAYS_INLINE void cpu_unpin(struct task *t)
@@ -209,8 +247,29 @@ static ALWAYS_INLINE void cpu_unpin(struct task *t)
 	DCHECK(t->pin_depth > 0);
 	if (--t->pin_depth == 0) {
 		DCHECK(t->held == 0);
-		atomic_store_explicit(&t->slot->word, 0, memory_order_release);
+		atomic_store_explicit(t->pin_word, 0, memory_order_release);
 	}
+}
+
+/*
+ * A pin for a path that calls nothing while it lasts, so that the task itself need not know of it.
+ * Unpin with cpu_unpin_brief(). => false: not pinned, and it would take longer; use cpu_pin()
+ */
+static ALWAYS_INLINE bool cpu_pin_brief(struct task *t)
+{
+	if (NEAP_DEBUG_BUILD) {
+		cpu_pin(t);
+		return true;
+	}
+	return t->pin_depth != 0 || slot_enter_favourite(t, t->slot);
+}
+
+static ALWAYS_INLINE void cpu_unpin_brief(struct task *t)
+{
+	if (NEAP_DEBUG_BUILD)
+		cpu_unpin(t);
+	else if (t->pin_depth == 0)
+		atomic_store_explicit(&t->slot->inside, 0, memory_order_release);
 }
 
 /* Asserts the state per-CPU code relies on. */
@@ -229,8 +288,7 @@ static ALWAYS_INLINE void cpu_assert_pinned(const struct task *t)
 static inline void slot_take_remote(struct task *t, struct cpu_slot *slot)
 {
 	DCHECK(t->held == 0 && t->pin_depth == 0);
-	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0))
-		t->rt->ops->slot_contended(t, slot);
+	rt_slot_take_remote(t, slot);
 }
 
 static inline void slot_put_remote(struct task *t, struct cpu_slot *slot)

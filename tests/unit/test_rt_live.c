@@ -411,6 +411,89 @@ static void test_exclusion(void **state)
 	rt_live_destroy(rt);
 }
 
+/*
+ * Favourites: a task pins so often in a row that the slot becomes its own, others visit it and pin
+ * it, too, and it becomes its own again; nobody is ever inside with it.
+ */
+#define FAVOURITE_PINS 10000000u
+
+struct favoured {
+	uint64_t count; /* plain: belongs to whoever has the slot */
+	volatile uint32_t inside;
+	_Atomic uint32_t gone; /* those who have finished */
+	uint64_t visits;       /* plain, too */
+	uint64_t favourites;   /* plain: pins that found themselves the favourite's */
+};
+
+/* long_ones: stays long enough for the other one to notice. */
+static void favoured_step(struct favoured *favoured, uint32_t long_ones)
+{
+	assert_int_equal(favoured->inside, 0);
+	favoured->count++;
+	for (uint32_t i = 0; i < long_ones; i++)
+		favoured->inside = 1 + i;
+	favoured->inside = 0;
+}
+
+static int pin_often(struct task *t, void *arg)
+{
+	struct favoured *favoured = arg;
+
+	for (uint32_t i = 0; i < FAVOURITE_PINS; i++) {
+		cpu_pin(t);
+		favoured_step(favoured, 1);
+		favoured->favourites += t->pin_word == &t->slot->inside ? 1 : 0;
+		cpu_unpin(t);
+	}
+	atomic_fetch_add(&favoured->gone, 1);
+	return 0;
+}
+
+static int disturb(struct task *t, void *arg)
+{
+	struct favoured *favoured = arg;
+	struct cpu_slot *slot = &t->rt->slots[0];
+	uint64_t visits = 0;
+
+	/* event loop: until the others have finished */
+	for (; atomic_load(&favoured->gone) == 0; visits++) {
+		slot_take_remote(t, slot);
+		favoured_step(favoured, 2000);
+		slot_put_remote(t, slot);
+		for (uint32_t i = 0; i < visits % 3; i++) {
+			cpu_pin(t);
+			favoured_step(favoured, 2000);
+			favoured->visits++;
+			cpu_unpin(t);
+		}
+		for (volatile uint32_t i = 0; i < 40000; i++)
+			;
+	}
+	cpu_pin(t);
+	favoured->visits += visits;
+	cpu_unpin(t);
+	return 0;
+}
+
+static void test_favourite(void **state)
+{
+	struct rt *rt = new_rt(1);
+	struct task *t = rt_live_attach(rt, "main");
+	struct favoured favoured = { .count = 0 };
+	struct task *owner = spawn(t, "owner", pin_often, &favoured);
+	struct task *other = spawn(t, "other", disturb, &favoured);
+
+	(void)state;
+	rt_join(t, owner);
+	rt_join(t, other);
+	assert_int_equal(favoured.count, FAVOURITE_PINS + favoured.visits);
+	if (rt->favour_after != 0) {
+		assert_true(favoured.favourites > 0);
+		assert_true(favoured.favourites < FAVOURITE_PINS);
+	}
+	rt_live_destroy(rt);
+}
+
 struct hold {
 	struct spinlock lock;
 	_Atomic uint32_t held;
@@ -533,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_wait_wake),
 		cmocka_unit_test(test_wait_and_signals),
 		cmocka_unit_test(test_exclusion),
+		cmocka_unit_test(test_favourite),
 		cmocka_unit_test(test_contention_is_counted),
 		cmocka_unit_test(test_set_cpus),
 		cmocka_unit_test(test_the_rest),

@@ -44,6 +44,9 @@
 #include "base/rng.h"
 #include "rt/live/live_private.h"
 
+/* Pins in a row after which a slot is its task's: they cost about what a fence does. */
+#define FAVOUR_AFTER 1024u
+
 /* One runtime that a thread is in. Owned by the thread. */
 struct live_member {
 	uint64_t serial;
@@ -406,6 +409,7 @@ static const struct rt_ops live_ops = {
 	.preempt = live_preempt,
 	.lock_contended = live_lock_contended,
 	.slot_contended = live_slot_contended,
+	.slot_empty = live_slot_empty,
 	.set_cpus = live_set_cpus,
 	.call_at = live_call_at,
 };
@@ -428,6 +432,7 @@ int rt_live_create(uint32_t nr_cpus, struct rt **out)
 	live->head.rt.ops = &live_ops;
 	live->head.rt.slots = slots;
 	live->head.rt.nr_slots = nr_cpus;
+	live->head.rt.favour_after = live_fence_prepare() ? FAVOUR_AFTER : 0;
 	live->head.serial = atomic_fetch_add(&next_serial, 1);
 	live->start_ns = live_clock_ns();
 	atomic_store(&live->next_id, 1);

@@ -64,6 +64,9 @@ uint64_t live_random(struct task *t);
 void live_preempt(struct task *t);
 void live_lock_contended(struct task *t, struct spinlock *lock, enum lock_class class);
 void live_slot_contended(struct task *t, struct cpu_slot *slot);
+/* => false: the system has no such barrier (or a sanitizer would not understand it) */
+bool live_fence_prepare(void);
+void live_slot_empty(struct task *t, struct cpu_slot *slot);
 int live_set_cpus(struct task *t, const struct cpumask *cpus);
 int live_call_at(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn fn, void *arg, uint64_t a,
 		 uint64_t b);

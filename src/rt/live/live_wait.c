@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -253,4 +254,33 @@ void live_slot_contended(struct task *t, struct cpu_slot *slot)
 
 	lt->contention.slots++;
 	live_spin(lt, &slot->word);
+}
+
+/*
+ * The thread sanitizer does not know what membarrier() orders, and would see races where there
+ * are none.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define FAVOURITES false
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FAVOURITES false
+#endif
+#endif
+#ifndef FAVOURITES
+#define FAVOURITES true
+#endif
+
+bool live_fence_prepare(void)
+{
+	return FAVOURITES &&
+	       syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+void live_slot_empty(struct task *t, struct cpu_slot *slot)
+{
+	CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+	/* event loop: the favourite unpins */
+	while (atomic_load_explicit(&slot->inside, memory_order_acquire) != 0)
+		live_spin(live_task_of(t), &slot->inside);
 }

@@ -347,6 +347,13 @@ static void sim_slot_contended(struct task *t, struct cpu_slot *slot)
 	sched_contended(sim_of(t->rt), t, &slot->word, "a CPU's slot");
 }
 
+/* All tasks are one thread, and nobody is interrupted inside. */
+static void sim_slot_empty(struct task *t, struct cpu_slot *slot)
+{
+	(void)t;
+	(void)slot;
+}
+
 static int sim_set_cpus(struct task *t, const struct cpumask *cpus)
 {
 	struct sim *sim = sim_of(t->rt);
@@ -457,6 +464,7 @@ static const struct rt_ops sim_ops = {
 	.preempt = sim_preempt,
 	.lock_contended = sim_lock_contended,
 	.slot_contended = sim_slot_contended,
+	.slot_empty = sim_slot_empty,
 	.set_cpus = sim_set_cpus,
 	.call_at = sim_call_at,
 };
@@ -552,6 +560,8 @@ int rt_sim_create(const struct rt_sim_config *config, struct rt **out)
 	sim->head.rt.nr_slots = config->nr_cpus;
 	sim->head.rt.virtual_time = true;
 	sim->head.rt.explore = config->explore;
+	/* Exploration looks at who has taken which word. */
+	sim->head.rt.favour_after = config->explore ? 0 : 1;
 	sim->next_id = 1;
 	sim_list_init(&sim->tasks);
 	for (uint32_t i = 0; i < SIM_WAIT_BUCKETS; i++)
