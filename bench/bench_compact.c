@@ -294,16 +294,16 @@ static int scan_task(struct task *t, void *arg)
 				      .ignore_skip_hint = true,
 				      .ignore_block_suitable = true,
 				      .whole_zone = true };
-	uint64_t start_ns = bench_clock_ns();
+	uint64_t start_ns = bench_cpu_ns();
 	int err = compact_scan_range(t, &cc, begin, pageblock_start(zone_end(zone)), &next);
 
 	run->value[0] =
-		(double)(bench_clock_ns() - start_ns) / (double)max_u64(cc.nr_migrate_scanned, 1);
+		(double)(bench_cpu_ns() - start_ns) / (double)max_u64(cc.nr_migrate_scanned, 1);
 	cc.nr_migrate = COMPACT_CLUSTER_PAGES; /* so many targets are wanted */
-	start_ns = bench_clock_ns();
+	start_ns = bench_cpu_ns();
 	scan_free(t, &cc, begin);
 	run->value[1] =
-		(double)(bench_clock_ns() - start_ns) / (double)max_u64(cc.nr_free_scanned, 1);
+		(double)(bench_cpu_ns() - start_ns) / (double)max_u64(cc.nr_free_scanned, 1);
 	uint64_t wanted = filled - filled / 8;
 
 	if (err == 0 && (cc.nr_migrate_scanned < wanted || cc.nr_free_scanned < wanted))

@@ -38,7 +38,7 @@ struct pages_source {
 static ALWAYS_INLINE int pages_pair(const struct pages_source source, void *ctx, uint64_t rounds,
 				    double *ns)
 {
-	uint64_t start_ns = bench_clock_ns();
+	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint64_t i = 0; i < rounds; i++) {
 		uintptr_t block = source.take(ctx, 0);
@@ -47,7 +47,7 @@ static ALWAYS_INLINE int pages_pair(const struct pages_source source, void *ctx,
 			return -ENOMEM;
 		source.give(ctx, block, 0);
 	}
-	*ns = (double)(bench_clock_ns() - start_ns) / (double)(2 * rounds);
+	*ns = (double)(bench_cpu_ns() - start_ns) / (double)(2 * rounds);
 	return 0;
 }
 
@@ -55,7 +55,7 @@ static ALWAYS_INLINE int pages_round(const struct pages_source source, void *ctx
 				     double *ns)
 {
 	uintptr_t block[PAGES_ROUND];
-	uint64_t start_ns = bench_clock_ns();
+	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint64_t round = 0; round < rounds; round++) {
 		for (uint32_t i = 0; i < PAGES_ROUND; i++) {
@@ -66,7 +66,7 @@ static ALWAYS_INLINE int pages_round(const struct pages_source source, void *ctx
 		for (uint32_t i = 0; i < PAGES_ROUND; i++)
 			source.give(ctx, block[i], 0);
 	}
-	*ns = (double)(bench_clock_ns() - start_ns) / (double)(2 * PAGES_ROUND * rounds);
+	*ns = (double)(bench_cpu_ns() - start_ns) / (double)(2 * PAGES_ROUND * rounds);
 	return 0;
 }
 
@@ -116,23 +116,23 @@ static ALWAYS_INLINE int pages_bulk(const struct pages_source source, void *ctx,
 	uint64_t at_ns[4];
 
 	for (uint32_t time = 0; time < 2; time++) {
-		at_ns[0] = bench_clock_ns();
+		at_ns[0] = bench_cpu_ns();
 		if (pages_take_all(source, ctx, block, nr) != 0)
 			return -ENOMEM;
-		at_ns[1] = bench_clock_ns();
+		at_ns[1] = bench_cpu_ns();
 		for (uint64_t i = 0; i < nr; i++)
 			source.give(ctx, block[i], 0);
-		at_ns[2] = bench_clock_ns();
+		at_ns[2] = bench_cpu_ns();
 	}
 	out->take_ns = (double)(at_ns[1] - at_ns[0]) / (double)nr;
 	out->give_ns = (double)(at_ns[2] - at_ns[1]) / (double)nr;
 	if (pages_take_all(source, ctx, block, nr) != 0)
 		return -ENOMEM;
 	pages_shuffle(block, nr);
-	at_ns[3] = bench_clock_ns();
+	at_ns[3] = bench_cpu_ns();
 	for (uint64_t i = 0; i < nr; i++)
 		source.give(ctx, block[i], 0);
-	out->random_ns = (double)(bench_clock_ns() - at_ns[3]) / (double)nr;
+	out->random_ns = (double)(bench_cpu_ns() - at_ns[3]) / (double)nr;
 	return 0;
 }
 
@@ -231,11 +231,11 @@ static ALWAYS_INLINE int pages_mixed(const struct pages_source source, void *ctx
 		pages_mix_step(source, ctx, mix, goal);
 	}
 	mix->failed = 0;
-	uint64_t start_ns = bench_clock_ns();
+	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint64_t i = 0; i < mix->calls; i++)
 		pages_mix_step(source, ctx, mix, goal);
-	out->call_ns = (double)(bench_clock_ns() - start_ns) / (double)mix->calls;
+	out->call_ns = (double)(bench_cpu_ns() - start_ns) / (double)mix->calls;
 	out->failed_percent = 100 * (double)mix->failed / (double)mix->calls;
 	out->tail_ns = pages_mix_tail(source, ctx, mix, goal);
 	return 0;

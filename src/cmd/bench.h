@@ -57,8 +57,13 @@ extern const struct bench bench_alloc_hot, bench_alloc_bulk, bench_alloc_mixed;
 extern const struct bench bench_reclaim_clean, bench_reclaim_kept;
 extern const struct bench bench_compact_migrate, bench_compact_scan;
 
-/* => the real clock */
+/* => the real clock: for what waits, and for single calls */
 uint64_t bench_clock_ns(void);
+/*
+ * => time that the calling thread has had a processor. For work that only computes: another program
+ * that takes the processor away meanwhile does not count. Reading it costs a system call.
+ */
+uint64_t bench_cpu_ns(void);
 
 /* The other allocators, in the order of their columns. */
 struct bench_peer {

@@ -27,6 +27,14 @@ uint64_t bench_clock_ns(void)
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+uint64_t bench_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 const struct bench *const bench_table[] = {
 	&bench_access,	     &bench_alloc_hot,	     &bench_alloc_bulk,
 	&bench_alloc_mixed,  &bench_fault,	     &bench_fault_tags,

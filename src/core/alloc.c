@@ -210,7 +210,7 @@ void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order)
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
 static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred, uint32_t order)
 {
-	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
+	struct cpu *cpu = task_cpu_data(t);
 	struct pcp *pcp = pcp_of(t, zone);
 
 	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
@@ -406,42 +406,44 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 }
 
 /*
- * An order-0 page from the list of this CPU, if the zone is above its low mark and the list has
- * one. Must do what alloc_walk() would do then. => PFN_NONE otherwise, nothing changed
+ * An order-0 page from the list of this CPU, if the zone is above its low mark, nobody is to be
+ * woken and the list has one. Must do what alloc_walk() would do then. Calls nothing, so that its
+ * callers need no stack frame on this path. => PFN_NONE otherwise, nothing changed
  */
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
 					  uint32_t type)
 {
 	struct page *pages = t->machine->pages;
 
-	cpu_pin(t);
-	struct cpu *cpu = &t->machine->cpus[task_cpu(t)];
+	if (unlikely(zone_wants_kswapd(zone) ||
+		     !watermark_quick(zone, zone_mark(zone, WMARK_LOW), highest, 0) ||
+		     !cpu_pin_brief(t)))
+		return PFN_NONE;
+	struct cpu *cpu = task_cpu_data(t);
 	struct pcp *pcp = pcp_of(t, zone);
 
-	if (unlikely(list_empty(&pcp->list[type]) ||
-		     !watermark_quick(zone, zone_mark(zone, WMARK_LOW), highest, 0))) {
-		cpu_unpin(t);
+	if (unlikely(list_empty(&pcp->list[type]))) {
+		cpu_unpin_brief(t);
 		return PFN_NONE;
 	}
-	pcp->free_factor >>= 1;
+	uint64_t *where = &pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER];
 	uint32_t pfn = pcp_pop(pages, pcp, type, 0);
 
+	pcp->free_factor >>= 1;
 	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], 1);
 	racy_add(pcp->numa[NUMA_HIT], 1);
-	racy_add(pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER], 1);
-	page_init_used(&pages[pfn], page_place(zone->node, zone->type));
-	cpu_unpin(t);
-	if (zone_wants_kswapd(zone))
-		alloc_wake_boosted(t, zone);
+	racy_add(*where, 1);
+	page_init_used(&pages[pfn], zone->place);
+	cpu_unpin_brief(t);
 	return pfn;
 }
 
-static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t,
+/* node: that of the request, which names it, too; the address is often at hand. */
+static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t, const struct node *node,
 						  const struct alloc_request *request)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t gfp = gfp_in_context(t, request->gfp);
-	const struct node *node = &m->nodes[request->node];
 	const struct zonelist *zonelist =
 		(gfp & GFP_BIT_THISNODE) ? &node->nofallback : &node->fallback;
 	uint32_t highest = gfp_highest_zone(gfp);
@@ -453,8 +455,12 @@ static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t,
 		return PFN_NONE;
 	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE)))
 		pfn = alloc_quick(t, ref->zone, highest, type);
-	if (unlikely(pfn == PFN_NONE))
-		pfn = alloc_full(t, request, gfp, zonelist, ref);
+	if (unlikely(pfn == PFN_NONE)) {
+		/* A copy, so that the request itself can stay in registers above. */
+		const struct alloc_request again = *request;
+
+		pfn = alloc_full(t, &again, gfp, zonelist, ref);
+	}
 	if ((gfp & GFP_BIT_ZERO) && pfn != PFN_NONE)
 		block_zero(t, pfn, request->order);
 	event_emit(t, MM_PAGE_ALLOC, pfn, request->order, type, gfp);
@@ -464,17 +470,13 @@ static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t,
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 {
 	CHECK(request->order <= NEAP_MAX_ORDER && request->node < t->machine->nr_nodes);
-	return alloc_request_pages(t, request);
+	return alloc_request_pages(t, &t->machine->nodes[request->node], request);
 }
 
-uint32_t alloc_page(struct task *t, uint32_t gfp)
+/* alloc_page() at length. */
+static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 {
-	struct alloc_request request = {
-		.gfp = gfp,
-		.order = 0,
-		.node = t->machine->cpus[task_cpu(t)].node,
-		.nodemask = NULL,
-	};
+	const struct node *home = task_cpu_here(t)->home;
 
 	/*
 	 * A policy does not bind requests for low zones: other nodes may be the only ones to have
@@ -482,20 +484,51 @@ uint32_t alloc_page(struct task *t, uint32_t gfp)
 	 */
 	if (unlikely(t->policy_node != 0) && gfp_highest_zone(gfp) >= t->machine->policy_zone) {
 		const uint64_t mask = (uint64_t)1 << (t->policy_node - 1);
+		const struct alloc_request bound = { .gfp = gfp,
+						     .node = home->id,
+						     .nodemask = &mask };
 
-		request.nodemask = &mask;
-		return alloc_pages(t, &request);
+		return alloc_pages(t, &bound);
 	}
-	return alloc_request_pages(t, &request);
+	const struct alloc_request request = { .gfp = gfp, .node = home->id };
+
+	return alloc_request_pages(t, home, &request);
+}
+
+/* Nothing about the request or its task that alloc_quick() does not know. */
+static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
+{
+	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
+
+	return (gfp & rare) == 0 && t->policy_node == 0 &&
+	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)) == 0 &&
+	       racy_read(t->machine->inject[0]) == 0 &&
+	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
+}
+
+uint32_t alloc_page(struct task *t, uint32_t gfp)
+{
+	if (likely(alloc_is_plain(t, gfp))) {
+		uint32_t highest = gfp_highest_zone(gfp);
+		const struct zonelist *zonelist = &task_cpu_here(t)->home->fallback;
+		struct zone *zone = zonelist->first[highest]->zone;
+
+		if (likely(zone != NULL)) {
+			uint32_t pfn =
+				alloc_quick(t, zone, highest, gfp_migrate_type(t->machine, gfp));
+
+			if (likely(pfn != PFN_NONE))
+				return pfn;
+		}
+	}
+	return alloc_page_full(t, gfp);
 }
 
 /* ---- freeing ---- */
 
 /* What every freed block must satisfy; tails lose their marks. */
-static ALWAYS_INLINE void free_check(struct page *page, uint32_t order)
+static ALWAYS_INLINE void free_check(struct page *page, uint64_t flags, uint32_t order)
 {
-	uint64_t flags = page_flags(page);
-
 	CHECK((flags & PG_BAD_AT_FREE) == 0);
 	CHECK(page_refs(page) == 0);
 	CHECK(page_maps(page) == 0);
@@ -503,7 +536,7 @@ static ALWAYS_INLINE void free_check(struct page *page, uint32_t order)
 		CHECK((flags & PG_HEAD) == 0);
 		return;
 	}
-	CHECK((flags & PG_HEAD) != 0 && page_order(page) == order);
+	CHECK((flags & PG_HEAD) != 0 && page_order_of(flags) == order);
 	for (uint32_t i = 1; i < 1u << order; i++) {
 		DCHECK(page_test(&page[i], PG_TAIL));
 		atomic_store_explicit(&page[i].flags, 0, memory_order_relaxed);
@@ -537,10 +570,11 @@ static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t orde
 {
 	struct neap_machine *m = t->machine;
 	struct page *page = machine_page(m, pfn);
-	struct zone *zone = page_zone(m, page);
+	uint64_t flags = page_flags(page);
+	struct zone *zone = page_zone_of(m, flags);
 
 	event_emit(t, MM_PAGE_FREE, pfn, order);
-	free_check(page, order);
+	free_check(page, flags, order);
 	uint32_t type = pageblock_type(m, pfn);
 
 	if (unlikely(!pcp_order_allowed(order) || type == MT_ISOLATE)) {
@@ -552,13 +586,40 @@ static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t orde
 	cpu_unpin(t);
 }
 
+static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t order)
+{
+	free_block(t, pfn, order);
+}
+
+/*
+ * A single page onto a list that has room. Calls nothing, as alloc_quick(). => false: nothing
+ * changed, free_pages_full() has to do it
+ */
+static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn)
+{
+	struct neap_machine *m = t->machine;
+	struct page *page = machine_page(m, pfn);
+	uint64_t flags = page_flags(page);
+	struct zone *zone = page_zone_of(m, flags);
+	uint32_t type = pageblock_type(m, pfn);
+
+	free_check(page, flags, 0);
+	if (unlikely(type >= NR_PCP_TYPES ||
+		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0 ||
+		     !cpu_pin_brief(t)))
+		return false;
+	bool room = !pcp_is_full(t, zone, 0);
+
+	if (likely(room))
+		pcp_link(t, zone, pfn, 0, type);
+	cpu_unpin_brief(t);
+	return room;
+}
+
 void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 {
-	/* Two copies of the same: in the first one the order is known. */
-	if (likely(order == 0))
-		free_block(t, pfn, 0);
-	else
-		free_block(t, pfn, order);
+	if (unlikely(order != 0 || !free_quick(t, pfn)))
+		free_pages_full(t, pfn, order);
 }
 
 void free_page_list(struct task *t, struct list *list)

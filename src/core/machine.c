@@ -164,6 +164,7 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->machine = m;
 	zone->name = zone_names[type];
 	zone->node = node->id;
+	zone->place = page_place(node->id, type);
 	zone->type = type;
 	zone->start_pfn = desc->start_pfn;
 	zone->spanned = desc->spanned;
@@ -202,8 +203,10 @@ static int node_build(struct neap_machine *m, uint32_t id, const struct machine_
 	for (uint32_t type = 0; type < NR_ZONES && err == 0; type++)
 		err = zone_build(m, node, type, &desc->zone[type]);
 	for (uint32_t cpu = cpumask_next(&node->cpus, 0); cpu < NEAP_MAX_CPUS;
-	     cpu = cpumask_next(&node->cpus, cpu + 1))
+	     cpu = cpumask_next(&node->cpus, cpu + 1)) {
 		m->cpus[cpu].node = id;
+		m->cpus[cpu].home = node;
+	}
 	return err;
 }
 

@@ -103,6 +103,7 @@ struct zone {
 	const char *name;	      /* I */
 	uint32_t node;		      /* I */
 	uint32_t type;		      /* I: enum zone_type */
+	uint64_t place;		      /* I: page_place() of its frames */
 	uint32_t start_pfn;	      /* I */
 	uint32_t spanned;	      /* I */
 	uint32_t present;	      /* I */
@@ -227,9 +228,10 @@ struct event_ring {
 
 /* CPU-private data. All p unless marked. */
 struct cpu {
-	uint64_t meter[NR_METER_ITEMS];
-	uint32_t id;   /* I */
-	uint32_t node; /* I */
+	uint64_t meter[NR_METER_ITEMS]; /* first: the slot points at it */
+	uint32_t id;			/* I */
+	uint32_t node;			/* I */
+	struct node *home;		/* I: the same */
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
@@ -329,10 +331,18 @@ static inline struct page *machine_page(const struct neap_machine *m, uint32_t p
 	return &m->pages[pfn];
 }
 
-static inline struct cpu *task_cpu_data(struct task *t)
+_Static_assert(offsetof(struct cpu, meter) == 0, "a slot's meter is its CPU's data");
+
+/* The CPU that the task is on now; pinned or not. */
+static ALWAYS_INLINE struct cpu *task_cpu_here(const struct task *t)
+{
+	return (struct cpu *)(void *)t->slot->meter;
+}
+
+static ALWAYS_INLINE struct cpu *task_cpu_data(struct task *t)
 {
 	cpu_assert_pinned(t);
-	return &t->machine->cpus[task_cpu(t)];
+	return task_cpu_here(t);
 }
 
 static inline struct node *page_node(const struct neap_machine *m, const struct page *page)
@@ -340,9 +350,15 @@ static inline struct node *page_node(const struct neap_machine *m, const struct 
 	return &m->nodes[page_node_id(page)];
 }
 
-static inline struct zone *page_zone(const struct neap_machine *m, const struct page *page)
+/* The zone in flags that were read. */
+static ALWAYS_INLINE struct zone *page_zone_of(const struct neap_machine *m, uint64_t flags)
 {
-	return &m->nodes[page_node_id(page)].zone[page_zone_index(page)];
+	return &m->nodes[page_node_of(flags)].zone[page_zone_index_of(flags)];
+}
+
+static ALWAYS_INLINE struct zone *page_zone(const struct neap_machine *m, const struct page *page)
+{
+	return page_zone_of(m, page_flags(page));
 }
 
 static inline uint64_t zone_managed(const struct zone *zone)

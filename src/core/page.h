@@ -137,14 +137,24 @@ static inline uint32_t page_order(const struct page *page)
 	return page_order_of(page_flags(page));
 }
 
+static inline uint32_t page_zone_index_of(uint64_t flags)
+{
+	return (uint32_t)(flags >> PAGE_ZONE_SHIFT) & 0x7;
+}
+
 static inline uint32_t page_zone_index(const struct page *page)
 {
-	return (uint32_t)(page_flags(page) >> PAGE_ZONE_SHIFT) & 0x7;
+	return page_zone_index_of(page_flags(page));
+}
+
+static inline uint32_t page_node_of(uint64_t flags)
+{
+	return (uint32_t)(flags >> PAGE_NODE_SHIFT) & 0x3ff;
 }
 
 static inline uint32_t page_node_id(const struct page *page)
 {
-	return (uint32_t)(page_flags(page) >> PAGE_NODE_SHIFT) & 0x3ff;
+	return page_node_of(page_flags(page));
 }
 
 static inline uint32_t page_refs(const struct page *page)

@@ -79,8 +79,35 @@ static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone
 /* What the descriptor of a block on the lists says. */
 static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t order, uint32_t type)
 {
-	return PG_PCP | page_place(zone->node, zone->type) | ((uint64_t)order << PAGE_ORDER_SHIFT) |
+	return PG_PCP | zone->place | ((uint64_t)order << PAGE_ORDER_SHIFT) |
 	       ((uint64_t)type << PAGE_TYPE_SHIFT);
+}
+
+/*
+ * Puts a free block on its list, full or not.
+ * => pinned; order is allowed, type is not Isolate
+ */
+static ALWAYS_INLINE void pcp_link(struct task *t, const struct zone *zone, uint32_t pfn,
+				   uint32_t order, uint32_t type)
+{
+	struct page *pages = t->machine->pages;
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
+
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
+	racy_add(task_cpu_data(t)->meter[EV_PGFREE], (uint64_t)1 << order);
+	racy_add(pcp->count, 1u << order);
+	atomic_store_explicit(&pages[pfn].flags, pcp_page_flags(zone, order, type),
+			      memory_order_relaxed);
+	list_add_head(pages, &pcp->list[index], pfn);
+}
+
+/* Would a put of this order flush? => pinned */
+static ALWAYS_INLINE bool pcp_is_full(const struct task *t, const struct zone *zone, uint32_t order)
+{
+	const struct pcp *pcp = pcp_of(t, zone);
+
+	return racy_read(pcp->count) + (1u << order) >= pcp_limit(pcp, zone, order);
 }
 
 /*
@@ -91,20 +118,12 @@ static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t o
 static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 				  uint32_t type)
 {
-	struct neap_machine *m = zone->machine;
-	struct pcp *pcp = pcp_of(t, zone);
-	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
-	uint64_t *freed = &m->cpus[task_cpu(t)].meter[EV_PGFREE];
-	uint32_t count = racy_read(pcp->count) + (1u << order);
+	bool full = pcp_is_full(t, zone, order);
 
-	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
-	racy_add(*freed, (uint64_t)1 << order);
-	racy_write(pcp->count, count);
-	atomic_store_explicit(&m->pages[pfn].flags, pcp_page_flags(zone, order, type),
-			      memory_order_relaxed);
-	list_add_head(m->pages, &pcp->list[index], pfn);
-	if (unlikely(count >= pcp_limit(pcp, zone, order)))
-		pcp_put_full(t, zone, index, order);
+	pcp_link(t, zone, pfn, order, type);
+	if (unlikely(full))
+		pcp_put_full(t, zone,
+			     pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE), order);
 }
 
 /* Frees up to nr pages of this CPU's lists, list 0 first. => pinned, no zone lock */
