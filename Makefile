@@ -40,8 +40,9 @@ compare: build ## what an edit of the engine did: before (make baseline), after,
 bench: build ## what the speed aims are measured with
 	@build/neap bench
 
-soak: build ## seeds, migration's seeds, then the stress program, for SOAK_SECONDS (3600)
+soak: build ## seeds, compaction under load, migration's seeds, the stress program, for SOAK_SECONDS (3600)
 	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 2)) --from $$(date +%s)
+	@tools/build clang && build-clang/tests/stress/stress --heal --seed $$(date +%s) --seconds 60
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
 		--seconds $$(($(SOAK_SECONDS) / 30))
 	@if [ -x tools/stress ]; then \

@@ -13,7 +13,8 @@
  *      switches CPUs under locks: one small run for each seed.
  *   5. --compact has holes, blocks of high order and compaction in every run, not in
  *      each second one: migration against faults, pins, zaps, reclaim and swap-in.
- *   6. A wrong page, a broken law or a refused operation stops the program with a
+ *   6. --heal does something else, described in heal.c.
+ *   7. A wrong page, a broken law or a refused operation stops the program with a
  *      core file and the seed; so does a worker that hangs.
  *
  * Of a simulated run the seed alone repeats it, step by step; of a live one it only
@@ -67,11 +68,11 @@ static void machine_create(struct world *w)
 		fail(w, "no memory");
 	snprintf(number, sizeof(number), "%" PRIu64 "K", w->memory / 1024);
 	set(w, config, "memory", number);
-	set(w, config, "nodes", "2");
+	set(w, config, "nodes", w->opt->heal ? "1" : "2");
 	set(w, config, "cpus", "4");
 	snprintf(number, sizeof(number), "%" PRIu64 "K", w->memory * 2 / 1024);
-	set(w, config, "swap", number);
-	set(w, config, "swap", number);
+	for (uint32_t i = 0; i < 2 && !w->opt->heal; i++)
+		set(w, config, "swap", number);
 	set(w, config, "contents", "real");
 	set(w, config, "runtime", w->opt->sim ? "sim" : "live");
 	if (w->opt->faults)
@@ -319,6 +320,21 @@ static void live_run(const struct options *opt)
 	alarm(0);
 }
 
+/* One node, no swap: nothing but compaction moves pages. */
+static void live_heal(const struct options *opt)
+{
+	static struct world w;
+
+	w.opt = opt;
+	w.seed = opt->seed;
+	w.memory = opt->memory;
+	machine_create(&w);
+	alarm((unsigned)opt->seconds + 4 * HANG_SECONDS);
+	heal_run(&w);
+	neap_machine_destroy(w.machine);
+	alarm(0);
+}
+
 /* ---- simulated ---- */
 
 static int sim_main(void *arg)
@@ -394,9 +410,9 @@ static void sim_run(const struct options *opt)
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: stress [--sim] [--plain] [--faults] [--compact] [--seconds N] [--seed N]"
-		" [--seeds N] [--ops N] [--threads N] [--memory MIB]\n");
+	fprintf(stderr, "usage: stress [--heal | --sim] [--plain] [--faults] [--compact]"
+			" [--seconds N] [--seed N]"
+			" [--seeds N] [--ops N] [--threads N] [--memory MIB]\n");
 	return 2;
 }
 
@@ -419,6 +435,8 @@ static bool parse(int argc, char **argv, struct options *opt)
 	for (int i = 1; i < argc && good; i++) {
 		if (strcmp(argv[i], "--sim") == 0)
 			opt->sim = true;
+		else if (strcmp(argv[i], "--heal") == 0)
+			opt->heal = true;
 		else if (strcmp(argv[i], "--plain") == 0)
 			opt->uring = false;
 		else if (strcmp(argv[i], "--compact") == 0)
@@ -441,7 +459,7 @@ static bool parse(int argc, char **argv, struct options *opt)
 			good = false;
 	}
 	if (mib == 0)
-		mib = opt->sim ? 4 : 16;
+		mib = opt->heal ? 2048 : opt->sim ? 4 : 16;
 	opt->memory = mib * MIB;
 	opt->nr_threads = (uint32_t)threads;
 	return good && threads >= 1 && threads <= MAX_THREADS && mib <= 4096;
@@ -459,7 +477,9 @@ int main(int argc, char **argv)
 		signal(signals[i], on_signal);
 	printf("stress: seed %" PRIu64 ", %" PRIu64 " s\n", opt.seed, opt.seconds);
 	fflush(stdout);
-	if (opt.sim) {
+	if (opt.heal) {
+		live_heal(&opt);
+	} else if (opt.sim) {
 		sim_run(&opt);
 	} else {
 		alarm(HANG_SECONDS);

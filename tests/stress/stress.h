@@ -27,6 +27,7 @@ struct options {
 	uint64_t nr_ops;     /* simulated: operations of each thread */
 	uint64_t memory;     /* bytes */
 	uint32_t nr_threads; /* workers */
+	bool heal;	     /* heal.c instead of everything else */
 	bool sim;	     /* simulated, exploring */
 	bool uring;
 	bool compact; /* simulated: compaction in every run */
@@ -129,6 +130,11 @@ void users_give(_Atomic int32_t *users);
 void world_count(struct world *w, enum counter counter);
 /* Judges the result of an operation. => true: it was done; false: it was refused, as may happen */
 bool world_accepts(struct world *w, int64_t result, const char *what);
+
+/* ---- heal.c ---- */
+
+/* Compaction beside four threads. Prints what it measured; a fault stops the program. */
+void heal_run(struct world *w);
 
 /* ---- worker.c ---- */
 
