@@ -307,8 +307,11 @@ void lru_deactivate_file(struct task *t, struct page *page)
 /* => pinned */
 static void lru_drain_pinned(struct task *t)
 {
+	const struct lru_batch *batch = task_cpu_data(t)->batch;
+
 	for (uint32_t kind = 0; kind < NR_LRU_BATCHES; kind++)
-		batch_flush(t, (enum lru_batch_kind)kind);
+		if (batch[kind].nr != 0)
+			batch_flush(t, (enum lru_batch_kind)kind);
 }
 
 void lru_drain(struct task *t)

@@ -101,7 +101,7 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	CHECK(!page_put_test(page));
 }
 
-/* The entry, which maps the page, becomes a word that remembers its flags. */
+/* The entry, if it maps the page, becomes a word that remembers its flags. */
 static void migrate_out_entry(struct task *t, struct region *region, struct page *page,
 			      struct rmap_walk *walk)
 {
@@ -113,8 +113,12 @@ static void migrate_out_entry(struct task *t, struct region *region, struct page
 				  .pfn = pfn,
 				  .word = word };
 
+	walk->steps++;
+	if (page->index >= region->nr_pages)
+		return;
 	m->hw->ops->unmap(space, &entry, 1);
-	CHECK(entry.err == 0);
+	if (entry.err != 0) /* it maps nothing, or another frame */
+		return;
 	m->hw->ops->flush(space);
 	/* Nobody but us changes a migration word, so the flags can follow in a second step. */
 	CHECK(m->hw->ops->set_word(space, entry.vpn, word, word_from_migration(pfn, entry.flags)) ==
@@ -160,6 +164,10 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		migrate_in_entry(t, region, page, walk);
 		return;
 	}
+	if (walk->action == RMAP_MIGRATE_OUT) {
+		migrate_out_entry(t, region, page, walk);
+		return;
+	}
 	walk->steps++;
 	if (page->index >= region->nr_pages)
 		return;
@@ -181,8 +189,6 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		unmap_entry(t, region, page, walk);
 		break;
 	case RMAP_MIGRATE_OUT:
-		migrate_out_entry(t, region, page, walk);
-		break;
 	case RMAP_MIGRATE_IN: /* done above */
 		break;
 	}

@@ -158,6 +158,9 @@ struct hw_ops {
 	void *(*window)(struct hw *hw, uint32_t pfn);
 	uint64_t *(*tag)(struct hw *hw, uint32_t pfn); /* NULL with real contents */
 	void (*copy)(struct hw *hw, uint32_t to, uint32_t from);
+	/* The frame will be copied soon, from or to it. A hint: nothing is read, written or kept.
+	 */
+	void (*soon)(struct hw *hw, uint32_t pfn);
 	void (*zero)(struct hw *hw, uint32_t pfn);
 };
 

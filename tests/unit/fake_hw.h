@@ -77,6 +77,12 @@ static inline void fake_hw_copy(struct hw *hw, uint32_t to, uint32_t from)
 	memcpy(fake_hw_window(hw, to), fake_hw_window(hw, from), NEAP_PAGE_BYTES);
 }
 
+static inline void fake_hw_soon(struct hw *hw, uint32_t pfn)
+{
+	(void)hw;
+	(void)pfn;
+}
+
 static inline void fake_hw_zero(struct hw *hw, uint32_t pfn)
 {
 	fake_hw_of(hw)->nr_zeroed++;
@@ -93,6 +99,7 @@ static inline int fake_hw_init(struct fake_hw *fake, uint32_t nr_frames)
 		.window = fake_hw_window,
 		.tag = fake_hw_tag,
 		.copy = fake_hw_copy,
+		.soon = fake_hw_soon,
 		.zero = fake_hw_zero,
 	};
 	fake->hw.ops = &fake->ops;

@@ -51,10 +51,14 @@ static _Atomic uint64_t *cursor_seek(struct cursor *cursor, uint64_t vpn)
 	uint64_t key = vpn >> SOFT_LEVEL_BITS;
 
 	if (cursor->leaf == NULL || cursor->key != key) {
-		cursor->leaf = soft_find_slot(cursor->space, round_down_u64(vpn, HW_TABLE_ENTRIES),
-					      1, &cursor->missing);
+		uint64_t first = round_down_u64(vpn, HW_TABLE_ENTRIES);
+
+		CHECK(vpn <= HW_VPN_MAX);
+		cursor->leaf = soft_find_entry(cursor->space, first);
 		cursor->key = key;
-		if (cursor->leaf == NULL)
+		if (unlikely(cursor->leaf == NULL))
+			cursor->leaf = soft_find_slot(cursor->space, first, 1, &cursor->missing);
+		if (unlikely(cursor->leaf == NULL))
 			return NULL;
 	}
 	return &cursor->leaf[soft_table_index(vpn, 1)];
