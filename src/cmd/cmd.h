@@ -25,6 +25,7 @@ int cmd_marks(int argc, char **argv);
 int cmd_request(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_decode(int argc, char **argv);
 int cmd_graph(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_conform(int argc, char **argv);

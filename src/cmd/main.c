@@ -37,6 +37,7 @@ static const struct verb verbs[] = {
 	{ "show", cmd_show, "one /proc file of a machine, or parsed and printed back" },
 	{ "bench", cmd_bench, "the speed of the engine, one line each" },
 	{ "sysctl", cmd_sysctl, "settings of a machine, and what writes to them do" },
+	{ "decode", cmd_decode, "memory reports in a kernel log, explained" },
 	{ "marks", cmd_marks, "where watermarks come from, and what would change them" },
 	{ "conform", cmd_conform, "recorded jobs: our counters beside the kernel's" },
 	{ "probe", cmd_probe, "recorded decisions of a kernel's allocator, performed again" },
@@ -44,7 +45,6 @@ static const struct verb verbs[] = {
 	{ "ledger", NULL, NULL },
 	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
 	{ "forecast", NULL, NULL },
-	{ "decode", NULL, NULL },
 	{ "calibrate", NULL, NULL },
 };
 

@@ -34,6 +34,8 @@
 
 #include "text/report_values.h"
 
+#define FIRST_BYTES_MAX 96
+
 struct report_form {
 	uint8_t kind; /* enum report_kind */
 	bool known;   /* 6.1 prints it so */
@@ -284,6 +286,16 @@ static const char *read_text(const char *at, const char *end, const char *form, 
 	return found != NULL && found <= limit ? found : NULL;
 }
 
+/* Names and messages that stand first are short; looking further for their end costs. */
+static const char *first_limit(const struct logline_slice *text, const char *at, char what)
+{
+	const char *end = text->at + text->bytes;
+
+	if (at != text->at || what != 's' || end - at <= FIRST_BYTES_MAX)
+		return end;
+	return at + FIRST_BYTES_MAX;
+}
+
 /* Reads a line by one form. => whether it fits; out's numbers and words */
 static bool form_read(const char *form, const struct logline_slice *text, struct report_line *out)
 {
@@ -305,14 +317,13 @@ static bool form_read(const char *form, const struct logline_slice *text, struct
 		case 's':
 		case 'w':
 		case 'S':
-			at = read_text(at, end, form, step.what);
+			at = read_text(at, first_limit(text, at, step.what), form, step.what);
 			if (at == NULL || (step.what == 'w' && at == start))
 				return false;
 			out->word[out->nr_words++] =
 				(struct logline_slice){ start, (uint32_t)(at - start) };
 			/* Padding on the right is not the word's. */
-			for (;
-			     step.left && at < end && at[0] == ' ' && end - at > 1 && at[1] == ' ';)
+			while (step.left && end - at > 1 && at[0] == ' ' && at[1] == ' ')
 				at++;
 			continue;
 		default:

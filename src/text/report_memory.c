@@ -27,7 +27,7 @@
 
 void report_memory_init(struct report_memory *memory)
 {
-	memset(memory, 0, sizeof(*memory));
+	memset(memory, 0, offsetof(struct report_memory, node));
 	memory->page_kb = 4;
 	memory->last_node = -1;
 }

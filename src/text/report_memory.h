@@ -37,13 +37,14 @@ struct report_memory {
 	uint32_t page_kb;	    /* from the free lists; 4 if there are none */
 	struct report_values pages; /* the machine's */
 	uint32_t nr_nodes, nr_zones;
-	struct report_node node[NEAP_MAX_NODES];
-	struct report_zone zone[REPORT_ZONES_MAX];
 	int32_t last_node; /* while reading: for lines that lost their node */
 	uint64_t pagecache_pages, swapcache_pages;
 	uint64_t swap_free_kb, swap_total_kb;
 	uint64_t ram_pages, highmem_pages, reserved_pages, cma_pages, poisoned_pages;
 	bool has_swap, has_ram, has_cma;
+	/* Last, and undefined beyond the counts: emptying a block must not touch all of it. */
+	struct report_node node[NEAP_MAX_NODES];
+	struct report_zone zone[REPORT_ZONES_MAX];
 };
 
 /* An empty block. */
