@@ -37,6 +37,12 @@ compare: build ## what an edit of the engine did: before (make baseline), after,
 	@[ -e build/baseline ] || { echo "make baseline first, before the edit"; exit 2; }
 	@build/neap conform --brief --compare build/baseline $(RECORDED)
 
+ORACLE_JOBS ?= jobs/oracle/*.job
+oracle: build ## records jobs/oracle on a real 6.1 kernel in QEMU (apt, root or sudo), and compares
+	@tools/oracle/prepare
+	@tools/oracle/record job $(ORACLE_JOBS)
+	@build/neap conform build-oracle/recorded/*
+
 bench: build ## what the speed aims are measured with
 	@build/neap bench
 
