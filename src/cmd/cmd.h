@@ -26,6 +26,7 @@ int cmd_request(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
+int cmd_ledger(int argc, char **argv);
 int cmd_graph(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_conform(int argc, char **argv);

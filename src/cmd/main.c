@@ -42,7 +42,7 @@ static const struct verb verbs[] = {
 	{ "conform", cmd_conform, "recorded jobs: our counters beside the kernel's" },
 	{ "probe", cmd_probe, "recorded decisions of a kernel's allocator, performed again" },
 	{ "explain", NULL, NULL },
-	{ "ledger", NULL, NULL },
+	{ "ledger", cmd_ledger, "where memory is, every page once, and what nobody accounts for" },
 	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
 	{ "forecast", NULL, NULL },
 	{ "calibrate", NULL, NULL },
