@@ -134,12 +134,16 @@ NEAP_API void neap_tick(struct neap_machine *machine, uint64_t ticks);
 /* ---- anonymous memory and mapped files ---- */
 
 #define NEAP_ANY_NODE (-1)
-#define NEAP_LOCKED 1u /* region flag: mlock; pages are faulted in at once and never reclaimed */
+/* Region flags. */
+#define NEAP_LOCKED 1u	/* mlock: pages are faulted in at once and never reclaimed */
+#define NEAP_HUGE 2u	/* madvise: transparent huge pages are worth some work */
+#define NEAP_NO_HUGE 4u /* madvise: no transparent huge pages */
 
 /*
  * A region of `bytes` (rounded up to pages) of anonymous memory, initially zero. node: strict
- * binding,
- * or NEAP_ANY_NODE.
+ * binding, or NEAP_ANY_NODE. flags: NEAP_*; whether huge pages are used at all is said by the knobs
+ * /sys/kernel/mm/transparent_hugepage/enabled and defrag (neap_sysctl_write()); a machine begins
+ * with "never".
  */
 NEAP_API NEAP_MUST_CHECK int neap_region_create(struct neap_machine *machine, uint64_t bytes,
 						uint32_t flags, int node, struct neap_region **out);

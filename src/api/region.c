@@ -435,6 +435,12 @@ int neap_advise(struct neap_region *region, uint64_t first_page, uint64_t nr_pag
 
 /* ---- life ---- */
 
+#define REGION_FLAGS (NEAP_LOCKED | NEAP_HUGE | NEAP_NO_HUGE)
+
+_Static_assert(NEAP_LOCKED == REGION_LOCKED && NEAP_HUGE == REGION_HUGE &&
+		       NEAP_NO_HUGE == REGION_NO_HUGE,
+	       "flags are handed on as they are");
+
 /* What neap_region_create() and neap_region_map() have in common. */
 static int region_make(struct task *t, struct api_machine *a, const struct region_spec *spec,
 		       struct neap_file *file, struct neap_region **out)
@@ -483,7 +489,7 @@ int neap_region_create(struct neap_machine *machine, uint64_t bytes, uint32_t fl
 	struct task *t = api_task(a);
 	struct region_spec spec = {
 		.nr_pages = bytes / NEAP_PAGE_BYTES + (bytes % NEAP_PAGE_BYTES != 0),
-		.flags = (flags & NEAP_LOCKED) ? REGION_LOCKED : 0,
+		.flags = flags,
 		.node = (uint32_t)(node + 1),
 	};
 
@@ -497,8 +503,10 @@ int neap_region_create(struct neap_machine *machine, uint64_t bytes, uint32_t fl
 				"A region of %llu bytes is not possible; 1 byte to 16 TiB"
 				" are.",
 				(unsigned long long)bytes);
-	if (flags & ~NEAP_LOCKED)
-		return api_fail(a, -EINVAL, "The flags 0x%x are unknown.", flags & ~NEAP_LOCKED);
+	if (flags & ~REGION_FLAGS)
+		return api_fail(a, -EINVAL, "The flags 0x%x are unknown.", flags & ~REGION_FLAGS);
+	if ((flags & NEAP_HUGE) && (flags & NEAP_NO_HUGE))
+		return api_fail(a, -EINVAL, "A region cannot be for huge pages and against them.");
 	api_access_flush(t);
 	return region_make(t, a, &spec, NULL, out);
 }

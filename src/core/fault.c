@@ -5,7 +5,7 @@
  * again; if the page left in between, the program faults again.
  *
  *   entry                       read                     write
- *   nothing, anonymous region   map the zero page        new zeroed page
+ *   nothing, anonymous region   map the zero page        new zeroed page, maybe a huge one (thp.c)
  *   nothing, file region        map the cached page      same, dirty and writable
  *   swap word                   page from swap cache, or read in with neighbours
  *   present, not writable       -                        make writable: zero page is
@@ -36,6 +36,7 @@
 #include "core/pagelock.h"
 #include "core/rmap.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/timer.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
@@ -81,13 +82,19 @@ static void make_anon(struct task *t, struct fault *f, struct page *page)
 static int fault_zero_page(struct task *t, struct fault *f)
 {
 	struct hw_entry entry = { .vpn = f->vpn, .pfn = t->machine->zero_pfn, .flags = HW_YOUNG };
-	int err = space_map(t, f->region->space, &entry);
+	int err = space_leaf_claim(t, f->region->space, f->vpn, LEAF_SMALL);
 
+	if (err == 0)
+		err = space_map(t, f->region->space, &entry);
 	return err == -EAGAIN ? FAULT_AGAIN : err;
 }
 
-static int fault_new_anon(struct task *t, struct fault *f)
+static int fault_new_small(struct task *t, struct fault *f)
 {
+	int err = space_leaf_claim(t, f->region->space, f->vpn, LEAF_SMALL);
+
+	if (err != 0)
+		return err == -EAGAIN ? FAULT_AGAIN : err;
 	uint32_t pfn = fault_alloc(t, f->region, GFP_HIGHUSER_MOVABLE | GFP_BIT_ZERO);
 
 	if (pfn == PFN_NONE)
@@ -100,7 +107,7 @@ static int fault_new_anon(struct task *t, struct fault *f)
 	make_anon(t, f, page);
 	/* Locked until it is accounted: a zap must not see the entry before. */
 	page_lock(t, page);
-	int err = space_map(t, f->region->space, &entry);
+	err = space_map(t, f->region->space, &entry);
 
 	if (err == 0) {
 		rmap_account_add(t, f->region->space, page);
@@ -110,6 +117,15 @@ static int fault_new_anon(struct task *t, struct fault *f)
 	if (err != 0)
 		page_put(t, page);
 	return err == -EAGAIN ? FAULT_AGAIN : err;
+}
+
+static int fault_new_anon(struct task *t, struct fault *f)
+{
+	int huge = thp_fault(t, f->region, f->page);
+
+	if (huge == THP_SMALL)
+		return fault_new_small(t, f);
+	return huge == -EAGAIN ? FAULT_AGAIN : huge;
 }
 
 /* ---- swap ---- */
@@ -296,10 +312,10 @@ static int fault_replace_zero(struct task *t, struct fault *f)
 static int fault_protected(struct task *t, struct fault *f, uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
-	struct page *page = machine_page(m, pfn);
+	struct page *page = thp_get(t, pfn);
 	struct hw_entry entry = { .vpn = f->vpn };
 
-	if (!page_get_unless_zero(page))
+	if (page == NULL)
 		return FAULT_AGAIN;
 	page_lock(t, page);
 	m->hw->ops->get(f->region->space->hw, &entry);
@@ -389,8 +405,9 @@ int fault_pin(struct task *t, struct region *region, uint64_t page_index, bool w
 			*pfn = entry.pfn;
 			return 0;
 		}
-		if (good && page_get_unless_zero(machine_page(m, entry.pfn))) {
-			struct page *page = machine_page(m, entry.pfn);
+		struct page *page = good ? thp_get(t, entry.pfn) : NULL;
+
+		if (page != NULL) {
 			struct hw_entry again = { .vpn = entry.vpn };
 
 			atomic_fetch_add(&page->refs, PAGE_PIN_BIAS - 1);
@@ -415,9 +432,11 @@ int fault_pin(struct task *t, struct region *region, uint64_t page_index, bool w
 void fault_unpin(struct task *t, struct page *page, bool written)
 {
 	struct neap_machine *m = t->machine;
+	uint32_t pfn = (uint32_t)(page - m->pages);
 
-	if ((uint32_t)(page - m->pages) == m->zero_pfn)
+	if (pfn == m->zero_pfn)
 		return;
+	page = thp_head(m, pfn); /* nobody splits a pinned page */
 	if (written) {
 		page_lock(t, page);
 		if (page_test(page, PG_ANON))
@@ -436,6 +455,12 @@ void fault_unpin(struct task *t, struct page *page, bool written)
 int fault_populate(struct task *t, struct region *region, uint64_t first, uint64_t nr, bool write)
 {
 	for (uint64_t page = first; page < first + nr; page++) {
+		struct hw_entry entry = { .vpn = region->start_vpn + page };
+
+		/* Other pages of a huge one came with the first. */
+		t->machine->hw->ops->get(region->space->hw, &entry);
+		if ((entry.flags & HW_PRESENT) && (!write || (entry.flags & HW_WRITE)))
+			continue;
 		int err = fault_handle(t, region, page, write ? FAULT_WRITE : 0);
 
 		if (err != 0)

@@ -48,6 +48,21 @@ static inline void list_add_tail(struct page *pages, struct list *list, uint32_t
 	list->last = pfn;
 }
 
+/* Before `where`, which is on the list. */
+static inline void list_insert_before(struct page *pages, struct list *list, uint32_t pfn,
+				      uint32_t where)
+{
+	uint32_t prev = pages[where].prev;
+
+	pages[pfn].prev = prev;
+	pages[pfn].next = where;
+	pages[where].prev = pfn;
+	if (prev != PFN_NONE)
+		pages[prev].next = pfn;
+	else
+		list->first = pfn;
+}
+
 static inline void list_remove(struct page *pages, struct list *list, uint32_t pfn)
 {
 	struct page *page = &pages[pfn];

@@ -20,14 +20,16 @@
  * Locking: CPU word, then the lru lock. Freed pages are handed to the allocator
  * only after the lru lock is dropped.
  *
- * Linux: mm/swap.c, mm/vmscan.c (isolation). DIFF: pages on the LRU are single
- * frames until huge pages exist.
+ * A huge page is on a list once and counts for its 512 frames, wherever pages are counted.
+ *
+ * Linux: mm/swap.c, mm/vmscan.c (isolation).
  */
 #include "core/lru.h"
 
 #include "core/alloc.h"
 #include "core/pagelock.h"
 #include "core/racy.h"
+#include "core/thp.h"
 #include "core/visit.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
@@ -60,9 +62,7 @@ bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
 	return inactive * ratio < active;
 }
 
-/* delta is +1 or -1. => pinned, lru lock held */
-static void lru_account(struct task *t, struct lruvec *lruvec, const struct page *page,
-			int64_t delta)
+void lru_resize(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta)
 {
 	struct neap_machine *m = t->machine;
 	enum lru_list list = page_lru_list(page);
@@ -82,7 +82,17 @@ static void lruvec_add_head(struct task *t, struct lruvec *lruvec, struct page *
 	struct page *pages = t->machine->pages;
 
 	list_add_head(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
-	lru_account(t, lruvec, page, 1);
+	lru_resize(t, lruvec, page, page_nr(page));
+}
+
+void lru_add_before(struct task *t, struct lruvec *lruvec, struct page *page, struct page *where)
+{
+	struct page *pages = t->machine->pages;
+
+	spin_assert_held(t, LOCK_LRU);
+	list_insert_before(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages),
+			   (uint32_t)(where - pages));
+	lru_resize(t, lruvec, page, page_nr(page));
 }
 
 static void lruvec_add_tail(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -90,14 +100,14 @@ static void lruvec_add_tail(struct task *t, struct lruvec *lruvec, struct page *
 	struct page *pages = t->machine->pages;
 
 	list_add_tail(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
-	lru_account(t, lruvec, page, 1);
+	lru_resize(t, lruvec, page, page_nr(page));
 }
 
 static void lruvec_remove(struct task *t, struct lruvec *lruvec, struct page *page)
 {
 	struct page *pages = t->machine->pages;
 
-	lru_account(t, lruvec, page, -1);
+	lru_resize(t, lruvec, page, -(int64_t)page_nr(page));
 	list_remove(pages, &lruvec->list[page_lru_list(page)], (uint32_t)(page - pages));
 }
 
@@ -121,7 +131,8 @@ void page_free_frozen(struct task *t, struct page *page)
 		spin_unlock(t, &lruvec->lock, LOCK_LRU);
 	}
 	if (page_test(page, PG_MLOCKED))
-		zone_stat_add(t, page_zone(t->machine, page), NR_MLOCK, -1);
+		zone_stat_add(t, page_zone(t->machine, page), NR_MLOCK, -(int64_t)page_nr(page));
+	thp_forget(t, page);
 	DCHECK(page_maps(page) == 0);
 	free_pages(t, (uint32_t)(page - t->machine->pages), page_order(page));
 	cpu_unpin(t);
@@ -141,9 +152,9 @@ static void batch_move_add(struct task *t, struct lruvec *lruvec, struct page *p
 	if (page_test(page, PG_MLOCKED)) {
 		page_clear(page, PG_ACTIVE);
 		if (!page_test_set(page, PG_UNEVICTABLE))
-			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, 1);
+			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, page_nr(page));
 	} else if (page_test_clear(page, PG_UNEVICTABLE)) {
-		event_add_pinned(t, EV_UNEVICTABLE_PGS_RESCUED, 1);
+		event_add_pinned(t, EV_UNEVICTABLE_PGS_RESCUED, page_nr(page));
 	}
 	lruvec_add_head(t, lruvec, page);
 }
@@ -155,7 +166,7 @@ static void batch_move_rotate(struct task *t, struct lruvec *lruvec, struct page
 	lruvec_remove(t, lruvec, page);
 	page_clear(page, PG_ACTIVE);
 	lruvec_add_tail(t, lruvec, page);
-	event_add_pinned(t, EV_PGROTATED, 1);
+	event_add_pinned(t, EV_PGROTATED, page_nr(page));
 }
 
 static void batch_move_activate(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -165,7 +176,7 @@ static void batch_move_activate(struct task *t, struct lruvec *lruvec, struct pa
 	lruvec_remove(t, lruvec, page);
 	page_set(page, PG_ACTIVE);
 	lruvec_add_head(t, lruvec, page);
-	event_add_pinned(t, EV_PGACTIVATE, 1);
+	event_add_pinned(t, EV_PGACTIVATE, page_nr(page));
 }
 
 static void batch_move_deactivate(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -175,7 +186,7 @@ static void batch_move_deactivate(struct task *t, struct lruvec *lruvec, struct 
 	lruvec_remove(t, lruvec, page);
 	page_clear(page, PG_ACTIVE | PG_REFERENCED);
 	lruvec_add_head(t, lruvec, page);
-	event_add_pinned(t, EV_PGDEACTIVATE, 1);
+	event_add_pinned(t, EV_PGDEACTIVATE, page_nr(page));
 }
 
 static void batch_move_deactivate_file(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -191,10 +202,10 @@ static void batch_move_deactivate_file(struct task *t, struct lruvec *lruvec, st
 		lruvec_add_head(t, lruvec, page);
 	} else {
 		lruvec_add_tail(t, lruvec, page);
-		event_add_pinned(t, EV_PGROTATED, 1);
+		event_add_pinned(t, EV_PGROTATED, page_nr(page));
 	}
 	if (active)
-		event_add_pinned(t, EV_PGDEACTIVATE, 1);
+		event_add_pinned(t, EV_PGDEACTIVATE, page_nr(page));
 }
 
 static void batch_move_lazyfree(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -207,7 +218,7 @@ static void batch_move_lazyfree(struct task *t, struct lruvec *lruvec, struct pa
 	lruvec_remove(t, lruvec, page);
 	page_clear(page, PG_ACTIVE | PG_REFERENCED | PG_SWAPBACKED);
 	lruvec_add_head(t, lruvec, page);
-	event_add_pinned(t, EV_PGLAZYFREE, 1);
+	event_add_pinned(t, EV_PGLAZYFREE, page_nr(page));
 }
 
 typedef void (*batch_move_fn)(struct task *t, struct lruvec *lruvec, struct page *page);
@@ -266,7 +277,7 @@ static void batch_queue(struct task *t, enum lru_batch_kind kind, struct page *p
 	struct lru_batch *batch = &task_cpu_data(t)->batch[kind];
 
 	batch->pfn[batch->nr++] = (uint32_t)(page - t->machine->pages);
-	if (batch->nr == LRU_BATCH_PAGES ||
+	if (batch->nr == LRU_BATCH_PAGES || page_test(page, PG_HEAD) ||
 	    atomic_load_explicit(&t->machine->lru_disabled, memory_order_relaxed) != 0)
 		batch_flush(t, kind);
 	cpu_unpin(t);
@@ -375,7 +386,7 @@ void lru_mark_accessed(struct task *t, struct page *page)
 		else
 			batch_add_activate(t, page);
 		page_clear(page, PG_REFERENCED);
-		workingset_age(page_node(t->machine, page), 1);
+		workingset_age(page_node(t->machine, page), page_nr(page));
 	}
 }
 
@@ -442,19 +453,20 @@ uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out)
 		uint32_t pfn = list->last;
 		struct page *page = &pages[pfn];
 		uint32_t zone = page_zone_index(page);
+		uint32_t nr = page_nr(page);
 
 		if (zone > ctl->zone_limit) {
 			list_remove(pages, list, pfn);
 			list_add_head(pages, &skipped, pfn);
-			ctl->skipped++;
-			ctl->skipped_zone[zone]++;
+			ctl->skipped += nr;
+			ctl->skipped_zone[zone] += nr;
 			event_add_pinned(t, EV_SIM_LRU_REJECT, 1);
 			continue;
 		}
-		ctl->scanned++;
+		ctl->scanned += nr;
 		if (isolate_one(t, ctl, page)) {
 			list_add_head(pages, out, pfn);
-			taken++;
+			taken += nr;
 		}
 	}
 	list_splice_head(pages, list, &skipped);
@@ -514,10 +526,11 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 			if (page_test(page, PG_MLOCKED)) {
 				page_clear(page, PG_ACTIVE);
 				if (!page_test_set(page, PG_UNEVICTABLE))
-					event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, 1);
+					event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED,
+							 page_nr(page));
 			}
 			if (page_test(page, PG_ACTIVE))
-				workingset_age(node, 1);
+				workingset_age(node, page_nr(page));
 			lruvec_add_head(t, lruvec, page);
 			page_set(page, PG_LRU);
 			put[nr++] = pfn;

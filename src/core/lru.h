@@ -56,6 +56,12 @@ bool lru_isolate_page(struct task *t, struct page *page);
 /* Takes a page off its list whose PG_LRU the caller cleared. => pinned, lru lock held */
 void lru_take_cleared(struct task *t, struct page *page);
 /*
+ * Splitting a huge page on its list (core/thp_split.c): the list gets longer or shorter by so many
+ * pages; a page, not on any list, goes before another one. => pinned, lru lock held
+ */
+void lru_resize(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta);
+void lru_add_before(struct task *t, struct lruvec *lruvec, struct page *page, struct page *where);
+/*
  * Puts isolated pages back where their flags say, dropping the isolation's reference. Nothing held.
  */
 void lru_putback(struct task *t, struct node *node, struct list *list);

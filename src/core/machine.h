@@ -205,6 +205,12 @@ struct node {
 	_Atomic uint64_t nr_reclaim_start;	    /* a: nr_written when throttling began */
 	_Atomic uint32_t flags;			    /* a: NODE_FLAG_* */
 
+	/* huge pages that wait to be split (core/thp_split.c) */
+	struct spinlock split_lock;
+	struct list split_queue;	 /* split_lock: second descriptors of the pages */
+	uint32_t split_queue_len;	 /* split_lock to write */
+	_Atomic uint64_t split_deferred; /* a: scans that were too few for a batch */
+
 	/* the pool of huge pages: whoever has machine.huge_resizing */
 	struct list huge_pool;
 	_Atomic uint64_t nr_huge_pool; /* a to read: pages of 2 MiB */

@@ -23,6 +23,7 @@
  *   marks_setup_protection  at build, and on any access to lowmem_reserve_ratio
  *   marks_setup_ratios      at build, and on any access to min_unmapped_ratio or min_slab_ratio
  *   marks_setup_automatic   at build, and when huge pages are switched off
+ *   marks_setup_raised      when they are switched on
  *   marks_init              once, at build
  *
  * What must never happen: a mark that is recomputed when Linux would leave it
@@ -30,7 +31,8 @@
  * an unchanged boost.
  *
  * Linux: __setup_per_zone_wmarks(), setup_per_zone_lowmem_reserve(),
- * calculate_totalreserve_pages(), boost_watermark() of mm/page_alloc.c, 6.1.
+ * calculate_totalreserve_pages(), boost_watermark() of mm/page_alloc.c,
+ * set_recommended_min_free_kbytes() of mm/khugepaged.c, 6.1.
  */
 #include "core/marks.h"
 
@@ -47,6 +49,8 @@
 #define APART_DIVISOR 1024u
 #define APART_PAGES_LEAST 32u
 #define APART_PAGES_MOST 128u
+#define RAISE_PAGES_PER_ZONE (NEAP_PAGEBLOCK_PAGES * 2 + NEAP_PAGEBLOCK_PAGES * 3 * 3)
+#define RAISE_FRACTION_MOST 20u
 
 void marks_compute(const struct marks_input *in, struct marks_terms *out)
 {
@@ -235,6 +239,32 @@ void marks_setup_ratios(struct neap_machine *m)
 void marks_setup_automatic(struct task *t, struct neap_machine *m)
 {
 	marks_init_min_free(m);
+	marks_setup(t, m);
+}
+
+/*
+ * Free memory that huge pages want so that types need not mix: two pageblocks a zone, and one for
+ * each pair of the three types that can fall back to each other; at most 5 % of the memory.
+ */
+static uint64_t machine_raise_kbytes(const struct neap_machine *m)
+{
+	uint64_t most = machine_low_kbytes(m) / KBYTES_PER_PAGE / RAISE_FRACTION_MOST;
+	uint64_t wanted = 0;
+
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t i = 0; i <= ZONE_NORMAL; i++)
+			if (zone_populated(&m->nodes[n].zone[i]))
+				wanted += RAISE_PAGES_PER_ZONE;
+	return min_u64(wanted, most) * KBYTES_PER_PAGE;
+}
+
+void marks_setup_raised(struct task *t, struct neap_machine *m)
+{
+	uint64_t kbytes = machine_raise_kbytes(m);
+
+	if ((int64_t)kbytes > sysctl_get(&m->sysctl.min_free_kbytes))
+		atomic_store_explicit(&m->sysctl.min_free_kbytes, (int32_t)kbytes,
+				      memory_order_relaxed);
 	marks_setup(t, m);
 }
 

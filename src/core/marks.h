@@ -47,6 +47,8 @@ void marks_setup_protection(struct neap_machine *m);
 void marks_setup_ratios(struct neap_machine *m);
 /* Huge pages were switched off: the automatic min_free_kbytes if it is larger, and marks. */
 void marks_setup_automatic(struct task *t, struct neap_machine *m);
+/* Huge pages were switched on: min_free_kbytes is raised to what they want, and marks. */
+void marks_setup_raised(struct task *t, struct neap_machine *m);
 /* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
 void marks_init(struct task *t, struct neap_machine *m);
 /*

@@ -127,7 +127,7 @@ static void putback_node(struct task *t, struct node *node, struct list *list)
 	int64_t nr[2] = { 0, 0 };
 
 	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next)
-		nr[page_is_file_lru(&pages[pfn])]++;
+		nr[page_is_file_lru(&pages[pfn])] += page_nr(&pages[pfn]);
 	cpu_pin(t);
 	node_stat_add(t, node, NR_ISOLATED_ANON, -nr[0]);
 	node_stat_add(t, node, NR_ISOLATED_FILE, -nr[1]);

@@ -17,13 +17,19 @@
  * list lock, or the only reference) and do not change while the page is in use;
  * an anonymous page keeps them from first fault to free.
  *
+ * A huge page is 512 frames and one page: the first descriptor is the head and stands for all of
+ * them. refs and maps of the head count entries that map any of its frames; those of the tails are
+ * 0, so that nobody gets a reference to a tail. A frame found in an entry leads to its head by
+ * thp_head() (core/thp.h).
+ *
  * Kinds. A frame is in exactly one of these states (verify.c checks it):
  *   PG_BUDDY head of a free block    (zone lock)
  *   inside a free block              (no flag)
  *   PG_PCP on a per-CPU list         (CPU word)
  *   PG_TABLE, PG_SLAB, PG_KERNEL     engine metadata and kernel-like blocks
  *   PG_HUGETLB head of a page of the pool of huge pages
- *   user page: PG_ANON or a mapping's page, on an LRU list, a batch, or isolated
+ *   user page: PG_ANON or a mapping's page, on an LRU list, a batch, or isolated;
+ *     PG_ANON and PG_HEAD: a transparent huge page, its tails PG_TAIL
  */
 #ifndef NEAP_CORE_PAGE_H
 #define NEAP_CORE_PAGE_H
@@ -77,12 +83,16 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */
 #define PG_MOVABLE ((uint64_t)1 << 29)	/* PG_KERNEL whose owner can move it: core/migrate.h */
 #define PG_HUGETLB ((uint64_t)1 << 30)	/* head of a page of the pool: core/hugepool.h */
-#define PG_FLAG_MASK (((uint64_t)1 << 32) - 1)
+#define PG_THP_WHOLE                                                                               \
+	((uint64_t)1 << 31) /* all entries of 2 MiB map this huge page, and go together */
+#define PG_SPLIT_QUEUED ((uint64_t)1 << 52) /* waits to be split: core/thp_split.c */
+
+#define PG_FLAG_MASK ((((uint64_t)1 << 32) - 1) | PG_SPLIT_QUEUED)
 
 /* Flags that a page may not have when it is freed. */
 #define PG_BAD_AT_FREE                                                                             \
 	(PG_LOCKED | PG_LRU | PG_WRITEBACK | PG_SWAPCACHE | PG_ISOLATED | PG_BUDDY | PG_PCP |      \
-	 PG_BATCH | PG_TAIL)
+	 PG_BATCH | PG_TAIL | PG_HUGETLB | PG_THP_WHOLE | PG_SPLIT_QUEUED)
 
 #define PAGE_ORDER_SHIFT 32u /* 4 bits: order of a head, or of a free block */
 #define PAGE_ZONE_SHIFT 36u  /* 3 bits */
@@ -140,6 +150,17 @@ static inline uint32_t page_order(const struct page *page)
 static inline uint32_t page_zone_index_of(uint64_t flags)
 {
 	return (uint32_t)(flags >> PAGE_ZONE_SHIFT) & 0x7;
+}
+
+/* Frames of the page: 1, or those of the block that it is the head of. */
+static inline uint32_t page_nr_of(uint64_t flags)
+{
+	return (flags & PG_HEAD) ? 1u << page_order_of(flags) : 1;
+}
+
+static inline uint32_t page_nr(const struct page *page)
+{
+	return page_nr_of(page_flags(page));
 }
 
 static inline uint32_t page_zone_index(const struct page *page)

@@ -23,8 +23,11 @@
  * reference count must be exactly ours plus the cache's, and is frozen at zero,
  * before the page is taken from its cache.
  *
+ * A huge page is never swapped out as a whole: it is split, and its parts join the
+ * list. Until then it counts for its 512 frames wherever pages are counted.
+ *
  * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion, no
- * huge pages, no buffers yet.
+ * buffers yet; no slots for a whole huge page, even where there would be some.
  */
 #include "core/alloc.h"
 #include "core/event.h"
@@ -35,6 +38,7 @@
 #include "core/reclaim.h"
 #include "core/rmap.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
 
@@ -51,6 +55,8 @@ struct visit {
 	struct node *node;
 	struct scan_control *sc;
 	struct reclaim_stat *stat;
+	struct list *list; /* where the parts of a huge page go */
+	uint32_t nr_pages; /* that it counts for */
 	bool ignore_references;
 	bool clean_only; /* referenced file page: free it only if it is clean */
 };
@@ -102,6 +108,30 @@ static enum fate check_references(struct task *t, struct visit *v, struct page *
 	return FATE_GO_ON;
 }
 
+/* What was a huge page when it was met is decided about in parts; this is the first of them. */
+static void count_as_small(struct visit *v)
+{
+	v->sc->nr_scanned -= v->nr_pages - 1;
+	v->nr_pages = 1;
+}
+
+/*
+ * A page whose entries are separate already is split at once: some of its parts may not be needed
+ * any more. A whole one is split because it cannot have 512 slots in a row, which counts as a
+ * failed attempt to swap it out. => FATE_GO_ON with the first part, the others on the list
+ */
+static enum fate split_huge(struct task *t, struct visit *v, struct page *page)
+{
+	bool whole = page_test(page, PG_THP_WHOLE);
+
+	if (!thp_can_split(page) || thp_split(t, page, v->list) != 0)
+		return FATE_ACTIVATE;
+	if (whole)
+		event_add(t, EV_THP_SWPOUT_FALLBACK, 1);
+	count_as_small(v);
+	return FATE_GO_ON;
+}
+
 static enum fate give_slot(struct task *t, struct visit *v, struct page *page)
 {
 	uint64_t flags = page_flags(page);
@@ -110,13 +140,22 @@ static enum fate give_slot(struct task *t, struct visit *v, struct page *page)
 		return FATE_GO_ON;
 	if (!(v->sc->gfp_mask & GFP_BIT_IO) || page_maybe_pinned(page))
 		return FATE_KEEP;
-	return swap_cache_add_new(t, page) ? FATE_GO_ON : FATE_ACTIVATE;
+	if (flags & PG_HEAD) {
+		enum fate fate = split_huge(t, v, page);
+
+		if (fate != FATE_GO_ON)
+			return fate;
+	}
+	if (swap_cache_add_new(t, page))
+		return FATE_GO_ON;
+	count_as_small(v);
+	return FATE_ACTIVATE;
 }
 
 static enum fate unmap(struct task *t, struct visit *v, struct page *page)
 {
 	if (page_maps(page) != 0 && !rmap_unmap(t, page)) {
-		v->stat->nr_unmap_fail++;
+		v->stat->nr_unmap_fail += v->nr_pages;
 		return FATE_ACTIVATE;
 	}
 	return page_maybe_pinned(page) ? FATE_ACTIVATE : FATE_GO_ON;
@@ -224,7 +263,7 @@ static enum fate decide(struct task *t, struct visit *v, struct page *page)
 		return fate;
 	fate = check_references(t, v, page);
 	if (fate == FATE_KEEP)
-		v->stat->nr_ref_keep++;
+		v->stat->nr_ref_keep += v->nr_pages;
 	if (fate != FATE_GO_ON)
 		return fate;
 	fate = give_slot(t, v, page);
@@ -247,8 +286,8 @@ static void activate(struct task *t, struct visit *v, struct page *page)
 	if (page_test(page, PG_MLOCKED))
 		return;
 	page_set(page, PG_ACTIVE);
-	v->stat->nr_activate[page_is_file_lru(page)]++;
-	event_add(t, EV_PGACTIVATE, 1);
+	v->stat->nr_activate[page_is_file_lru(page)] += v->nr_pages;
+	event_add(t, EV_PGACTIVATE, v->nr_pages);
 }
 
 static void free_isolated(struct task *t, struct page *page, struct list *freed)
@@ -273,14 +312,18 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 	while (!list_empty(list)) {
 		uint32_t pfn = list->last;
 		struct page *page = &pages[pfn];
-		struct visit v = { .node = node, .sc = sc, .stat = stat };
+		struct visit v = { .node = node,
+				   .sc = sc,
+				   .stat = stat,
+				   .list = list,
+				   .nr_pages = page_nr(page) };
 
 		list_remove(pages, list, pfn);
 		if (!page_trylock(t, page)) {
 			list_add_head(pages, &kept, pfn);
 			continue;
 		}
-		sc->nr_scanned++;
+		sc->nr_scanned += v.nr_pages;
 		enum fate fate = decide(t, &v, page);
 
 		if (fate == FATE_FREED) {

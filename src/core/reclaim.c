@@ -13,8 +13,8 @@
  * Invariants: isolated counters return to their start after each batch; taken =
  * freed + put back; with no free swap, anonymous lists are not scanned at all.
  *
- * Linux: shrink_node() and below in mm/vmscan.c. DIFF: no slab shrinkers and no
- * memory groups yet.
+ * Linux: shrink_node() and below in mm/vmscan.c. DIFF: no slab shrinkers other
+ * than that of huge pages to be split, and no memory groups yet.
  */
 #include "core/reclaim.h"
 
@@ -27,6 +27,7 @@
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
@@ -151,17 +152,18 @@ void reclaim_shrink_active(struct task *t, struct node *node, struct scan_contro
 	while (!list_empty(&hold)) {
 		uint32_t pfn = hold.last;
 		struct page *page = &pages[pfn];
+		uint32_t nr_pages = page_nr(page);
 
 		list_remove(pages, &hold, pfn);
 		if (!page_test(page, PG_MLOCKED) && active_stays(t, page)) {
 			list_add_head(pages, &keep, pfn);
-			nr_kept++;
+			nr_kept += nr_pages;
 			continue;
 		}
 		if (!page_test(page, PG_MLOCKED)) {
 			page_clear(page, PG_ACTIVE);
 			page_set(page, PG_WORKINGSET);
-			nr_down++;
+			nr_down += nr_pages;
 		}
 		list_add_head(pages, &down, pfn);
 	}
@@ -390,6 +392,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		sc->nr.writeback = sc->nr.immediate = sc->nr.file_taken = sc->nr.taken = 0;
 		balance_prepare(t->machine, node, sc);
 		shrink_lruvec(t, node, sc);
+		thp_shrink(t, node, sc->priority);
 		reclaimed = sc->nr_reclaimed - before;
 		progress |= reclaimed != 0;
 		if (sc->is_kswapd) {

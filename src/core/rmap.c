@@ -1,7 +1,8 @@
 /*
  * Reverse mapping: which entries map this frame?
  *
- *   anonymous page ─ owner = region id, index = page in it ─> one entry
+ *   anonymous page ─ owner = region id, index = page in it ─> one entry,
+ *                    or 512 in a row if it is huge
  *   file page      ─ owner = mapping id, index = page in the file
  *                    mapping.first_region ─> region ─> region ... each maps the
  *                    file from its first page, so vpn = start_vpn + index
@@ -37,7 +38,8 @@ enum rmap_action {
 struct rmap_walk {
 	enum rmap_action action;
 	uint32_t young; /* out: regions in which it was young */
-	uint32_t from;	/* RMAP_MIGRATE_IN: the frame the words stand for */
+	uint32_t from;	/* RMAP_MIGRATE_IN: the (first) frame the words stand for */
+	uint32_t part;	/* frame of a huge page at hand, 0..511; else 0 */
 	uint32_t moved; /* out: entries turned into migration words, or back */
 	uint32_t steps; /* out: entries looked at */
 	bool dirty;	/* out: an entry was dirty */
@@ -49,7 +51,9 @@ void rmap_account_add(struct task *t, struct space *space, struct page *page)
 
 	atomic_fetch_add_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
 				  memory_order_relaxed);
-	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) != 0)
+	/* Each frame of a huge page is mapped once at most, and counts by itself. */
+	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) != 0 &&
+	    !page_test(page, PG_HEAD))
 		return;
 	cpu_pin(t);
 	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, 1);
@@ -64,7 +68,7 @@ void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 	DCHECK(before != 0);
 	atomic_fetch_sub_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
 				  memory_order_relaxed);
-	if (before != 1)
+	if (before != 1 && !page_test(page, PG_HEAD))
 		return;
 	cpu_pin(t);
 	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, -1);
@@ -80,6 +84,7 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
 				  .pfn = (uint32_t)(page - m->pages) };
 
+	CHECK(!page_test(page, PG_HEAD)); /* it is split before it is swapped out */
 	if (page_test(page, PG_ANON)) {
 		uint32_t slot = m->slot_of[page - m->pages];
 
@@ -107,9 +112,9 @@ static void migrate_out_entry(struct task *t, struct region *region, struct page
 {
 	struct neap_machine *m = t->machine;
 	struct hw_space *space = region->space->hw;
-	uint32_t pfn = (uint32_t)(page - m->pages);
+	uint32_t pfn = (uint32_t)(page - m->pages) + walk->part;
 	uint64_t word = word_from_migration(pfn, 0);
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index + walk->part,
 				  .pfn = pfn,
 				  .word = word };
 
@@ -134,18 +139,18 @@ static void migrate_in_entry(struct task *t, struct region *region, struct page 
 {
 	struct neap_machine *m = t->machine;
 	struct hw_space *space = region->space->hw;
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index + walk->part };
 
 	walk->steps++;
 	if (page->index >= region->nr_pages)
 		return;
 	m->hw->ops->get(space, &entry);
 	if ((entry.flags & HW_PRESENT) || !word_is_migration(entry.word) ||
-	    word_to_moving_pfn(entry.word) != walk->from)
+	    word_to_moving_pfn(entry.word) != walk->from + walk->part)
 		return;
 	page_get(page);
 	rmap_account_add(t, region->space, page);
-	entry.pfn = (uint32_t)(page - m->pages);
+	entry.pfn = (uint32_t)(page - m->pages) + walk->part;
 	entry.flags = word_to_moving_flags(entry.word);
 	m->hw->ops->map(space, &entry, 1);
 	CHECK(entry.err == 0); /* the table is there, and the word is ours */
@@ -158,7 +163,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 	struct neap_machine *m = t->machine;
 	const struct hw_ops *hw = m->hw->ops;
 	struct hw_space *space = region->space->hw;
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index + walk->part };
 
 	if (walk->action == RMAP_MIGRATE_IN) {
 		migrate_in_entry(t, region, page, walk);
@@ -173,7 +178,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		return;
 	hw->get(space, &entry);
 	rt_explore(t);
-	if (!(entry.flags & HW_PRESENT) || entry.pfn != (uint32_t)(page - m->pages))
+	if (!(entry.flags & HW_PRESENT) || entry.pfn != (uint32_t)(page - m->pages) + walk->part)
 		return;
 	switch (walk->action) {
 	case RMAP_HARVEST:
@@ -214,15 +219,25 @@ static void walk_file(struct task *t, struct page *page, struct rmap_walk *walk)
 	cpu_unpin(t);
 }
 
+/* The entries of a whole huge page are one to the hardware that Linux runs on: one step. */
+static void walk_anon(struct task *t, struct page *page, struct rmap_walk *walk)
+{
+	struct region *region = pool_get(&t->machine->regions, page->owner);
+	uint64_t flags = page_flags(page);
+
+	for (walk->part = 0; walk->part < page_nr_of(flags); walk->part++)
+		act_on_entry(t, region, page, walk);
+	if (flags & PG_THP_WHOLE)
+		walk->steps = 1;
+}
+
 static void rmap_walk_page(struct task *t, struct page *page, struct rmap_walk *walk)
 {
-	struct neap_machine *m = t->machine;
-
 	DCHECK(page_test(page, PG_LOCKED));
 	if (page_maps(page) == 0 && walk->action != RMAP_MIGRATE_IN)
 		return;
 	if (page_test(page, PG_ANON))
-		act_on_entry(t, pool_get(&m->regions, page->owner), page, walk);
+		walk_anon(t, page, walk);
 	else
 		walk_file(t, page, walk);
 	if (walk->dirty && page_test(page, PG_ANON))
@@ -242,7 +257,10 @@ static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action ac
 
 uint32_t rmap_referenced(struct task *t, struct page *page)
 {
-	return rmap_walk(t, page, RMAP_HARVEST);
+	uint32_t young = rmap_walk(t, page, RMAP_HARVEST);
+
+	/* However many frames of a huge page: one region. */
+	return page_test(page, PG_HEAD) ? min_u32(young, 1) : young;
 }
 
 bool rmap_unmap(struct task *t, struct page *page)

@@ -31,6 +31,7 @@
 #include "core/rmap.h"
 #include "core/sleeplock.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 
 #define REGION_ALIGN_PAGES 512u
@@ -69,6 +70,7 @@ static void table_free(struct task *t, struct space *space, uint32_t pfn)
 	atomic_fetch_sub(&space->nr_tables, 1);
 	page_clear(page, PG_TABLE);
 	page->owner = 0;
+	atomic_store(&page->maps, LEAF_SMALL);
 	page_put(t, page);
 }
 
@@ -101,6 +103,73 @@ int space_map(struct task *t, struct space *space, struct hw_entry *entry)
 	}
 	/* Others kept adding and nobody removes: the last try above must have found every table. */
 	return -EAGAIN;
+}
+
+/* ---- whose leaf tables are ---- */
+
+/* => NULL: there is none, and *level is missing */
+static struct page *leaf_of(struct space *space, uint64_t vpn, uint32_t *level)
+{
+	struct neap_machine *m = space->machine;
+	uint32_t pfn = m->hw->ops->leaf_table(space->hw, vpn, level);
+
+	return pfn == PFN_NONE ? NULL : machine_page(m, pfn);
+}
+
+bool space_leaf_is_free(struct space *space, uint64_t vpn)
+{
+	uint32_t level;
+	const struct page *leaf = leaf_of(space, vpn, &level);
+
+	return leaf == NULL || page_maps(leaf) == LEAF_EMPTY;
+}
+
+void space_leaf_release(struct space *space, uint64_t vpn, enum leaf_use use)
+{
+	uint32_t level;
+	struct page *leaf = leaf_of(space, vpn, &level);
+
+	CHECK(leaf != NULL && page_maps(leaf) == LEAF_HUGE);
+	atomic_store_explicit(&leaf->maps, use, memory_order_release);
+}
+
+/* The leaf table of vpn, made if needed: then nobody's if it is for a huge page. => NULL: no memory
+ */
+static struct page *leaf_get(struct task *t, struct space *space, uint64_t vpn, enum leaf_use use)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t level;
+
+	/* Bounded: each round finds one more table, ours or somebody else's. */
+	for (;;) {
+		struct page *leaf = leaf_of(space, vpn, &level);
+
+		if (leaf != NULL)
+			return leaf;
+		uint32_t pfn = table_alloc(t, space);
+
+		if (pfn == PFN_NONE)
+			return NULL;
+		/* Before anybody can find it. */
+		if (level == 1 && use == LEAF_HUGE)
+			atomic_store(&machine_page(m, pfn)->maps, LEAF_EMPTY);
+		if (m->hw->ops->add_table(space->hw, vpn, level, pfn) != 0)
+			table_free(t, space, pfn);
+	}
+}
+
+int space_leaf_claim(struct task *t, struct space *space, uint64_t vpn, enum leaf_use use)
+{
+	struct page *leaf = leaf_get(t, space, vpn, use);
+	uint32_t found = LEAF_EMPTY;
+
+	if (leaf == NULL)
+		return -ENOMEM;
+	if (use == LEAF_SMALL && likely(page_maps(leaf) == LEAF_SMALL))
+		return 0;
+	if (atomic_compare_exchange_strong(&leaf->maps, &found, use))
+		return 0;
+	return use == LEAF_SMALL && found == LEAF_SMALL ? 0 : -EAGAIN;
 }
 
 /* ---- spaces ---- */
@@ -243,10 +312,16 @@ void space_wait_migration(struct task *t, uint64_t word)
 	 * The frame may belong to somebody else by now, and be locked for another reason: then we
 	 * wait a little longer than needed.
 	 */
-	page_wait_unlocked(t, machine_page(t->machine, word_to_moving_pfn(word)));
+	page_wait_unlocked(t, thp_head(t->machine, word_to_moving_pfn(word)));
 }
 
 /* ---- zapping ---- */
+
+/* What is to be emptied. */
+struct zap {
+	struct region *region;
+	uint64_t first, last; /* vpn */
+};
 
 /* The entry held this swap word and is empty now. */
 static void zap_swap(struct task *t, struct region *region, uint32_t entry)
@@ -270,17 +345,48 @@ static void zap_mapped(struct task *t, struct region *region, struct page *page,
 	CHECK(!page_put_test(page));
 	if (page_test(page, PG_SWAPCACHE))
 		swap_cache_try_free(t, page);
+	else if (thp_is_huge(page))
+		thp_defer_split(t, page);
+}
+
+/* The same for an entry of a whole huge page: takes all of it if all of it is to go. => entries */
+static uint64_t zap_whole(struct task *t, struct zap *zap, struct page *page, uint64_t vpn)
+{
+	uint64_t first = zap->region->start_vpn + page->index;
+
+	if (first >= zap->first && first + THP_PAGES - 1 <= zap->last) {
+		thp_unmap_whole(t, zap->region, page);
+		return THP_PAGES;
+	}
+	thp_split_entries(t, zap->region, page);
+	zap_mapped(t, zap->region, page, vpn);
+	return 1;
+}
+
+/* The entry maps a frame of this page, which is locked. => entries emptied; 0: it is another one */
+static uint64_t zap_present(struct task *t, struct zap *zap, struct page *page, uint64_t vpn)
+{
+	struct neap_machine *m = t->machine;
+	struct hw_entry again = { .vpn = vpn };
+
+	m->hw->ops->get(zap->region->space->hw, &again);
+	if (!(again.flags & HW_PRESENT) || thp_head(m, again.pfn) != page)
+		return 0;
+	if (page_test(page, PG_THP_WHOLE))
+		return zap_whole(t, zap, page, vpn);
+	zap_mapped(t, zap->region, page, vpn);
+	return 1;
 }
 
 /*
  * Empties one entry, whatever it holds by now.
- * => false if it was empty
+ * => entries emptied; 0 if it was empty
  */
-static bool zap_entry(struct task *t, struct region *region, uint64_t vpn)
+static uint64_t zap_entry(struct task *t, struct zap *zap, uint64_t vpn)
 {
 	struct neap_machine *m = t->machine;
 	const struct hw_ops *hw = m->hw->ops;
-	struct hw_space *space = region->space->hw;
+	struct hw_space *space = zap->region->space->hw;
 
 	/* event loop: ends when the entry stays what it was for one look */
 	for (;;) {
@@ -290,7 +396,7 @@ static bool zap_entry(struct task *t, struct region *region, uint64_t vpn)
 		rt_explore(t);
 		if (!(entry.flags & HW_PRESENT)) {
 			if (entry.word == 0)
-				return false;
+				return 0;
 			if (word_is_migration(entry.word)) {
 				space_wait_migration(t, entry.word);
 				continue;
@@ -298,31 +404,26 @@ static bool zap_entry(struct task *t, struct region *region, uint64_t vpn)
 			if (hw->set_word(space, vpn, entry.word, 0) != 0)
 				continue;
 			if (word_is_swap(entry.word))
-				zap_swap(t, region, word_to_swap(entry.word));
-			return true;
+				zap_swap(t, zap->region, word_to_swap(entry.word));
+			return 1;
 		}
-		struct page *page = machine_page(m, entry.pfn);
-
 		if (entry.pfn == m->zero_pfn) {
 			hw->unmap(space, &entry, 1);
 			if (entry.err != 0)
 				continue;
-			return true;
+			return 1;
 		}
-		if (!page_get_unless_zero(page))
+		struct page *page = thp_get(t, entry.pfn);
+
+		if (page == NULL)
 			continue;
 		page_lock(t, page);
-		struct hw_entry again = { .vpn = vpn };
+		uint64_t emptied = zap_present(t, zap, page, vpn);
 
-		hw->get(space, &again);
-		bool same = (again.flags & HW_PRESENT) && again.pfn == entry.pfn;
-
-		if (same)
-			zap_mapped(t, region, page, vpn);
 		page_unlock(t, page);
 		page_put(t, page);
-		if (same)
-			return true;
+		if (emptied != 0)
+			return emptied;
 	}
 }
 
@@ -331,6 +432,7 @@ uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint6
 	const struct hw_ops *hw = t->machine->hw->ops;
 	uint64_t vpn = region->start_vpn + first;
 	uint64_t last = vpn + nr - 1;
+	struct zap zap = { .region = region, .first = vpn, .last = last };
 	uint64_t held = 0;
 
 	CHECK(first + nr <= region->nr_pages);
@@ -342,7 +444,7 @@ uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint6
 		uint32_t got = hw->scan(region->space->hw, vpn, last, found, ZAP_BATCH);
 
 		for (uint32_t i = 0; i < got; i++)
-			held += zap_entry(t, region, found[i].vpn) ? 1 : 0;
+			held += zap_entry(t, &zap, found[i].vpn);
 		event_add(t, EV_SIM_PTE_WALK, got);
 		rt_preempt(t);
 		if (got < ZAP_BATCH || found[got - 1].vpn == last)

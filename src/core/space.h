@@ -14,7 +14,19 @@
 
 #include "core/machine.h"
 
-#define REGION_LOCKED 1u /* mlock */
+#define REGION_LOCKED 1u  /* mlock */
+#define REGION_HUGE 2u	  /* madvise: transparent huge pages are worth some work */
+#define REGION_NO_HUGE 4u /* madvise: never */
+
+/*
+ * Who uses a leaf table: the `maps` of its descriptor. A table that small pages use once stays
+ * theirs; only one that is between two huge pages has nobody.
+ */
+enum leaf_use {
+	LEAF_SMALL,
+	LEAF_EMPTY,
+	LEAF_HUGE, /* one huge page has all 512 entries, or is about to */
+};
 
 #define WORD_SWAP_BIT ((uint64_t)1 << 40)
 #define WORD_MIGRATION_BIT ((uint64_t)1 << 42)
@@ -124,6 +136,20 @@ void space_release_regions(struct task *t, struct neap_machine *m);
  * -ENOMEM
  */
 int space_map(struct task *t, struct space *space, struct hw_entry *entry) MUST_CHECK;
+
+/*
+ * Claims the leaf table of vpn, made if there is none, before anything is mapped in it.
+ * LEAF_SMALL: for single pages. => 0; -EAGAIN a huge page has it, look at the entry again; -ENOMEM
+ * LEAF_HUGE: for a huge page. => 0, and nobody else maps anything; -EAGAIN somebody was faster;
+ *            -ENOMEM
+ * May sleep.
+ */
+int space_leaf_claim(struct task *t, struct space *space, uint64_t vpn,
+		     enum leaf_use use) MUST_CHECK;
+/* Could a huge page be mapped here? An answer of the moment. */
+bool space_leaf_is_free(struct space *space, uint64_t vpn);
+/* A huge page gives up its leaf table: to nobody, or to the small pages that it became. */
+void space_leaf_release(struct space *space, uint64_t vpn, enum leaf_use use);
 
 /*
  * An entry held this migration word: waits until the page is where it belongs. May sleep; the

@@ -85,8 +85,10 @@ static void sysctl_recompute(struct task *t, struct neap_machine *m, uint32_t ef
 		pcp_limits_setup(m);
 	if (effects & KNOB_NODE_RATIOS)
 		marks_setup_ratios(m);
-	if (effects & KNOB_THP)
-		marks_setup_automatic(t, m); /* a machine of ours only ever switches them off */
+	if ((effects & KNOB_THP) && sysctl_get(&m->sysctl.thp_enabled) == KNOBS_THP_NEVER)
+		marks_setup_automatic(t, m);
+	else if (effects & KNOB_THP)
+		marks_setup_raised(t, m);
 	if (effects & KNOB_NUMA_STAT)
 		vmstat_numa_reset(t, m);
 }

@@ -9,6 +9,8 @@
  *   3. A user page is on exactly the LRU list its flags say; lists, sizes and
  *      counters agree.
  *      A file page is where the index of its file says, and as dirty as that says.
+ *      A huge page is a head and 511 tails, none of which has references of its own;
+ *      whole ones have a leaf table each; those that wait to be split are in the queue.
  *   4. refs = entries that map it + 1 if a cache holds it (pins apart).
  *   5. Entries of all regions: each frame they map counts them in maps; each swap
  *      word is one reference of its slot.
@@ -37,6 +39,7 @@
 #include "core/pcp.h"
 #include "core/space.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 
 /* What the walk over descriptors counted. */
@@ -48,6 +51,9 @@ struct census {
 	uint64_t maps;		      /* sum over user pages */
 	uint64_t node[NR_NODE_ITEMS]; /* of the node at hand */
 	uint64_t lru[NR_LRU_LISTS][NR_ZONES];
+	uint64_t whole; /* huge pages whose entries go together; leaf tables they have */
+	uint64_t claimed;
+	uint64_t queued;  /* of the node at hand: huge pages that wait to be split */
 	uint64_t pool;	  /* pages of the pool of huge pages, of all zones */
 	uint64_t entries; /* present entries of all regions, zero page apart */
 	uint64_t swap_words;
@@ -99,13 +105,40 @@ static bool file_page_indexed(struct census *c, uint32_t pfn, const struct page 
 	       ((slot & INDEX_DIRTY) != 0) == page_test(page, PG_DIRTY);
 }
 
+/* What holds for huge pages beside all that holds for user pages. */
+static const char *census_huge(struct census *c, uint32_t pfn, const struct page *page)
+{
+	struct neap_machine *m = c->m;
+	uint64_t flags = page_flags(page);
+
+	if (!thp_is_huge(page) || page_order(page) != THP_ORDER || pfn % THP_PAGES != 0)
+		return fail(m, "a user page of several frames is no huge page, frame", pfn, 0);
+	if (flags & PG_SWAPCACHE)
+		return fail(m, "a huge page is in the swap cache, frame", pfn, 0);
+	for (uint32_t i = 1; i < THP_PAGES; i++)
+		if (!page_test(&page[i], PG_TAIL) || page_refs(&page[i]) != 0 ||
+		    page_maps(&page[i]) != 0)
+			return fail(m, "a frame of a huge page is not its tail, frame", pfn + i,
+				    pfn);
+	if (page_maps(page) > THP_PAGES || ((flags & PG_THP_WHOLE) && page_maps(page) != THP_PAGES))
+		return fail(m, "entries of a huge page", page_maps(page), THP_PAGES);
+	c->whole += (flags & PG_THP_WHOLE) != 0;
+	c->queued += (flags & PG_SPLIT_QUEUED) != 0;
+	c->node[NR_ANON_TRANSPARENT_HUGEPAGES] += (flags & PG_THP_WHOLE) ? THP_PAGES : 0;
+	return NULL;
+}
+
 static const char *census_user(struct census *c, uint32_t pfn, const struct page *page)
 {
 	struct neap_machine *m = c->m;
 	uint64_t flags = page_flags(page);
 	uint32_t cached = (flags & PG_SWAPCACHE) != 0 || !(flags & PG_ANON);
+	uint32_t nr = page_nr(page);
+	const char *wrong = nr == 1 ? NULL : census_huge(c, pfn, page);
 
-	c->used++;
+	if (wrong != NULL)
+		return wrong;
+	c->used += nr;
 	if (!(flags & PG_LRU))
 		return fail(m, "a user page is on no LRU list, frame", pfn, 0);
 	if (flags & (PG_LOCKED | PG_WRITEBACK | PG_ISOLATED | PG_BATCH))
@@ -119,11 +152,12 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 		return fail(m, "a file page is in the swap cache, frame", pfn, 0);
 	if (!(flags & PG_ANON) && !file_page_indexed(c, pfn, page))
 		return fail(m, "a file page is not what its file's index says, frame", pfn, 0);
-	c->mlocked += (flags & PG_MLOCKED) != 0;
+	c->mlocked += (flags & PG_MLOCKED) != 0 ? nr : 0;
 	c->pending += !(flags & PG_ANON) && (flags & PG_DIRTY);
-	c->lru[page_lru_list(page)][page_zone_index(page)]++;
+	c->lru[page_lru_list(page)][page_zone_index(page)] += nr;
 	c->maps += page_maps(page);
-	c->node[NR_ANON_PAGES] += (flags & PG_ANON) && page_maps(page) != 0;
+	/* Frames of a huge page are counted one by one. */
+	c->node[NR_ANON_PAGES] += (flags & PG_ANON) ? min_u32(page_maps(page), nr) : 0;
 	c->node[NR_MAPPED] += !(flags & PG_ANON) && page_maps(page) != 0;
 	c->node[NR_FILE_PAGES] += cached;
 	c->node[NR_SWAPCACHED] += (flags & PG_SWAPCACHE) != 0;
@@ -146,6 +180,7 @@ static const char *census_frame(struct census *c, uint32_t pfn, uint32_t *step)
 		c->pcp += *step;
 	} else if (flags & PG_TABLE) {
 		c->used++;
+		c->claimed += page_maps(page) == LEAF_HUGE;
 		c->node[NR_PAGE_TABLE_PAGES]++;
 	} else if (flags & PG_SLAB) {
 		c->used++;
@@ -162,6 +197,7 @@ static const char *census_frame(struct census *c, uint32_t pfn, uint32_t *step)
 	} else if (flags & PG_ZEROPAGE) {
 		c->used++;
 	} else if (page_refs(page) != 0) {
+		*step = page_nr(page);
 		return census_user(c, pfn, page);
 	} else {
 		c->reserved++;
@@ -227,7 +263,7 @@ static const char *verify_list(struct census *c, struct node *node, enum lru_lis
 			return fail(m, "a page does not fit the LRU list it is on, frame", pfn,
 				    prev);
 		prev = pfn;
-		length++;
+		length += page_nr(page);
 	}
 	for (uint32_t zone = 0; zone < NR_ZONES; zone++) {
 		expected += c->lru[list][zone];
@@ -262,6 +298,7 @@ static const char *verify_node_counters(struct census *c, struct node *node)
 		{ NR_ISOLATED_ANON, "nr_isolated_anon" },
 		{ NR_ISOLATED_FILE, "nr_isolated_file" },
 		{ NR_ANON_PAGES, "nr_anon_pages" },
+		{ NR_ANON_TRANSPARENT_HUGEPAGES, "nr_anon_transparent_hugepages" },
 		{ NR_MAPPED, "nr_mapped" },
 		{ NR_FILE_PAGES, "nr_file_pages" },
 		{ NR_SWAPCACHED, "nr_swapcached" },
@@ -285,13 +322,20 @@ static const char *verify_node(struct census *c, struct node *node)
 {
 	const char *wrong = NULL;
 
+	uint64_t queued = 0;
+
 	memset(c->node, 0, sizeof(c->node));
 	memset(c->lru, 0, sizeof(c->lru));
+	c->queued = 0;
 	for (uint32_t z = 0; z < NR_ZONES && wrong == NULL; z++)
 		if (zone_populated(&node->zone[z]))
 			wrong = census_zone(c, &node->zone[z]);
 	for (uint32_t list = 0; list < NR_LRU_LISTS && wrong == NULL; list++)
 		wrong = verify_list(c, node, (enum lru_list)list);
+	if (wrong == NULL)
+		wrong = thp_verify_queue(node, &queued);
+	if (wrong == NULL && queued != c->queued)
+		wrong = fail(c->m, "huge pages that wait to be split", queued, c->queued);
 	return wrong != NULL ? wrong : verify_node_counters(c, node);
 }
 
@@ -316,12 +360,12 @@ static const char *verify_entry(struct census *c, const struct region *region,
 	}
 	if (entry->pfn == m->zero_pfn)
 		return NULL;
-	const struct page *page = machine_page(m, entry->pfn);
+	const struct page *page = thp_head(m, entry->pfn);
+	uint64_t index = page->index + (entry->pfn - (uint64_t)(page - m->pages));
 	uint32_t owner = region->mapping == NULL ? region->id : region->mapping->id;
 
 	c->entries++;
-	if (page_maps(page) == 0 || page->owner != owner ||
-	    page->index != entry->vpn - region->start_vpn)
+	if (page_maps(page) == 0 || page->owner != owner || index != entry->vpn - region->start_vpn)
 		return fail(m, "an entry maps a frame that does not know it, frame", entry->pfn,
 			    owner);
 	return NULL;
@@ -454,6 +498,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = verify_mappings(m);
 	if (wrong == NULL)
 		wrong = hugepool_verify(m);
+	if (wrong == NULL && census.whole != census.claimed)
+		wrong = fail(m, "leaf tables of huge pages", census.claimed, census.whole);
 	if (wrong == NULL && census.pool != hugepool_pages(m))
 		wrong = fail(m, "pages of the huge page pool", hugepool_pages(m), census.pool);
 	if (wrong == NULL)

@@ -32,7 +32,7 @@ struct job_object {
 	enum job_kind kind;
 	uint32_t line;
 	uint64_t bytes;
-	uint32_t flags;	      /* anon: NEAP_LOCKED or 0 */
+	uint32_t flags;	      /* anon: NEAP_LOCKED, NEAP_HUGE, NEAP_NO_HUGE */
 	int node;	      /* anon, block: node or NEAP_ANY_NODE */
 	uint32_t file;	      /* mapping: object number of its file */
 	char *path;	      /* file: path= or NULL; trace: its file */
@@ -52,6 +52,7 @@ enum job_op {
 	JOB_OP_FILL,
 	JOB_OP_SYSCTL,
 	JOB_OP_HUGEPAGES,
+	JOB_OP_THP,
 	JOB_OP_DROP,
 	JOB_OP_SWAPON,
 	JOB_OP_SWAPOFF,
@@ -69,7 +70,7 @@ enum job_op {
 	JOB_OP_REPLAY,
 	JOB_OP_DIGEST,
 	JOB_OP_EXPECT,
-	JOB_OP_NOTHING, /* accepted, and true already: thp off */
+	JOB_OP_NOTHING, /* accepted, and true already: khugepaged off */
 };
 
 enum job_fill {
@@ -99,8 +100,9 @@ struct job_command {
 	uint32_t block_order;	 /* alloc */
 	uint32_t gfp;		 /* alloc */
 	bool may_fail;		 /* alloc: try */
-	char *name;		 /* sysctl: its name; snapshot, every: the label */
-	char *text; /* the command's words (sysctl: the text to write; swapon: priority) */
+	char *name;		 /* sysctl: its name; thp: policy; snapshot, every: the label */
+	/* sysctl: the text to write; swapon: priority; thp: the word of defrag, or NULL */
+	char *text;
 	struct expect *expect; /* expect */
 };
 

@@ -116,15 +116,16 @@ static void parse_anon(struct parser *p)
 	uint64_t bytes = size(p, word(p, 2));
 	struct job_command *command;
 
-	if (flag(p, "thp"))
-		parser_error(p, "huge pages are not possible yet; `nothp` says what is done now");
-	flag(p, "nothp");
+	uint32_t flags = (flag(p, "thp") ? NEAP_HUGE : 0) | (flag(p, "nothp") ? NEAP_NO_HUGE : 0) |
+			 (flag(p, "mlock") ? NEAP_LOCKED : 0);
+
+	if ((flags & NEAP_HUGE) && (flags & NEAP_NO_HUGE))
+		parser_error(p, "thp and nothp contradict each other");
 	if (object == NULL)
 		return;
 	object->bytes = bytes;
+	object->flags = flags;
 	take_node(p, object);
-	if (flag(p, "mlock"))
-		object->flags = NEAP_LOCKED;
 	command = parser_add_command(p, JOB_OP_ANON);
 	if (command != NULL)
 		command->object = p->job->nr_objects - 1;
@@ -522,7 +523,36 @@ static void parse_trace(struct parser *p)
 		p->job->has_trace_window = true;
 }
 
-/* thp, khugepaged, mglru: `off` is what a machine without them is; anything else is refused. */
+/* The policy's word in the job language and in Linux's file, and what it may say of defrag. */
+static void parse_thp(struct parser *p)
+{
+	static const char *const policies[][2] = { { "on", "always" },
+						   { "madvise", "madvise" },
+						   { "off", "never" } };
+	static const char *const defrags[] = { "always", "defer", "defer+madvise", "madvise",
+					       "never" };
+	struct job_command *command = parser_add_command(p, JOB_OP_THP);
+	const char *policy = word(p, 1);
+	const char *defrag = p->nr_words > 2 ? word(p, 2) : NULL;
+	bool known = defrag == NULL;
+
+	if (command == NULL)
+		return;
+	for (uint32_t i = 0; i < ARRAY_LEN(policies); i++)
+		if (strcmp(policy, policies[i][0]) == 0)
+			command->name = parser_copy(p, policies[i][1]);
+	if (command->name == NULL)
+		parser_error(p, "'%.60s' is no policy of huge pages: on, madvise or off", policy);
+	for (uint32_t i = 0; i < ARRAY_LEN(defrags) && defrag != NULL; i++)
+		known |= strcmp(defrag, defrags[i]) == 0;
+	if (!known)
+		parser_error(p, "'%.60s' is none of always, defer, defer+madvise, madvise, never",
+			     defrag);
+	else if (defrag != NULL)
+		command->text = parser_copy(p, defrag);
+}
+
+/* khugepaged, mglru: `off` is what a machine without them is; anything else is refused. */
 static void parse_switched_off(struct parser *p)
 {
 	const char *state = word(p, 1);
@@ -754,7 +784,7 @@ static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
 	  " [noswapon=1] [swapiops=N] [fsiops=N]" },
-	{ "anon", 2, false, parse_anon, "anon NAME SIZE [nothp] [node=N] [mlock]" },
+	{ "anon", 2, false, parse_anon, "anon NAME SIZE [thp|nothp] [node=N] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
 	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
 	{ "touch", 3, true, parse_touch,
@@ -777,7 +807,7 @@ static const struct command_entry commands[] = {
 	{ "snapshot", 1, true, parse_snapshot, "snapshot LABEL" },
 	{ "every", 3, false, parse_every, "every MS snapshot LABEL" },
 	{ "trace", 1, false, parse_trace, "trace on|off" },
-	{ "thp", 1, false, parse_switched_off, "thp off" },
+	{ "thp", 1, false, parse_thp, "thp on|madvise|off [DEFRAG]" },
 	{ "khugepaged", 1, false, parse_switched_off, "khugepaged off" },
 	{ "mglru", 1, false, parse_switched_off, "mglru off" },
 	{ "wait", 0, false, parse_wait, "wait" },

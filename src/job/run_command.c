@@ -356,6 +356,27 @@ static void do_hugepages(struct run_thread *thread)
 	pthread_mutex_unlock(&run->mutex);
 }
 
+static int write_thp_file(struct run_thread *thread, const char *file, const char *text)
+{
+	char path[80];
+	int64_t used;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/transparent_hugepage/%s", file);
+	used = neap_sysctl_write(thread->run->machine, path, text, strlen(text));
+	return used < 0 ? (int)used : 0;
+}
+
+static void do_thp(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	int error = write_thp_file(thread, "enabled", command->name);
+
+	if (error == 0 && command->text != NULL)
+		error = write_thp_file(thread, "defrag", command->text);
+	if (error != 0)
+		note(thread, "thp", error);
+}
+
 static void do_drop(struct run_thread *thread)
 {
 	struct run *run = thread->run;
@@ -663,6 +684,7 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_DIGEST] = do_digest,
 	[JOB_OP_NOTHING] = do_nothing,
 	[JOB_OP_HUGEPAGES] = do_hugepages,
+	[JOB_OP_THP] = do_thp,
 };
 
 void run_command(struct run_thread *thread)

@@ -12,8 +12,8 @@
  *     words              advice -> can it be given
  *
  * What must never happen: a command that is accepted here and then silently does
- * nothing. `thp off`, `khugepaged off` and `mglru off` are accepted because a
- * machine without these features is in exactly that state.
+ * nothing. `khugepaged off` and `mglru off` are accepted because a machine without
+ * these features is in exactly that state.
  */
 #include "job/support.h"
 

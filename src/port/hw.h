@@ -141,6 +141,8 @@ struct hw_ops {
 	 * => 0; -EEXIST somebody else did: free yours
 	 */
 	int (*add_table)(struct hw_space *space, uint64_t vpn, uint32_t level, uint32_t pfn);
+	/* The frame of the leaf table that covers vpn. => PFN_NONE: `level` is missing */
+	uint32_t (*leaf_table)(struct hw_space *space, uint64_t vpn, uint32_t *level);
 	/* Gives back empty leaf tables wholly in first..last; nobody accesses the range. */
 	void (*release_tables)(struct hw_space *space, uint64_t first, uint64_t last,
 			       void (*free_table)(void *arg, uint32_t pfn), void *arg);

@@ -34,7 +34,7 @@ static const struct bad_job bad_jobs[] = {
 	{ "anon A 0\n", "'0' is no size" },
 	{ "anon A 99999T\n", "too large" },
 	{ "anon 1A 4M\n", "'1A' is no name" },
-	{ "anon A 4M thp\n", "huge pages are not possible yet" },
+	{ "anon A 4M thp nothp\n", "thp and nothp contradict each other" },
 	{ "anon A 4M mloc\n", "t.job:1: unexpected word 'mloc'" },
 	{ "anon A 4M node=x\n", "node 'x' is not a whole number" },
 	{ "touch A seq all\n", "t.job:1: there is no 'A' declared before this line" },
@@ -61,8 +61,9 @@ static const struct bad_job bad_jobs[] = {
 	{ "compact x\n", "node 'x' is not a whole number" },
 	{ "compact 1024\n", "node 1024 is too large, the most is 1023" },
 	{ "compact 0 1\n", "unexpected word '1'" },
-	{ "thp on\n", "thp on is not possible yet; thp off is accepted" },
-	{ "thp madvise madvise\n", "thp madvise is not possible yet" },
+	{ "thp yes\n", "'yes' is no policy of huge pages: on, madvise or off" },
+	{ "thp madvise often\n", "'often' is none of always, defer, defer+madvise" },
+	{ "thp on always never\n", "unexpected word 'never'" },
 	{ "khugepaged on\n", "khugepaged on is not possible yet" },
 	{ "mglru on\n", "mglru on is not possible yet" },
 	{ "zram 64M\n", "zram is not possible yet" },
@@ -185,7 +186,7 @@ static void test_good_job(void **state)
 	assert_int_equal(job->nr_objects, 4);
 	assert_int_equal(job->objects[0].bytes, 260 * MIB);
 	assert_int_equal(job->objects[0].node, 1);
-	assert_int_equal(job->objects[0].flags, NEAP_LOCKED);
+	assert_int_equal(job->objects[0].flags, NEAP_LOCKED | NEAP_NO_HUGE);
 	assert_int_equal(job->objects[2].file, 1);
 	assert_int_equal(job->objects[2].bytes, 300 * MIB);
 	assert_true(job->has_trace_window);

@@ -175,6 +175,7 @@ static const struct hw_ops soft_ops = {
 	.scan = soft_op_scan,
 	.flush = soft_op_flush,
 	.add_table = soft_op_add_table,
+	.leaf_table = soft_op_leaf_table,
 	.release_tables = soft_op_release_tables,
 	.access_begin = soft_op_access_begin,
 	.access_end = soft_op_access_end,

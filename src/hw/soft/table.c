@@ -146,6 +146,16 @@ int soft_op_add_table(struct hw_space *hw_space, uint64_t vpn, uint32_t level, u
 	return err;
 }
 
+uint32_t soft_op_leaf_table(struct hw_space *hw_space, uint64_t vpn, uint32_t *level)
+{
+	const struct soft_space *space = soft_space_of(hw_space);
+	const _Atomic uint64_t *slot = soft_find_slot(space, vpn, 1, level);
+
+	if (slot == NULL)
+		return PFN_NONE;
+	return (uint32_t)((uint64_t)((const char *)slot - space->frames) >> NEAP_PAGE_SHIFT);
+}
+
 /* Unhooks the leaf table that `slot` points at if it is empty. => its frame, else PFN_NONE */
 static uint32_t table_unhook_empty(struct soft_space *space, _Atomic uint64_t *slot)
 {

@@ -26,6 +26,7 @@ _Atomic uint16_t *soft_used_count(const struct soft_space *space, const _Atomic 
 int soft_op_space_create(struct hw *hw, uint32_t root, struct hw_space **out);
 void soft_op_space_destroy(struct hw_space *space, soft_free_fn free_table, void *arg);
 int soft_op_add_table(struct hw_space *space, uint64_t vpn, uint32_t level, uint32_t pfn);
+uint32_t soft_op_leaf_table(struct hw_space *space, uint64_t vpn, uint32_t *level);
 void soft_op_release_tables(struct hw_space *space, uint64_t first, uint64_t last,
 			    soft_free_fn free_table, void *arg);
 uint64_t soft_next_vpn(uint64_t vpn, uint32_t level);
