@@ -164,24 +164,37 @@ static void watch_read(struct world *w)
 	}
 }
 
+#define THP_DIR "/sys/kernel/mm/transparent_hugepage/"
+
 static void watch_write(struct world *w, uint64_t *rng)
 {
-	static const char *const swappiness[] = { "10", "60", "200" };
-	static const char *const cluster[] = { "0", "3", "5" };
-	static const char *const scale[] = { "10", "100" };
+	static const struct {
+		const char *name;
+		const char *values[4];
+	} knobs[] = {
+		{ "swappiness", { "10", "60", "200", "100" } },
+		{ "page-cluster", { "0", "3", "5", "1" } },
+		{ "watermark_scale_factor", { "10", "100", "10", "30" } },
+		{ "nr_hugepages", { "0", "1", "0", "2" } },
+		{ THP_DIR "enabled", { "always", "madvise", "always", "never" } },
+		{ THP_DIR "defrag", { "always", "defer", "defer+madvise", "never" } },
+	};
 	uint64_t choice = rng_next(rng);
-	const char *name = "swappiness";
-	const char *value = swappiness[choice / 8 % 3];
+	const char *name = knobs[choice % 6].name;
+	const char *value = knobs[choice % 6].values[choice / 8 % 4];
 
-	if (choice % 3 == 1) {
-		name = "page-cluster";
-		value = cluster[choice / 8 % 3];
-	} else if (choice % 3 == 2) {
-		name = "watermark_scale_factor";
-		value = scale[choice / 8 % 2];
-	}
 	if (neap_sysctl_write(w->machine, name, value, strlen(value)) < 0)
 		fail(w, "%s=%s: %s", name, value, neap_machine_error(w->machine));
+}
+
+/* For the areas that ask for them. */
+static void huge_pages_on(struct world *w)
+{
+	static const char *const files[] = { THP_DIR "enabled", THP_DIR "defrag" };
+
+	for (size_t i = 0; i < 2; i++)
+		if (neap_sysctl_write(w->machine, files[i], "madvise", 7) < 0)
+			fail(w, "%s: %s", files[i], neap_machine_error(w->machine));
 }
 
 /* Called by everybody, in the middle of the engine. */
@@ -249,7 +262,8 @@ static void print_counts(struct world *w, const char *what)
 		"pgfault",	     "pgmajfault",	  "pswpin",
 		"pswpout",	     "pgsteal_kswapd",	  "pgsteal_direct",
 		"allocstall_normal", "pgmigrate_success", "pgmigrate_fail",
-		"compact_stall",     "compact_success",	  "compact_daemon_wake"
+		"compact_stall",     "compact_success",	  "compact_daemon_wake",
+		"thp_fault_alloc",   "thp_split_page",	  "thp_swpout_fallback",
 	};
 
 	printf("stress: %s:", what);
@@ -293,6 +307,7 @@ static void live_run(const struct options *opt)
 	w.seed = opt->seed;
 	w.memory = opt->memory;
 	machine_create(&w);
+	huge_pages_on(&w);
 	world_create(&w);
 	workers_start(&w);
 	for (uint64_t round = 1; clock_ns() < end_ns; round++) {
@@ -341,6 +356,8 @@ static int sim_main(void *arg)
 {
 	struct world *w = arg;
 
+	if (w->seed % 2 == 0)
+		huge_pages_on(w);
 	world_create(w);
 	world_fault_files(w, mix(w->seed));
 	workers_start(w);

@@ -2,7 +2,7 @@
  * The areas: making, making anew, destroying, and looking at all of them.
  *
  *   area 0..7    anonymous, together four times the machine's memory; some bound to
- *                a node
+ *                a node, some for huge pages, some against them
  *   area 8..10   files of a quarter of the memory each, mapped twice
  *
  * Nobody ever waits for a lock of the program itself: an operation that finds one
@@ -78,8 +78,10 @@ static bool area_is_file(const struct area *area)
 /* Opens or creates what the area is. => false: no memory for it now */
 static bool area_open(struct world *w, struct area *area)
 {
+	static const uint32_t advice[] = { NEAP_HUGE, 0, NEAP_NO_HUGE };
 	uint64_t bytes = (uint64_t)area->nr_pages * NEAP_PAGE_SIZE;
 	int node = area->id < 2 ? (int)area->id : NEAP_ANY_NODE;
+	uint32_t flags = advice[area->id % 3];
 
 	area->key = mix(w->seed) + mix(atomic_fetch_add(&w->next_key, 1));
 	for (uint32_t page = 0; page < area->nr_pages; page++) {
@@ -88,7 +90,7 @@ static bool area_open(struct world *w, struct area *area)
 	}
 	if (!area_is_file(area))
 		return world_accepts(
-			w, neap_region_create(w->machine, bytes, 0, node, &area->region[0]),
+			w, neap_region_create(w->machine, bytes, flags, node, &area->region[0]),
 			"neap_region_create");
 	if (!world_accepts(w, neap_file_open(w->machine, NULL, bytes, 0, &area->file),
 			   "neap_file_open"))
