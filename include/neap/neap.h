@@ -324,6 +324,16 @@ NEAP_API void neap_stalls(struct neap_machine *machine, struct neap_stalls *out)
 NEAP_API NEAP_MUST_CHECK int neap_trace_start(struct neap_machine *machine, const char *path);
 NEAP_API int neap_trace_stop(struct neap_machine *machine);
 
+/*
+ * Appends a report in the text of Linux's log ("NAME: page allocation failure: ...", Mem-Info) to
+ * the file for each request that fails and has no __GFP_NOWARN, at most one in ten seconds, until
+ * the machine's end. The file is created, or emptied, with the first report.
+ * => 0; -EBUSY: there is such a file already; -ENOMEM; -ENAMETOOLONG
+ */
+NEAP_API NEAP_MUST_CHECK int neap_report_start(struct neap_machine *machine, const char *path);
+/* Reports written so far. => their number, or the negative errno of the first failed write */
+NEAP_API int64_t neap_report_count(struct neap_machine *machine);
+
 /* ---- watching ---- */
 
 /* One trace event, while a callback looks at it. */

@@ -33,6 +33,7 @@
 #define API_STALL_NS (20 * NSEC_PER_USEC)
 
 struct trace;
+struct failure_log;
 
 /* A list in order of creation; a link that is in no list is all zero. */
 struct api_link {
@@ -67,6 +68,7 @@ struct api_machine {
 	uint32_t nr_swaps_made;			/* g: names the next one */
 	struct api_link regions, files, blocks; /* g: heads */
 	struct trace *trace;			/* g: NULL while none is written */
+	struct failure_log *failures;		/* set once, before the hook; failure.c */
 	_Atomic uint32_t trace_drain; /* a: simulator: the rings want draining now and then */
 	void (*watcher)(void *ctx, const struct neap_event *event); /* set before the hook starts */
 	void *watcher_ctx;
@@ -127,6 +129,11 @@ int api_fail(struct api_machine *a, int err, const char *format, ...) PRINTF_LIK
 
 void api_list_add(struct api_machine *a, struct api_link *head, struct api_link *link);
 void api_list_remove(struct api_machine *a, struct api_link *link);
+
+/* ---- failure.c ---- */
+
+/* Closes the file of reports, if there is one. The engine's threads have ended. */
+void api_failure_close(struct api_machine *a);
 
 /* ---- thread.c: tasks ---- */
 

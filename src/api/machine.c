@@ -329,6 +329,8 @@ void neap_machine_destroy(struct neap_machine *machine)
 	/* It fails only if no task can be had; then nothing of the engine can be stopped either. */
 	int err = api_call(a, machine_finish, a);
 
+	api_failure_close(a);
+
 	CHECK(err == 0);
 	machine_free(a);
 }

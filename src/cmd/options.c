@@ -27,6 +27,7 @@ enum option_key {
 	KEY_SET,
 	KEY_OUT,
 	KEY_TRACE,
+	KEY_REPORT,
 	KEY_TMP,
 	KEY_COSTS,
 	KEY_CONTENTS,
@@ -59,6 +60,12 @@ enum option_key {
 	MACHINE_OPTIONS,                                                                           \
 		{ "out", KEY_OUT, "DIR", 0, "save each snapshot LABEL as DIR/LABEL/", 0 },         \
 		{ "trace", KEY_TRACE, "FILE", 0, "write trace events in Linux's text", 0 },        \
+		{ "report",                                                                        \
+		  KEY_REPORT,                                                                      \
+		  "FILE",                                                                          \
+		  0,                                                                               \
+		  "write reports of failed requests, as in Linux's log (--out: DIR/report.txt)",   \
+		  0 },                                                                             \
 		{ "quiet", KEY_QUIET, NULL, 0, "errors and the state line only", 0 },              \
 	{                                                                                          \
 		"json", KEY_JSON, NULL, 0, "one JSON document", 0                                  \
@@ -148,6 +155,8 @@ static const char **text_option(struct options *options, int key)
 		return &options->out_dir;
 	case KEY_TRACE:
 		return &options->trace_path;
+	case KEY_REPORT:
+		return &options->report_path;
 	case KEY_TMP:
 		return &options->tmp_dir;
 	case KEY_COSTS:
@@ -261,8 +270,9 @@ static int check_together(const struct options *options)
 		return CMD_USAGE;
 	}
 	if ((options->nr_files > 1 || options->explore > 0) &&
-	    (options->out_dir != NULL || options->trace_path != NULL)) {
-		cmd_error("--out and --trace are for one run; there would be several");
+	    (options->out_dir != NULL || options->trace_path != NULL ||
+	     options->report_path != NULL)) {
+		cmd_error("--out, --trace and --report are for one run; there would be several");
 		return CMD_USAGE;
 	}
 	if (options->explore > 1000000) {

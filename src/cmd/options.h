@@ -21,6 +21,7 @@ struct options {
 	const char *settings[OPTIONS_LIST_MAX]; /* NAME=VALUE */
 	uint32_t nr_settings;
 	const char *out_dir, *trace_path, *tmp_dir, *costs;
+	const char *report_path; /* of failed requests; NULL: out_dir/report.txt */
 	bool tags;
 	bool quiet, json;
 	uint64_t seed;

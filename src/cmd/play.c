@@ -347,6 +347,19 @@ static void set_swap_disks(const struct job *job, const struct options *options,
 	run->swap_on = !job->machine.noswapon;
 }
 
+/* Where reports of failed requests go; NULL: nowhere. A directory's old file goes first. */
+static const char *report_path(const struct options *options, char *room, size_t room_bytes)
+{
+	if (options->report_path != NULL || options->out_dir == NULL)
+		return options->report_path;
+	int length = snprintf(room, room_bytes, "%s/report.txt", options->out_dir);
+
+	if (length < 0 || (size_t)length >= room_bytes)
+		return NULL; /* snapshots could not be saved there either */
+	(void)unlink(room);  /* it need not exist */
+	return room;
+}
+
 /* => CMD_FINE and *result (to be freed), or the exit status after a message */
 static int run_once(const struct job *job, const struct options *options, uint64_t seed,
 		    struct run_result *result)
@@ -354,12 +367,14 @@ static int run_once(const struct job *job, const struct options *options, uint64
 	bool silent = options->quiet || options->json || options->explore > 0 || options->silent ||
 		      options_stops(options);
 	struct neap_machine *machine = NULL;
+	char path[4096];
 	struct run_options run_options = {
 		.live = options->live,
 		.tags = options->tags,
 		.out_dir = options->out_dir,
 		.observer = options->observer,
 		.trace_path = options->trace_path,
+		.report_path = report_path(options, path, sizeof(path)),
 		.interrupt = &interrupted,
 	};
 	int status = build_machine(job, options, seed, &machine);

@@ -30,6 +30,7 @@
 #include "core/alloc.h"
 
 #include "core/alloc_path.h"
+#include "core/alloc_warn.h"
 #include "core/buddy.h"
 #include "core/event.h"
 #include "core/kswapd.h"
@@ -402,7 +403,19 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 		ac.flags |= ALLOC_NOFRAGMENT;
 	uint32_t pfn = alloc_walk(t, &ac);
 
-	return pfn != PFN_NONE ? pfn : alloc_slow(t, &ac);
+	if (pfn == PFN_NONE)
+		pfn = alloc_slow(t, &ac);
+	if (unlikely(pfn == PFN_NONE)) {
+		const struct alloc_failure failure = {
+			.gfp = gfp,
+			.order = request->order,
+			.highest = ac.highest,
+			.nodemask = request->nodemask,
+		};
+
+		alloc_warn(t, &failure);
+	}
+	return pfn;
 }
 
 /*

@@ -254,6 +254,7 @@ struct cpu {
 struct movable_ops; /* core/migrate.h */
 struct swap_area;   /* core/swap.h */
 struct event_reader;
+struct alloc_failure; /* core/alloc_warn.h */
 
 struct neap_machine {
 	struct rt *rt;		 /* I */
@@ -326,7 +327,11 @@ struct neap_machine {
 										* bit */
 	_Atomic uint32_t nr_hook_calls;					       /* a: in progress */
 	bool watched; /* simulator: inside the hook; all else stands still, nothing is locked */
-	uint64_t inject[8]; /* a-ish: error injection countdowns (tests) */
+	/* a: told of failed requests (core/alloc_warn.h); set once */
+	void (*_Atomic failure_hook)(struct task *t, const struct alloc_failure *failure);
+	_Atomic uint64_t failure_begin_ns;    /* a: when the last one was told, + 1; 0: never */
+	_Atomic uint64_t failures_suppressed; /* a: since then */
+	uint64_t inject[8];		      /* a-ish: error injection countdowns (tests) */
 	_Atomic uint64_t oom_count;
 	char verify_message[256];
 };

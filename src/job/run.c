@@ -308,11 +308,31 @@ static bool names_are_known(struct run *run)
 	return known;
 }
 
+static void start_reports(struct run *run)
+{
+	const char *path = run->options->report_path;
+	int error = path != NULL ? neap_report_start(run->machine, path) : 0;
+
+	if (error != 0)
+		run_fail(run, 0, RUN_WORLD_FAILED, "reports to %s: %s", path, strerror(-error));
+}
+
+/* A report that could not be written must not look like a run without any. */
+static void check_reports(struct run *run)
+{
+	int64_t count = neap_report_count(run->machine);
+
+	if (count < 0)
+		run_fail(run, 0, RUN_WORLD_FAILED, "reports to %s: %s", run->options->report_path,
+			 strerror((int)-count));
+}
+
 static void play_script(struct run *run, struct run_thread *script)
 {
 	const struct job *job = run->job;
 	int error;
 
+	start_reports(run);
 	if (run->options->trace_path != NULL && !job->has_trace_window) {
 		error = neap_trace_start(run->machine, run->options->trace_path);
 		if (error != 0)
@@ -470,6 +490,7 @@ static void finish_script(struct run *run, struct run_thread *script)
 	if (run->options->observer != NULL && run->options->observer->finished != NULL)
 		run->options->observer->finished(run->options->observer->ctx, run->machine);
 	stop_periodic(run);
+	check_reports(run);
 	if (run->options->trace_path != NULL && !run->job->has_trace_window)
 		neap_trace_stop(run->machine);
 	check_invariants(run, "after the last command");

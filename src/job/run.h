@@ -32,6 +32,7 @@ struct run_options {
 	const char *out_dir;			/* exists; NULL: snapshots are not saved */
 	const struct run_observer *observer;	/* may be NULL */
 	const char *trace_path;			/* NULL: no trace events */
+	const char *report_path;		/* of failed requests; NULL: none are written */
 	const char *swap_disk[2];		/* what swapon 1 and 2 switch on; may be NULL */
 	bool swap_on;				/* disk 1 is the machine's first area already */
 	struct progress *progress;		/* may be NULL */
