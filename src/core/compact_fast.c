@@ -135,6 +135,7 @@ uint32_t compact_fast_source(struct task *t, struct compact_control *cc)
 		cpu_unpin(t);
 	}
 	cc->nr_migrate_scanned += looks;
+	event_add(t, EV_SIM_COMPACT_LOOK, looks);
 	if (found == PFN_NONE)
 		return source_fall_back(cc);
 	cc->fast_search_fail = 0;
@@ -320,6 +321,7 @@ void compact_fast_targets(struct task *t, struct compact_control *cc, struct lis
 					      min_u32(search.highest, NEAP_PAGEBLOCK_PAGES),
 				      memory_order_relaxed);
 	cc->nr_free_scanned += search.looks;
+	event_add(t, EV_SIM_COMPACT_LOOK, search.looks);
 	if (around != 0)
 		target_around(t, cc, &search, around, chunks);
 }

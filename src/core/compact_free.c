@@ -211,6 +211,7 @@ uint32_t compact_free_block(struct task *t, struct compact_control *cc, struct f
 	range->first = walk.pfn;
 	cc->nr_free_scanned += walk.nr_scanned;
 	event_add(t, EV_COMPACT_ISOLATED, walk.nr_isolated);
+	event_add(t, EV_SIM_COMPACT_LOOK, walk.nr_scanned);
 	if (range->strict && walk.pfn < range->end)
 		return 0;
 	return walk.nr_isolated;

@@ -287,6 +287,7 @@ static void scan_end(struct task *t, struct block_scan *scan, uint32_t first)
 	scan_unlock(t, scan);
 	scan->pfn = min_u32(scan->pfn, scan->end);
 	cc->nr_migrate_scanned += scan->nr_scanned;
+	event_add(t, EV_SIM_COMPACT_LOOK, scan->nr_scanned);
 	if (scan->err != 0)
 		return;
 	if (scan->pfn == scan->end && (scan->nr_isolated == 0 || cc->rescan)) {

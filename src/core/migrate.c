@@ -80,6 +80,7 @@ int migrate_pages(struct task *t, struct list *list, struct migrate_control *con
 	struct pass pass = { 0 };
 	int err = 0;
 
+	event_emit(t, MM_MIGRATE_PAGES_START, control->mode, control->reason);
 	control->nr_moved = 0;
 	control->nr_failed = 0;
 	for (uint32_t i = 0; i < MIGRATE_PASSES && err == 0; i++) {
