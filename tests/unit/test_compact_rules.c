@@ -2,6 +2,36 @@
  * Compaction beyond single runs: what is remembered between them, ranges, capture, drivers'
  * pages, requests that succeed through it, and its interleavings with everything else.
  *
+ * Which test or picture (compact_rows.h) stands for which rule:
+ *
+ *   skipped, too little free memory   "skipped: too few free pages", suitable
+ *   skipped, index                    "skipped: not fragmentation" (extfrag_threshold: suitable)
+ *   success at once / by a block      "success at once", "daemon, order 4"
+ *   success by capture                request; what is not captured: capture_rules
+ *   success by the clock's mark       "clock, down to the low mark", "clock, eager"
+ *   deferred                          refused, deferral (shift 0 to 6 and restarting)
+ *   complete / partial_skipped        "all, even frames used" / "daemon, from the middle"
+ *   contended: no target              "all, min mark refuses targets", "async, min mark ..."
+ *   contended: signal                 "all, ...", "clock, ..." and "async, fatal signal"
+ *   contended: too much isolated      "async, too much isolated"
+ *   kswapd at work                    "clock, kswapd runs"
+ *   scanners in one block, crossed    "async/daemon, scanners in one block"; crossed
+ *   skip marks respected, ignored     "daemon, all marked skip", "full, all marked skip"; first,
+ *                                     last, begun inside
+ *   skip marks set and reset          the cached positions of every row; reset, reset_nothing
+ *   positions taken, repaired         "daemon, from the middle", "daemon, positions outside"
+ *   source: type by mode              "async, other types are passed over", "async, unmovable ..."
+ *   target: type by mode              "light, targets of movable type only", "full, targets of ..."
+ *   a hole, huge blocks               "all, a hole", "all, huge blocks"
+ *   high-atomic and isolated          "all, high-atomic and isolated"
+ *   pinned, locked, unevictable       "all, pinned pages stay", "async, a locked page: ...",
+ *                                     "light, a locked page", "all, unevictable pages (forbidden)"
+ *   give up early                     "async, order 4: the bad quarter is left"
+ *   no permission for file systems    "daemon, no file systems"
+ *   fast searches                     "... chunks burn their pageblocks", "async, chunks as
+ * targets" stride and parity                 "all, odd frames used", "async, odd frames" strict
+ * ranges                     ranges drivers' pages                    driver
+ *
  * What must never happen here: a request counted as served by compaction that would have
  * been served without. Each such test shows first that the block is not there.
  */
@@ -186,6 +216,41 @@ static void body_reset_nothing(struct machine_fixture *f)
 }
 
 MACHINE_TEST(reset_nothing, .pages = 4096, .dma_pages = 64 * 512);
+
+/*
+ * Within one list of pages the free scanner can end below the migrate scanner. Another target is
+ * then not to be had, and nothing outside the zone is looked at.
+ */
+static void body_crossed(struct machine_fixture *f)
+{
+	struct picture picture;
+
+	picture_build(&picture, f, "32e32q");
+	struct zone *zone = picture.zone;
+	struct compact_control cc = { .zone = zone,
+				      .order = 5,
+				      .search_order = 5,
+				      .gfp = GFP_HIGHUSER_MOVABLE,
+				      .mode = MIGRATE_SYNC_LIGHT,
+				      .direct = true,
+				      .type = MT_MOVABLE,
+				      .migrate_pfn = zone->start_pfn + 20 * 512 + 64,
+				      .free_pfn = zone->start_pfn + 19 * 512,
+				      .free = { PFN_NONE, PFN_NONE },
+				      .migrate = { PFN_NONE, PFN_NONE },
+				      .nr_migrate = 32 };
+
+	compact_free_scan(f->t, &cc);
+	assert_int_equal(cc.nr_free, 0);
+	assert_true(list_empty(&cc.free));
+	assert_int_equal(cc.free_pfn, zone->start_pfn + 19 * 512);
+	assert_int_equal(cc.fast_search_fail, 1);
+	for (uint32_t i = 0; i < 64; i++)
+		assert_false(compact_skip_test(f->m, zone->start_pfn + i * 512));
+	picture_end(&picture);
+}
+
+MACHINE_TEST(crossed, .pages = 4096, .dma_pages = 64 * 512);
 
 /* ---- ranges ---- */
 
@@ -603,7 +668,8 @@ int main(void)
 		cmocka_unit_test(test_reset_nothing), cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_capture_rules), cmocka_unit_test(test_request),
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_driver),	      cmocka_unit_test(test_world),
+		cmocka_unit_test(test_crossed),	      cmocka_unit_test(test_driver),
+		cmocka_unit_test(test_world),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
