@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "core/racy.h"
 #include "core/snapshot_take.h"
 #include "core/stall.h"
 #include "core/sysctl.h"
@@ -255,7 +256,7 @@ void neap_gauge(struct neap_machine *machine, struct neap_gauge *out)
 			out->low_pages += zone_mark(zone, WMARK_LOW);
 			out->high_pages += zone_mark(zone, WMARK_HIGH);
 		}
-		if (node->kswapd == NULL)
+		if (racy_read(node->kswapd) == NULL)
 			continue;
 		out->nr_kswapd++;
 		if (atomic_load(&node->kswapd_sleeping) == 0)

@@ -198,13 +198,18 @@ int64_t neap_zone_map(struct neap_machine *machine, struct neap_map *map)
 		return -EINVAL;
 	if (map->nr_cells > 0)
 		memset(map->cells, 0, map->nr_cells * sizeof(*map->cells));
-	for (uint32_t at = 0; at < zone->spanned;) {
+	uint32_t first = zone->start_pfn;
+	uint32_t spanned = zone_spanned(zone);
+
+	for (uint32_t at = 0; at < spanned;) {
 		struct neap_map_cell count = { 0 };
-		uint32_t nr_pages;
-		uint32_t *which =
-			map_frame(&count, machine_page(machine, zone->start_pfn + at), &nr_pages);
+		uint32_t *which = &count.reserved;
+		uint32_t nr_pages = 1;
+
+		if (zone_has_frame(zone, first + at))
+			which = map_frame(&count, machine_page(machine, first + at), &nr_pages);
 		size_t offset = (size_t)((uint8_t *)which - (uint8_t *)&count);
-		uint32_t end = min_u32(at + nr_pages, (uint32_t)zone->spanned);
+		uint32_t end = min_u32(at + nr_pages, spanned);
 
 		/* A block may cover several cells. */
 		while (at < end) {
@@ -216,5 +221,5 @@ int64_t neap_zone_map(struct neap_machine *machine, struct neap_map *map)
 			at += part;
 		}
 	}
-	return (int64_t)((zone->spanned + size - 1) / size);
+	return (int64_t)((spanned + size - 1) / size);
 }

@@ -285,8 +285,8 @@ static bool load_zone(struct probe_machine *pm, const struct probe_zone *from)
 	};
 
 	/* A zone that grew would need another machine; no recording changes them. */
-	if (zone == NULL || zone->start_pfn != from->start_pfn || zone->spanned != from->spanned ||
-	    from->managed > from->present)
+	if (zone == NULL || zone->start_pfn != from->start_pfn ||
+	    zone_spanned(zone) != from->spanned || from->managed > from->present)
 		return false;
 	memcpy(numbers.mark, from->mark, sizeof(numbers.mark));
 	memcpy(numbers.reserve, from->reserve, sizeof(numbers.reserve));
@@ -390,7 +390,7 @@ static void load_slots(struct probe_machine *pm)
 		for (uint32_t k = 0; slot->pfn != 0 && k < pm->m.nr_nodes * NR_ZONES; k++) {
 			struct zone *at = &pm->m.nodes[k / NR_ZONES].zone[k % NR_ZONES];
 
-			if (slot->pfn - at->start_pfn < at->spanned)
+			if (slot->pfn - at->start_pfn < zone_spanned(at))
 				zone = at;
 		}
 		if (zone == NULL || restore_used_block(zone, slot->pfn, slot->order) != 0)

@@ -105,9 +105,7 @@ static uint32_t zone_block(const struct zone *zone, uint32_t i)
 	uint64_t pfn = round_up_u64(zone->start_pfn, NEAP_PAGEBLOCK_PAGES) +
 		       (uint64_t)i * NEAP_PAGEBLOCK_PAGES;
 
-	return pfn + NEAP_PAGEBLOCK_PAGES <= (uint64_t)zone->start_pfn + zone->spanned
-		       ? (uint32_t)pfn
-		       : PFN_NONE;
+	return pfn + NEAP_PAGEBLOCK_PAGES <= zone_end(zone) ? (uint32_t)pfn : PFN_NONE;
 }
 
 static uint32_t block_free_pages(const struct neap_machine *m, uint32_t pfn)

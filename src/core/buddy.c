@@ -107,7 +107,7 @@ static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, u
 {
 	const struct page *page = &zone->machine->pages[pfn];
 
-	if (pfn - zone->start_pfn >= zone->spanned)
+	if (pfn - zone->start_pfn >= zone_spanned(zone))
 		return false;
 	return (page_flags(page) & HEAD_MASK) == zone_head_flags(zone) && page->owner == order;
 }
@@ -144,7 +144,8 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(order <= NEAP_MAX_ORDER && list_type < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
-	DCHECK(pfn >= zone->start_pfn && pfn + (1u << order) - zone->start_pfn <= zone->spanned);
+	DCHECK(pfn >= zone->start_pfn &&
+	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
 	if (list_type != MT_ISOLATE)
 		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
 	while (order < NEAP_MAX_ORDER) {
@@ -234,7 +235,7 @@ static const char *buddy_verify_block(const struct zone *zone, uint32_t pfn, uin
 		return "1: a free block is referenced or mapped";
 	if ((pfn & ((1u << order) - 1)) != 0)
 		return "1: a free block is not aligned to its order";
-	if (pfn + (1u << order) - zone->start_pfn > zone->spanned)
+	if (pfn + (1u << order) - zone->start_pfn > zone_spanned(zone))
 		return "1: a free block reaches beyond its zone";
 	if (order < NEAP_PAGEBLOCK_ORDER && buddy_is_free(zone, pfn ^ (1u << order), order))
 		return "4: two free buddies were not merged";
@@ -251,7 +252,7 @@ static const char *buddy_verify_list(const struct zone *zone, uint32_t order, ui
 
 	*nr = 0;
 	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next) {
-		if (pfn - zone->start_pfn >= zone->spanned)
+		if (pfn - zone->start_pfn >= zone_spanned(zone))
 			return "1: a frame outside the zone is on its free list";
 		const char *wrong = buddy_verify_block(zone, pfn, order, type);
 
@@ -259,7 +260,7 @@ static const char *buddy_verify_list(const struct zone *zone, uint32_t order, ui
 			return wrong;
 		if (pages[pfn].prev != previous)
 			return "2: a free list's link does not lead back";
-		if (++*nr > zone->spanned >> order)
+		if (++*nr > zone_spanned(zone) >> order)
 			return "2: a free list has a loop";
 		previous = pfn;
 	}

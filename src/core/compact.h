@@ -94,11 +94,6 @@ static inline bool pageblock_aligned(uint32_t pfn)
 	return (pfn & (NEAP_PAGEBLOCK_PAGES - 1)) == 0;
 }
 
-static inline uint32_t zone_end(const struct zone *zone)
-{
-	return zone->start_pfn + zone->spanned;
-}
-
 /* ---- running (compact.c) ---- */
 
 /*

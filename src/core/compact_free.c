@@ -170,6 +170,9 @@ static bool walk_take(struct task *t, struct free_walk *walk)
 		if (!page_test(page, PG_BUDDY))
 			return false;
 	}
+	/* Its memory block may have come to another zone, whose lists have another lock. */
+	if (page_zone(t->machine, page) != cc->zone)
+		return false;
 	uint32_t taken = compact_free_detach(t, cc, walk->pfn, walk->chunks);
 
 	if (taken == 0) {
@@ -247,7 +250,8 @@ static void free_walk_down(struct task *t, struct compact_control *cc, struct li
 	while (block >= low) {
 		if (block % (SCAN_PAUSE_BLOCKS * NEAP_PAGEBLOCK_PAGES) == 0)
 			rt_preempt(t);
-		if (block >= zone->start_pfn && target_suits(cc, block)) {
+		if (block >= zone->start_pfn && zone_has_frame(zone, block) &&
+		    target_suits(cc, block)) {
 			uint32_t nr = compact_free_block(t, cc, &range, chunks);
 			bool whole = range.first == range.end;
 
@@ -289,7 +293,8 @@ uint32_t compact_free_range(struct task *t, struct compact_control *cc, uint32_t
 
 		/* A block taken before may reach beyond this pageblock. */
 		range.end = min_u32(pageblock_end(from), end);
-		if (from < cc->zone->start_pfn || range.end > zone_end(cc->zone))
+		if (from < cc->zone->start_pfn || range.end > zone_end(cc->zone) ||
+		    !zone_has_frame(cc->zone, from))
 			break;
 		uint32_t got = compact_free_block(t, cc, &range, &chunks);
 

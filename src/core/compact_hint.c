@@ -224,7 +224,7 @@ void compact_hint_reset(struct task *t, struct zone *zone)
 	bool source_found = false;
 	bool target_found = false;
 
-	if (zone->spanned == 0 || !hint_read(&zone->compact_blockskip_flush))
+	if (!zone_populated(zone) || !hint_read(&zone->compact_blockskip_flush))
 		return;
 	hint_write(&zone->compact_blockskip_flush, 0);
 	while (source < target) {

@@ -151,7 +151,9 @@ static enum frame_verdict take_lru_page(struct task *t, struct block_scan *scan,
 		return FRAME_FAILED;
 	if (!page_get_unless_zero(page))
 		return FRAME_FAILED;
-	if (!page_wanted(t, scan, page) || !page_test_clear(page, PG_LRU)) {
+	/* The frame may have come to another zone, whose lists have another lock. */
+	if (page_zone(t->machine, page) != scan->cc->zone || !page_wanted(t, scan, page) ||
+	    !page_test_clear(page, PG_LRU)) {
 		scan_unlock(t, scan);
 		page_put(t, page);
 		return FRAME_FAILED;
@@ -365,7 +367,7 @@ static int scan_block(struct task *t, struct compact_control *cc, uint32_t first
 
 static bool whole_block(const struct zone *zone, uint32_t first, uint32_t end)
 {
-	return first >= zone->start_pfn && end <= zone_end(zone);
+	return first >= zone->start_pfn && end <= zone_end(zone) && zone_has_frame(zone, first);
 }
 
 static bool source_suits(const struct compact_control *cc, uint32_t pfn)

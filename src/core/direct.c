@@ -40,8 +40,8 @@ static bool node_allowed(const struct direct_request *request, const struct node
 
 static struct node *throttle_node(const struct direct_request *request)
 {
-	for (uint32_t i = 0; i < request->zonelist->nr; i++) {
-		struct zone *zone = request->zonelist->ref[i].zone;
+	for (const struct zoneref *ref = request->zonelist->ref; ref->zone != NULL; ref++) {
+		struct zone *zone = ref->zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
 		if (zone->type <= ZONE_NORMAL && node_allowed(request, node))
@@ -96,12 +96,11 @@ static void shrink_zones(struct task *t, const struct direct_request *request,
 	struct node *last = NULL;
 	struct node *first = NULL;
 
-	for (uint32_t i = 0; i < request->zonelist->nr; i++) {
-		struct zone *zone = request->zonelist->ref[i].zone;
+	for (const struct zoneref *ref = request->zonelist->ref; ref->zone != NULL; ref++) {
+		struct zone *zone = ref->zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
-		if (request->zonelist->ref[i].index > sc->reclaim_idx ||
-		    !node_allowed(request, node))
+		if (ref->index > sc->reclaim_idx || !node_allowed(request, node))
 			continue;
 		if (first == NULL)
 			first = node;
@@ -126,12 +125,11 @@ static void snapshot_refaults(const struct direct_request *request, uint32_t hig
 {
 	struct node *last = NULL;
 
-	for (uint32_t i = 0; i < request->zonelist->nr; i++) {
-		struct zone *zone = request->zonelist->ref[i].zone;
+	for (const struct zoneref *ref = request->zonelist->ref; ref->zone != NULL; ref++) {
+		struct zone *zone = ref->zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
-		if (request->zonelist->ref[i].index > highest || node == last ||
-		    !node_allowed(request, node))
+		if (ref->index > highest || node == last || !node_allowed(request, node))
 			continue;
 		last = node;
 		reclaim_snapshot_refaults(node);

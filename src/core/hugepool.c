@@ -58,14 +58,6 @@ uint64_t hugepool_pages(const struct neap_machine *m)
 
 /* ---- turns ---- */
 
-static bool node_has_memory(const struct node *node)
-{
-	for (uint32_t z = 0; z < NR_ZONES; z++)
-		if (zone_managed(&node->zone[z]) != 0)
-			return true;
-	return false;
-}
-
 /* The node whose turn it is, at or after *next; *next moves on behind it. */
 static struct node *take_turn(struct neap_machine *m, uint32_t *next)
 {

@@ -131,10 +131,29 @@ static void split_at(struct task *t, struct zone *zone, uint32_t border)
 	buddy_free(t, zone, border, NEAP_PAGEBLOCK_ORDER, pageblock_type(m, border));
 }
 
-/* Moves the pageblock's free blocks to the lists of `type`. => pages */
+/*
+ * Moves the pageblock's free blocks to the lists of `type`. Each counts by the list it comes from:
+ * a block of order 10 is moved with its first pageblock, and parts of it may have been handed out
+ * and come back before the second's turn. => the change of the count of free pages
+ */
 static int64_t block_move_free(struct task *t, struct zone *zone, uint32_t block, uint32_t type)
 {
-	return (int64_t)pageblock_move_free(t, zone, block, type, NULL);
+	const struct page *pages = zone->machine->pages;
+	int64_t change = 0;
+
+	for (uint32_t at = block; at < block + NEAP_PAGEBLOCK_PAGES;) {
+		if (!page_test(&pages[at], PG_BUDDY)) {
+			at++;
+			continue;
+		}
+		int64_t nr = (int64_t)1 << pages[at].owner;
+
+		change += pages[at].index == MT_ISOLATE ? nr : 0;
+		change -= type == MT_ISOLATE ? nr : 0;
+		buddy_move(t, zone, at, type);
+		at += (uint32_t)nr;
+	}
+	return change;
 }
 
 /* first..end-1: the frames of the range in this pageblock. => 0 or -EBUSY. Zone lock held. */
@@ -152,7 +171,7 @@ static int block_set(struct task *t, struct zone *zone, uint32_t first, uint32_t
 		return -EBUSY;
 	pageblock_set_type(m, block, MT_ISOLATE);
 	zone->nr_isolated_blocks++;
-	zone_stat_add(t, zone, NR_FREE_PAGES, -block_move_free(t, zone, block, MT_ISOLATE));
+	zone_stat_add(t, zone, NR_FREE_PAGES, block_move_free(t, zone, block, MT_ISOLATE));
 	return 0;
 }
 
@@ -164,9 +183,9 @@ static bool block_free_again(struct task *t, struct zone *zone, uint32_t block, 
 
 	if (!page_test(&m->pages[block], PG_BUDDY) || m->pages[block].owner != NEAP_PAGEBLOCK_ORDER)
 		return false;
-	if (buddy - zone->start_pfn >= zone->spanned || pageblock_type(m, buddy) == MT_ISOLATE ||
-	    !page_test(&m->pages[buddy], PG_BUDDY) || page_zone(m, &m->pages[buddy]) != zone ||
-	    m->pages[buddy].owner != NEAP_PAGEBLOCK_ORDER)
+	if (buddy - zone->start_pfn >= zone_spanned(zone) ||
+	    pageblock_type(m, buddy) == MT_ISOLATE || !page_test(&m->pages[buddy], PG_BUDDY) ||
+	    page_zone(m, &m->pages[buddy]) != zone || m->pages[buddy].owner != NEAP_PAGEBLOCK_ORDER)
 		return false;
 	buddy_detach(t, zone, block);
 	pageblock_set_type(m, block, type);
@@ -194,7 +213,7 @@ static void block_clear(struct task *t, struct zone *zone, uint32_t block, uint3
 static bool range_inside(const struct zone *zone, uint32_t first, uint32_t end)
 {
 	return first < end && block_first(first) >= zone->start_pfn &&
-	       round_up_u64(end, NEAP_PAGEBLOCK_PAGES) <= (uint64_t)zone->start_pfn + zone->spanned;
+	       round_up_u64(end, NEAP_PAGEBLOCK_PAGES) <= zone_end(zone);
 }
 
 void isolate_clear(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)

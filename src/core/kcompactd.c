@@ -29,7 +29,9 @@
 #include "core/compact.h"
 #include "core/event.h"
 #include "core/freezer.h"
+#include "core/hotplug_cpu.h"
 #include "core/pcp.h"
+#include "core/racy.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 
@@ -40,6 +42,12 @@ void kcompactd_init_node(struct node *node)
 {
 	atomic_store(&node->kcompactd_max_order, 0);
 	atomic_store(&node->kcompactd_highest_zone, node->nr_zones == 0 ? 0 : node->nr_zones - 1);
+}
+
+/* The machine ends, or the node's memory is gone. */
+static bool should_end(struct node *node)
+{
+	return atomic_load(&node->machine->stopping) != 0 || atomic_load(&node->stop_threads) != 0;
 }
 
 /* ---- asking ---- */
@@ -149,7 +157,7 @@ static void do_work(struct task *t, struct node *node)
 		if (!zone_populated(zone) || compact_defer_test(t, zone, order) ||
 		    compact_suit_zone(t, zone, (int32_t)order, 0, z) != COMPACT_CONTINUE)
 			continue;
-		if (atomic_load(&t->machine->stopping))
+		if (should_end(node))
 			return;
 		work_zone(t, zone, order, highest);
 	}
@@ -177,8 +185,7 @@ static bool do_proactive(struct task *t, struct node *node)
 static bool wanted(struct node *node)
 {
 	return atomic_load(&node->kcompactd_max_order) > 0 ||
-	       atomic_load(&node->kcompactd_trigger) != 0 ||
-	       atomic_load(&node->machine->stopping) != 0;
+	       atomic_load(&node->kcompactd_trigger) != 0 || should_end(node);
 }
 
 /* Sleeps until there is something to do, or time is up; a freeze does not end it. */
@@ -193,6 +200,7 @@ static void wait_for_work(struct task *t, struct node *node, uint64_t timeout_ns
 		if (!wanted(node) && !freezer_should_stop(m))
 			(void)waitq_wait(t, &node->kcompactd_wait, seq, timeout_ns);
 		waitq_end(&node->kcompactd_wait);
+		hotplug_cpu_widen(t, node, &node->kcompactd_cpus);
 		again = freezer_wait(t, m);
 	} while (again); /* event loop */
 }
@@ -205,13 +213,13 @@ static int kcompactd_main(struct task *t, void *arg)
 
 	t->machine = m;
 	/* event loop */
-	while (!atomic_load(&m->stopping)) {
+	while (!should_end(node)) {
 		if (sysctl_get(&m->sysctl.compaction_proactiveness) == 0)
 			timeout_ns = RT_FOREVER;
 		event_emit(t, MM_COMPACTION_KCOMPACTD_SLEEP, node->id);
 		wait_for_work(t, node, timeout_ns);
 		timeout_ns = PERIOD_NS;
-		if (atomic_load(&m->stopping))
+		if (should_end(node))
 			break;
 		if (wanted(node) && !atomic_load(&node->kcompactd_trigger)) {
 			do_work(t, node);
@@ -235,21 +243,25 @@ int kcompactd_run(struct task *t, struct node *node)
 		name[at++] = (char)('0' + node->id / 10 % 10);
 	name[at++] = (char)('0' + node->id % 10);
 	name[at] = '\0';
+	hotplug_cpu_bind(node, &node->kcompactd_cpus);
 	struct task_spec spec = { .name = name,
 				  .fn = kcompactd_main,
 				  .arg = node,
-				  .cpus = cpumask_empty(&node->cpus) ? NULL : &node->cpus,
+				  .cpus = &node->kcompactd_cpus,
 				  .flags = PF_KTHREAD };
+	struct task *kcompactd = NULL;
+	int err = rt_spawn(t, &spec, &kcompactd);
 
-	return rt_spawn(t, &spec, &node->kcompactd);
+	racy_write(node->kcompactd, kcompactd);
+	return err;
 }
 
 void kcompactd_stop(struct task *t, struct node *node)
 {
 	if (node->kcompactd == NULL)
 		return;
-	CHECK(atomic_load(&t->machine->stopping));
+	CHECK(should_end(node));
 	waitq_wake(t, &node->kcompactd_wait, UINT32_MAX);
 	rt_join(t, node->kcompactd);
-	node->kcompactd = NULL;
+	racy_write(node->kcompactd, NULL);
 }

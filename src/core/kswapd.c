@@ -33,8 +33,10 @@
 #include "core/compact.h"
 #include "core/event.h"
 #include "core/freezer.h"
+#include "core/hotplug_cpu.h"
 #include "core/kcompactd.h"
 #include "core/lru.h"
+#include "core/racy.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
@@ -45,6 +47,17 @@
 void kswapd_init_node(struct node *node)
 {
 	atomic_store(&node->kswapd_highest_zone, NO_REQUEST);
+}
+
+/* The machine ends, or the node's memory is gone. */
+static bool should_end(struct node *node)
+{
+	return atomic_load(&node->machine->stopping) != 0 || atomic_load(&node->stop_threads) != 0;
+}
+
+static bool should_not_sleep(struct node *node)
+{
+	return freezer_should_stop(node->machine) || should_end(node);
 }
 
 /* ---- tests ---- */
@@ -275,7 +288,7 @@ static enum round_result balance_round(struct task *t, struct balance *b)
 		raise = false;
 	if (waitq_active(&b->node->pfmemalloc_wait) && reserves_good(b->node))
 		waitq_wake(t, &b->node->pfmemalloc_wait, UINT32_MAX);
-	if (freezer_should_stop(t->machine))
+	if (should_not_sleep(b->node))
 		return ROUND_GIVE_UP;
 	uint64_t got = sc->nr_reclaimed - before;
 
@@ -354,7 +367,7 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order
 {
 	bool woken = false;
 
-	if (freezer_should_stop(t->machine))
+	if (should_not_sleep(node))
 		return;
 	uint32_t seq = waitq_begin(&node->kswapd_wait);
 
@@ -363,6 +376,7 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order
 		compact_hint_reset_node(t, node);
 		kcompactd_wake(t, node, alloc_order, highest);
 		woken = nap(t, node, seq);
+		hotplug_cpu_widen(t, node, &node->kswapd_cpus);
 		if (woken) {
 			raise_zone(node, requested_zone(node, highest));
 			raise_order(node, reclaim_order);
@@ -377,8 +391,9 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order
 	if (!woken && ready_to_sleep(t, node, reclaim_order, highest)) {
 		event_emit(t, MM_VMSCAN_KSWAPD_SLEEP, node->id);
 		vmstat_node_thresholds(t, node, false);
-		if (!freezer_should_stop(t->machine))
+		if (!should_not_sleep(node))
 			waitq_wait(t, &node->kswapd_wait, seq, RT_FOREVER);
+		hotplug_cpu_widen(t, node, &node->kswapd_cpus);
 		vmstat_node_thresholds(t, node, true);
 	} else {
 		event_add(t,
@@ -399,13 +414,13 @@ static int kswapd_main(struct task *t, void *arg)
 
 	t->machine = node->machine;
 	/* event loop */
-	while (!atomic_load(&t->machine->stopping)) {
+	while (!should_end(node)) {
 		try_to_sleep(t, node, alloc_order, reclaim_order, prev);
 		alloc_order = atomic_exchange(&node->kswapd_order, 0);
 
 		prev = requested_zone(node, prev);
 		atomic_store(&node->kswapd_highest_zone, NO_REQUEST);
-		if (atomic_load(&t->machine->stopping))
+		if (should_end(node))
 			break;
 		/*
 		 * After a thaw there is no balancing: the request just taken is lost, as in Linux.
@@ -435,22 +450,27 @@ int kswapd_run(struct task *t, struct node *node)
 		name[at++] = (char)('0' + node->id / 10 % 10);
 	name[at++] = (char)('0' + node->id % 10);
 	name[at] = '\0';
+	hotplug_cpu_bind(node, &node->kswapd_cpus);
 	struct task_spec spec = { .name = name,
 				  .fn = kswapd_main,
 				  .arg = node,
-				  .cpus = cpumask_empty(&node->cpus) ? NULL : &node->cpus,
+				  .cpus = &node->kswapd_cpus,
 				  .flags = PF_KTHREAD | PF_KSWAPD | PF_MEMALLOC };
 
-	return rt_spawn(t, &spec, &node->kswapd);
+	struct task *kswapd = NULL;
+	int err = rt_spawn(t, &spec, &kswapd);
+
+	racy_write(node->kswapd, kswapd);
+	return err;
 }
 
 void kswapd_stop(struct task *t, struct node *node)
 {
 	if (node->kswapd == NULL)
 		return;
-	CHECK(atomic_load(&t->machine->stopping));
+	CHECK(should_end(node));
 	waitq_wake(t, &node->kswapd_wait, UINT32_MAX);
 	waitq_wake(t, &node->reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
 	rt_join(t, node->kswapd);
-	node->kswapd = NULL;
+	racy_write(node->kswapd, NULL);
 }

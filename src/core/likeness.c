@@ -88,7 +88,7 @@ static uint32_t cut_pop(struct cut *cut, struct list lists[KINDS], uint32_t type
 static void cut_begin(struct cut *cut)
 {
 	struct zone *zone = cut->zone;
-	uint32_t end = zone->start_pfn + zone->spanned;
+	uint32_t end = zone_end(zone);
 	int64_t free_pages = 0;
 
 	for (uint32_t pfn = zone->start_pfn; pfn < end;) {
@@ -198,7 +198,7 @@ static bool block_is_placed(const struct cut *cut, uint32_t pfn)
 static void type_used_blocks(struct cut *cut)
 {
 	struct neap_machine *m = cut->zone->machine;
-	uint32_t end = cut->zone->start_pfn + cut->zone->spanned;
+	uint32_t end = zone_end(cut->zone);
 
 	for (uint32_t pfn = cut->zone->start_pfn & ~(NEAP_PAGEBLOCK_PAGES - 1); pfn < end;
 	     pfn += NEAP_PAGEBLOCK_PAGES) {
@@ -253,7 +253,7 @@ static void type_parts(struct cut *cut)
 /* What is left over to pageblocks that boot or the engine fill wholly. */
 static void type_full(struct cut *cut)
 {
-	uint32_t end = cut->zone->start_pfn + cut->zone->spanned;
+	uint32_t end = zone_end(cut->zone);
 
 	for (uint32_t pfn = cut->zone->start_pfn & ~(NEAP_PAGEBLOCK_PAGES - 1); pfn < end;
 	     pfn += NEAP_PAGEBLOCK_PAGES) {

@@ -315,8 +315,7 @@ void lru_deactivate_file(struct task *t, struct page *page)
 		batch_queue(t, BATCH_DEACTIVATE_FILE, page);
 }
 
-/* => pinned */
-static void lru_drain_pinned(struct task *t)
+void lru_drain_pinned(struct task *t)
 {
 	const struct lru_batch *batch = task_cpu_data(t)->batch;
 
@@ -337,7 +336,8 @@ void lru_drain_all(struct task *t)
 	for (uint32_t cpu = 0; cpu < t->machine->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 
-		cpu_visit(t, cpu, &visit);
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
 		lru_drain_pinned(t);
 		cpu_leave(t, &visit);
 	}

@@ -26,6 +26,8 @@ void lru_deactivate_file(struct task *t, struct page *page);
 void lru_drain(struct task *t);
 /* Flushes every CPU's batches, taking their words. Nothing held. */
 void lru_drain_all(struct task *t);
+/* The CPU's that is pinned. */
+void lru_drain_pinned(struct task *t);
 /* The two-touch rule of read- and write-type access (spec 10, section 4). */
 void lru_mark_accessed(struct task *t, struct page *page);
 

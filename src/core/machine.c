@@ -107,13 +107,6 @@ static bool desc_cpus_valid(const struct machine_desc *desc)
 	return cpumask_count(&seen) == desc->nr_cpus;
 }
 
-static bool desc_valid(const struct machine_desc *desc, const struct rt *rt)
-{
-	return desc->nr_nodes >= 1 && desc->nr_nodes <= NEAP_MAX_NODES && desc->nr_cpus >= 1 &&
-	       desc->nr_cpus <= NEAP_MAX_CPUS && desc->nr_cpus == rt->nr_slots &&
-	       desc_cpus_valid(desc) && desc_zones_valid(desc);
-}
-
 static uint32_t desc_max_pfn(const struct machine_desc *desc)
 {
 	uint32_t max_pfn = 0;
@@ -124,7 +117,48 @@ static uint32_t desc_max_pfn(const struct machine_desc *desc)
 		if (zone->spanned != 0)
 			max_pfn = max_u32(max_pfn, zone->start_pfn + zone->spanned);
 	}
-	return max_pfn;
+	return max_u32(max_pfn, desc->hot_first_pfn + desc->hot_pages);
+}
+
+static bool power_of_two(uint64_t value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* Memory to come lies behind all that there is, in whole blocks. */
+static bool desc_hot_valid(const struct machine_desc *desc)
+{
+	uint32_t block_pages = desc->block_pages != 0 ? desc->block_pages : BLOCK_PAGES_DEFAULT;
+
+	if (!power_of_two(block_pages) || block_pages < 1u << NEAP_MAX_ORDER)
+		return false;
+	if (desc->hot_pages == 0)
+		return true;
+	for (uint32_t i = 0; i < desc->nr_nodes * NR_ZONES; i++) {
+		const struct machine_zone_desc *zone = desc_zone(desc, i);
+
+		if (zone->spanned != 0 && zone->start_pfn + zone->spanned > desc->hot_first_pfn)
+			return false;
+	}
+	return desc->hot_first_pfn % block_pages == 0 && desc->hot_pages % block_pages == 0 &&
+	       (uint64_t)desc->hot_first_pfn + desc->hot_pages <= PFN_LIMIT;
+}
+
+static bool desc_valid(const struct machine_desc *desc, const struct rt *rt)
+{
+	return desc->nr_nodes >= 1 && desc->nr_nodes <= NEAP_MAX_NODES && desc->nr_cpus >= 1 &&
+	       desc->nr_cpus <= NEAP_MAX_CPUS && desc->nr_cpus == rt->nr_slots &&
+	       desc_cpus_valid(desc) && desc_zones_valid(desc) && desc_hot_valid(desc);
+}
+
+static void machine_build_blocks(struct neap_machine *m, const struct machine_desc *desc)
+{
+	uint32_t pages = desc->block_pages != 0 ? desc->block_pages : BLOCK_PAGES_DEFAULT;
+
+	m->blocks.shift = (uint32_t)__builtin_ctz(pages);
+	m->blocks.nr = (m->max_pfn >> m->blocks.shift) + 1;
+	m->blocks.first_hot =
+		desc->hot_pages != 0 ? desc->hot_first_pfn >> m->blocks.shift : m->blocks.nr;
 }
 
 /* ---- arrays ---- */
@@ -138,11 +172,18 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 {
 	uint64_t blocks = (uint64_t)(m->max_pfn >> PAGEBLOCK_SHIFT) + 1;
 
-	m->pages = machine_reserve(m, m->max_pfn, sizeof(struct page));
+	/* Up to the end of the last large block: buddies are looked at before zones are compared.
+	 */
+	m->pages = machine_reserve(m, round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER),
+				   sizeof(struct page));
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
 	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
 	m->cpus = machine_reserve(m, m->nr_cpus, sizeof(struct cpu));
+	m->blocks.state = machine_reserve(m, m->blocks.nr, sizeof(*m->blocks.state));
+	m->blocks.node = machine_reserve(m, m->blocks.nr, sizeof(*m->blocks.node));
+	if (m->blocks.state == NULL || m->blocks.node == NULL)
+		return -ENOMEM;
 	if (m->pages == NULL || m->block_type == NULL || m->compact_skip == NULL ||
 	    m->nodes == NULL || m->cpus == NULL)
 		return -ENOMEM;
@@ -156,6 +197,34 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 
 /* ---- nodes, zones, CPUs ---- */
 
+static bool meets(uint32_t first, uint32_t end, uint32_t other, uint32_t nr)
+{
+	return first < other + nr && other < end;
+}
+
+/* Memory blocks that lie wholly in the zone are its own; others stay as they are for ever. */
+static void zone_build_blocks(struct neap_machine *m, const struct zone *zone)
+{
+	struct memory_blocks *blocks = &m->blocks;
+	uint32_t last = (zone->end_pfn - 1) >> blocks->shift;
+
+	for (uint32_t block = zone->start_pfn >> blocks->shift; block <= last; block++) {
+		uint32_t first = block << blocks->shift;
+		uint32_t end = (block + 1) << blocks->shift;
+		bool whole = first >= zone->start_pfn && end <= zone->end_pfn &&
+			     !meets(first, end, zone->absent_first, zone->nr_absent);
+
+		/* Frames that are missing at the zone's beginning count as reserved. */
+		if (zone->present + zone->nr_absent != zone_spanned(zone) &&
+		    meets(first, end, zone->reserved_first, zone->nr_reserved))
+			whole = false;
+
+		blocks->state[block] =
+			whole ? (uint16_t)(BLOCK_FIRST_ZONE + zone_number(zone)) : BLOCK_MIXED;
+		blocks->node[block] = (uint8_t)zone->node;
+	}
+}
+
 static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 		      const struct machine_zone_desc *desc)
 {
@@ -167,7 +236,7 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->place = page_place(node->id, type);
 	zone->type = type;
 	zone->start_pfn = desc->start_pfn;
-	zone->spanned = desc->spanned;
+	zone->end_pfn = desc->start_pfn + desc->spanned;
 	zone->present = desc->present;
 	atomic_store(&zone->managed, desc->managed);
 	zone->absent_first = desc->start_pfn + desc->present;
@@ -181,10 +250,10 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->pcp = machine_reserve(m, m->nr_cpus, sizeof(struct pcp));
 	if (zone->pcp == NULL)
 		return -ENOMEM;
-	memset(&m->block_type[zone->start_pfn >> PAGEBLOCK_SHIFT], MT_MOVABLE,
-	       ((zone->start_pfn + zone->spanned - 1) >> PAGEBLOCK_SHIFT) -
-		       (zone->start_pfn >> PAGEBLOCK_SHIFT) + 1);
-	return m->hw->ops->add_frames(m->hw, zone->start_pfn, zone->spanned);
+	memset(&m->block_type[desc->start_pfn >> PAGEBLOCK_SHIFT], MT_MOVABLE,
+	       ((zone->end_pfn - 1) >> PAGEBLOCK_SHIFT) - (desc->start_pfn >> PAGEBLOCK_SHIFT) + 1);
+	zone_build_blocks(m, zone);
+	return m->hw->ops->add_frames(m->hw, desc->start_pfn, desc->spanned);
 }
 
 static int node_build(struct neap_machine *m, uint32_t id, const struct machine_node_desc *desc)
@@ -215,7 +284,8 @@ static void machine_build_cpus(struct neap_machine *m)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		m->cpus[cpu].id = cpu;
 		m->rt->slots[cpu].meter = m->cpus[cpu].meter;
-		cpumask_set(&m->online, cpu);
+		m->online[cpu / 64] |= (uint64_t)1 << (cpu % 64);
+		m->nr_online++;
 	}
 }
 
@@ -282,15 +352,17 @@ int machine_build(struct neap_machine *m, const struct machine_desc *desc, struc
 	m->nr_nodes = desc->nr_nodes;
 	m->nr_cpus = desc->nr_cpus;
 	m->max_pfn = desc_max_pfn(desc);
+	machine_build_blocks(m, desc);
 	atomic_store(&m->total_pages, desc_managed(desc));
 	err = machine_reserve_arrays(m, desc);
 	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++)
 		err = node_build(m, n, &desc->node[n]);
-	if (err == 0)
+	if (err == 0) {
+		machine_build_cpus(m);
 		err = zonelist_build(m);
+	}
 	if (err != 0)
 		return err; /* what was reserved belongs to the hardware */
-	machine_build_cpus(m);
 	sysctl_init(m);
 	machine_free_boot(&boot, m);
 	sysctl_init_reserves(m);

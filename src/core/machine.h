@@ -104,10 +104,15 @@ struct zone {
 	uint32_t node;		      /* I */
 	uint32_t type;		      /* I: enum zone_type */
 	uint64_t place;		      /* I: page_place() of its frames */
-	uint32_t start_pfn;	      /* I */
-	uint32_t spanned;	      /* I */
-	uint32_t present;	      /* I */
-	uint32_t cma;		      /* I */
+	/*
+	 * The zone's frames lie in start_pfn..end_pfn-1, with holes where memory is not there, not
+	 * online, or another zone's (zone_has_frame()). Both change with the zone lock held and
+	 * each by itself: whoever reads them without it gets a range that was right or is.
+	 */
+	_Atomic uint32_t start_pfn; /* w */
+	_Atomic uint32_t end_pfn;   /* w */
+	_Atomic uint32_t present;   /* w: 0 = not populated */
+	uint32_t cma;		    /* I */
 	/* What the allocator was never given: taken by boot, and not there at all. */
 	uint32_t reserved_first, nr_reserved; /* I: frames */
 	uint32_t absent_first, nr_absent;     /* I: frames */
@@ -120,13 +125,14 @@ struct zone {
 	int32_t threshold_normal;	      /* w */
 	int32_t threshold_pressure;	      /* w */
 	bool nofragment;		      /* I: requests that prefer it spare other types */
-	struct pcp *pcp;		      /* I: one per CPU */
+	struct pcp *pcp;	  /* one per CPU; NULL until the zone was populated once */
+	_Atomic uint32_t pcp_off; /* a: users that want its per-CPU lists to stay empty */
 
 	struct spinlock lock CACHE_ALIGNED;
 	struct free_area area[NR_ORDERS];	 /* z */
 	_Atomic uint64_t nr_reserved_highatomic; /* z to write: pages */
 	_Atomic uint16_t nonempty[NR_TYPES];	 /* z to write: bit = order with a block */
-	uint64_t nr_isolated_blocks;		 /* z */
+	_Atomic uint64_t nr_isolated_blocks;	 /* z to write */
 
 	/* compaction (core/compact.h): hints, read and written without a lock */
 	_Atomic uint32_t compact_cached_migrate[2]; /* a: where runs begin; [1]: sync modes */
@@ -158,10 +164,13 @@ struct zoneref {
 	uint32_t index; /* zone type, copied for the walk */
 };
 
+/*
+ * Entries never change once they are in use. When zones come or go, the pointers are exchanged for
+ * ones to other entries, one by one: a walk keeps to the pointer it began with.
+ */
 struct zonelist {
-	uint32_t nr;
-	struct zoneref *ref;		       /* nr of them, then one with zone NULL */
-	const struct zoneref *first[NR_ZONES]; /* first entry that each request limit may use */
+	const struct zoneref *_Atomic ref; /* one more than there are zones: zone NULL */
+	const struct zoneref *_Atomic first[NR_ZONES]; /* first that each request limit may use */
 };
 
 enum vmscan_wait {
@@ -179,12 +188,12 @@ enum vmscan_wait {
 struct node {
 	struct neap_machine *machine;	   /* I */
 	uint32_t id;			   /* I */
-	uint32_t nr_zones;		   /* I: highest populated index + 1 */
-	struct cpumask cpus;		   /* I */
+	_Atomic uint32_t nr_zones;	   /* w: highest index ever populated + 1 */
+	struct cpumask cpus;		   /* I: online or not; machine_node_cpus() */
 	uint32_t distance[NEAP_MAX_NODES]; /* I */
 	struct zone zone[NR_ZONES];
-	struct zonelist fallback;   /* I */
-	struct zonelist nofallback; /* I */
+	struct zonelist fallback;   /* w */
+	struct zonelist nofallback; /* w */
 	struct lruvec lruvec;
 	struct node_cpu *cpu;				   /* I: one per CPU */
 	_Atomic int64_t stat[NR_NODE_ITEMS] CACHE_ALIGNED; /* a */
@@ -194,6 +203,9 @@ struct node {
 
 	/* kswapd (spec 12) */
 	struct task *kswapd;			    /* w */
+	struct spinlock bind_lock;		    /* LOCK_SPACE: both masks of CPUs below */
+	struct cpumask kswapd_cpus;		    /* bind_lock: where it may run */
+	_Atomic uint32_t stop_threads;		    /* a: the node's memory is gone */
 	struct waitq kswapd_wait;		    /* a */
 	_Atomic uint32_t kswapd_sleeping;	    /* a: 1 while it waits on kswapd_wait */
 	_Atomic uint32_t kswapd_order;		    /* a */
@@ -217,6 +229,7 @@ struct node {
 
 	/* kcompactd (spec 21) */
 	struct task *kcompactd;			 /* w */
+	struct cpumask kcompactd_cpus;		 /* bind_lock: where it may run */
 	struct waitq kcompactd_wait;		 /* a */
 	_Atomic uint32_t kcompactd_max_order;	 /* a: 0 = no request */
 	_Atomic uint32_t kcompactd_highest_zone; /* a */
@@ -251,8 +264,25 @@ struct cpu {
 
 #define NR_MOVABLE_OPS 4u
 
-struct movable_ops; /* core/migrate.h */
-struct swap_area;   /* core/swap.h */
+/* What is known of a memory block: its zone's number + BLOCK_FIRST_ZONE, or one of these. */
+#define BLOCK_ABSENT 0u	 /* no memory there */
+#define BLOCK_OFFLINE 1u /* memory that nobody uses */
+#define BLOCK_MIXED 2u	 /* of several zones, or with holes: stays as it is */
+#define BLOCK_FIRST_ZONE 3u
+#define BLOCK_PAGES_DEFAULT 32768u
+
+/* Memory comes and goes in blocks of a fixed size. */
+struct memory_blocks {
+	uint32_t shift;		 /* I: log2 of a block's pages */
+	uint32_t nr;		 /* I */
+	uint32_t first_hot;	 /* I: the first that memory can be added to */
+	_Atomic uint16_t *state; /* w: BLOCK_* */
+	uint8_t *node;		 /* w: of blocks that are not absent */
+};
+
+struct movable_ops;  /* core/migrate.h */
+struct zonelist_set; /* core/zonelist.c */
+struct swap_area;    /* core/swap.h */
 struct event_reader;
 struct alloc_failure; /* core/alloc_warn.h */
 
@@ -264,27 +294,30 @@ struct neap_machine {
 	uint32_t *slot_of;	 /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
 	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
 	_Atomic uint64_t *compact_skip; /* a: bit per pageblock: compaction passes it over */
-	uint32_t max_pfn;		/* I: highest frame + 1 */
+	uint32_t max_pfn;		/* I: highest frame + 1, also of memory to come */
+	struct memory_blocks blocks;	/* core/hotplug_mem.h */
 	uint32_t nr_nodes;		/* I */
 	uint32_t nr_cpus;		/* I */
-	bool mobility_disabled;		/* I */
+	_Atomic bool mobility_disabled; /* w */
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
 	struct node *nodes;		/* I */
 	struct cpu *cpus;		/* I */
-	struct cpumask online;		/* I (hot-plug comes later) */
-	_Atomic int64_t zone_stat[NR_ZONE_ITEMS]; /* a: sums over zones */
-	_Atomic int64_t node_stat[NR_NODE_ITEMS]; /* a: sums over nodes */
-	_Atomic uint64_t total_pages;		  /* w: sum of managed */
-	_Atomic uint64_t reserve_pages;		  /* w */
-	_Atomic uint64_t min_free_pages_seen;	  /* a: lowest sum of free pages seen: peak use */
-	struct knobs sysctl;			  /* w: written under sysctl_lock, read relaxed */
-	_Atomic uint32_t sysctl_lock;		  /* a: 1 while a write runs (sleeping) */
-	_Atomic uint32_t lru_disabled;		  /* a: batching off */
-	uint32_t zero_pfn;			  /* I: the shared zero page */
-	_Atomic uint32_t huge_resizing;		  /* a: 1 while the pool is resized (sleeping) */
-	uint32_t huge_next_grow;		  /* resizer: node whose turn it is */
-	uint32_t huge_next_shrink;		  /* resizer */
+	_Atomic uint64_t online[NEAP_MAX_CPUS / 64]; /* w: bit per CPU: machine_cpu_online() */
+	_Atomic uint32_t nr_online;		     /* w */
+	struct zonelist_set *zonelist_sets;	     /* w: all lists ever used (core/zonelist.c) */
+	_Atomic int64_t zone_stat[NR_ZONE_ITEMS];    /* a: sums over zones */
+	_Atomic int64_t node_stat[NR_NODE_ITEMS];    /* a: sums over nodes */
+	_Atomic uint64_t total_pages;		     /* w: sum of managed */
+	_Atomic uint64_t reserve_pages;		     /* w */
+	_Atomic uint64_t min_free_pages_seen; /* a: lowest sum of free pages seen: peak use */
+	struct knobs sysctl;		      /* w: written under sysctl_lock, read relaxed */
+	_Atomic uint32_t sysctl_lock;	      /* a: 1 while a write runs (sleeping) */
+	_Atomic uint32_t lru_disabled;	      /* a: batching off */
+	uint32_t zero_pfn;		      /* I: the shared zero page */
+	_Atomic uint32_t huge_resizing;	      /* a: 1 while the pool is resized (sleeping) */
+	uint32_t huge_next_grow;	      /* resizer: node whose turn it is */
+	uint32_t huge_next_shrink;	      /* resizer */
 
 	struct waitq page_wait[PAGE_WAIT_BUCKETS]; /* a */
 	struct pool spaces, regions, mappings;
@@ -383,6 +416,70 @@ static inline bool zone_populated(const struct zone *zone)
 	return zone->present != 0;
 }
 
+/* The zone's end. => at least its start */
+static ALWAYS_INLINE uint32_t zone_end(const struct zone *zone)
+{
+	return max_u32(zone->end_pfn, zone->start_pfn);
+}
+
+static ALWAYS_INLINE uint32_t zone_spanned(const struct zone *zone)
+{
+	uint32_t start_pfn = zone->start_pfn;
+	uint32_t end_pfn = zone->end_pfn;
+
+	return end_pfn > start_pfn ? end_pfn - start_pfn : 0;
+}
+
+/* A number for every zone of the machine. */
+static inline uint32_t zone_number(const struct zone *zone)
+{
+	return zone->node * NR_ZONES + zone->type;
+}
+
+/* Is the frame's memory block the zone's? => the frame is in the zone's span */
+static inline bool zone_has_frame(const struct zone *zone, uint32_t pfn)
+{
+	const struct memory_blocks *blocks = &zone->machine->blocks;
+	uint32_t state =
+		atomic_load_explicit(&blocks->state[pfn >> blocks->shift], memory_order_relaxed);
+
+	return state == BLOCK_MIXED || state == BLOCK_FIRST_ZONE + zone_number(zone);
+}
+
+static inline bool machine_cpu_online(const struct neap_machine *m, uint32_t cpu)
+{
+	struct neap_machine *mm = (struct neap_machine *)(uintptr_t)m;
+
+	return (atomic_load_explicit(&mm->online[cpu / 64], memory_order_acquire) >> (cpu % 64)) &
+	       1;
+}
+
+/* Those of a set that are online. */
+static inline struct cpumask machine_online_of(const struct neap_machine *m,
+					       const struct cpumask *cpus)
+{
+	struct neap_machine *mm = (struct neap_machine *)(uintptr_t)m;
+	struct cpumask online;
+
+	for (size_t i = 0; i < ARRAY_LEN(online.bits); i++)
+		online.bits[i] =
+			cpus->bits[i] & atomic_load_explicit(&mm->online[i], memory_order_acquire);
+	return online;
+}
+
+static inline struct cpumask machine_node_cpus(const struct node *node)
+{
+	return machine_online_of(node->machine, &node->cpus);
+}
+
+static inline bool node_has_memory(const struct node *node)
+{
+	for (uint32_t i = 0; i < NR_ZONES; i++)
+		if (zone_populated(&node->zone[i]))
+			return true;
+	return false;
+}
+
 /* A mark as everybody but the recomputation sees it: with the boost. Pages. */
 static inline uint64_t zone_mark(const struct zone *zone, enum wmark mark)
 {
@@ -415,6 +512,9 @@ struct machine_desc {
 	uint32_t nr_nodes;
 	uint32_t nr_cpus;
 	bool has_swap; /* reserve slot_of[] */
+	/* Memory that may be added later: frames from here on, a whole number of blocks. */
+	uint32_t hot_first_pfn, hot_pages;
+	uint32_t block_pages; /* of a memory block: a power of two from 1024 on; 0: 32768 */
 	struct machine_node_desc node[NEAP_MAX_NODES];
 };
 

@@ -531,8 +531,7 @@ bool mapping_replace_page(struct task *t, struct mapping *mapping, struct page *
 	struct neap_machine *m = t->machine;
 
 	DCHECK(page_test(from, PG_LOCKED) && page_test(to, PG_LOCKED));
-	/* Counters of node and zone stay what they are. */
-	CHECK(page_zone(m, from) == page_zone(m, to));
+
 	spin_lock(t, &mapping->lock, LOCK_MAPPING);
 	bool frozen = page_freeze(from, 2);
 

@@ -24,6 +24,7 @@
  *   marks_setup_ratios      at build, and on any access to min_unmapped_ratio or min_slab_ratio
  *   marks_setup_automatic   at build, and when huge pages are switched off
  *   marks_setup_raised      when they are switched on
+ *   marks_setup_sizes       when memory has come or gone: all of it
  *   marks_init              once, at build
  *
  * What must never happen: a mark that is recomputed when Linux would leave it
@@ -274,6 +275,16 @@ void marks_init(struct task *t, struct neap_machine *m)
 	vmstat_thresholds_setup(m);
 	marks_setup_protection(m);
 	marks_setup_ratios(m);
+}
+
+void marks_setup_sizes(struct task *t, struct neap_machine *m)
+{
+	marks_setup_automatic(t, m);
+	vmstat_thresholds_setup(m);
+	marks_setup_protection(m);
+	marks_setup_ratios(m);
+	if (sysctl_get(&m->sysctl.thp_enabled) != KNOBS_THP_NEVER)
+		marks_setup_raised(t, m);
 }
 
 bool marks_boost(struct task *t, struct zone *zone)

@@ -45,6 +45,11 @@ void marks_setup(struct task *t, struct neap_machine *m);
 void marks_setup_protection(struct neap_machine *m);
 /* The limits of node reclaim, by min_unmapped_ratio and min_slab_ratio. */
 void marks_setup_ratios(struct neap_machine *m);
+/*
+ * Memory has come or gone: all that boot computes of the zones' sizes is computed again. While huge
+ * pages are on, min_free_kbytes is raised for them afterwards. => machine.sysctl_lock held
+ */
+void marks_setup_sizes(struct task *t, struct neap_machine *m);
 /* Huge pages were switched off: the automatic min_free_kbytes if it is larger, and marks. */
 void marks_setup_automatic(struct task *t, struct neap_machine *m);
 /* Huge pages were switched on: min_free_kbytes is raised to what they want, and marks. */

@@ -1,6 +1,6 @@
 /*
  * Page migration (spec 22): the contents and mappings of isolated pages move to other
- * frames of the same zone.
+ * frames.
  */
 #ifndef NEAP_CORE_MIGRATE_H
 #define NEAP_CORE_MIGRATE_H
@@ -32,7 +32,7 @@ struct migrate_control {
 	enum migrate_mode mode;
 	enum migrate_reason reason;
 	/*
-	 * A free frame of the same zone with one reference and no flags but its place; PFN_NONE if
+	 * A free frame with one reference and no flags but its place; PFN_NONE if
 	 * there is none. Others may hold it for a moment, having found it by an old entry. May
 	 * sleep.
 	 */

@@ -82,6 +82,35 @@ static int take_place(struct task *t, struct page *from, struct page *to)
 	return mapping_replace_page(t, pool_get(&m->mappings, from->owner), from, to) ? 0 : -EAGAIN;
 }
 
+/* What the page counted for in its old zone and node, it counts for in the new ones. */
+static void move_counts(struct task *t, const struct page *from, const struct page *to)
+{
+	struct neap_machine *m = t->machine;
+	struct zone *zone[2] = { page_zone(m, from), page_zone(m, to) };
+	bool swapcache = page_test(to, PG_SWAPCACHE);
+	bool file = !swapcache && !page_test(from, PG_ANON);
+
+	if (zone[0] == zone[1])
+		return;
+	cpu_pin(t);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct node *node = &m->nodes[zone[i]->node];
+		int64_t delta = i == 0 ? -1 : 1;
+
+		if (swapcache)
+			node_stat_add(t, node, NR_SWAPCACHED, delta);
+		if (swapcache || file)
+			node_stat_add(t, node, NR_FILE_PAGES, delta);
+		if (file && page_test(to, PG_DIRTY)) {
+			node_stat_add(t, node, NR_DIRTY, delta);
+			zone_stat_add(t, zone[i], NR_ZONE_WRITE_PENDING, delta);
+		}
+		if (page_test(from, PG_MLOCKED))
+			zone_stat_add(t, zone[i], NR_MLOCK, delta);
+	}
+	cpu_unpin(t);
+}
+
 /* => pages locked, no entry maps `from`; 0 or -EAGAIN, nothing changed */
 static int move_contents(struct task *t, struct page *from, struct page *to)
 {
@@ -90,6 +119,7 @@ static int move_contents(struct task *t, struct page *from, struct page *to)
 
 	if (err != 0)
 		return err;
+	move_counts(t, from, to);
 	rt_explore(t);
 	m->hw->ops->copy(m->hw, (uint32_t)(to - m->pages), (uint32_t)(from - m->pages));
 	event_add(t, EV_SIM_PAGE_COPY, 1);

@@ -59,7 +59,7 @@ void pageblock_set_type(struct neap_machine *m, uint32_t pfn, uint32_t type)
 
 static bool zone_spans(const struct zone *zone, uint32_t pfn)
 {
-	return pfn - zone->start_pfn < zone->spanned;
+	return pfn - zone->start_pfn < zone_spanned(zone);
 }
 
 /* In use, and something that could be moved elsewhere. */
@@ -289,13 +289,13 @@ bool pageblock_unreserve_highatomic(struct task *t, const struct alloc_context *
 
 void pageblock_count(const struct zone *zone, uint64_t nr[NR_TYPES])
 {
-	/* Whole sections are online or not; absent memory is at the end of the zone. */
-	uint64_t present_end =
-		round_up_u64((uint64_t)zone->start_pfn + zone->present, SECTION_PAGES);
-	uint64_t end = min_u64(present_end, (uint64_t)zone->start_pfn + zone->spanned);
+	/* Whole sections have descriptors or not. */
+	uint64_t absent_first = round_up_u64(zone->absent_first, SECTION_PAGES);
+	uint64_t absent_end = (uint64_t)zone->absent_first + zone->nr_absent;
 
 	for (uint32_t type = 0; type < NR_TYPES; type++)
 		nr[type] = 0;
-	for (uint64_t pfn = zone->start_pfn; pfn < end; pfn += NEAP_PAGEBLOCK_PAGES)
-		nr[pageblock_type(zone->machine, (uint32_t)pfn)]++;
+	for (uint32_t pfn = zone->start_pfn; pfn < zone_end(zone); pfn += NEAP_PAGEBLOCK_PAGES)
+		if (zone_has_frame(zone, pfn) && (pfn < absent_first || pfn >= absent_end))
+			nr[pageblock_type(zone->machine, pfn)]++;
 }

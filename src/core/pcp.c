@@ -170,8 +170,7 @@ void pcp_drain(struct task *t, struct zone *zone, uint32_t nr)
 	pcp_flush(t, zone, nr, 0);
 }
 
-/* => pinned to the CPU whose lists are emptied */
-static void pcp_drain_cpu(struct task *t, struct neap_machine *m, struct zone *only)
+void pcp_drain_cpu(struct task *t, struct neap_machine *m, struct zone *only)
 {
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		for (uint32_t i = 0; i < NR_ZONES; i++) {
@@ -211,9 +210,10 @@ void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 
-		if (!cpumask_test(&m->online, cpu) || !cpu_has_pcp_pages(m, only, cpu))
+		if (!machine_cpu_online(m, cpu) || !cpu_has_pcp_pages(m, only, cpu))
 			continue;
-		cpu_visit(t, cpu, &visit);
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
 		pcp_drain_cpu(t, m, only);
 		cpu_leave(t, &visit);
 	}
@@ -241,14 +241,21 @@ uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch)
 	return (uint32_t)min_u64(high, INT32_MAX);
 }
 
-static void zone_limits_setup(struct neap_machine *m, struct zone *zone)
+/* coming: CPUs that are about to be online. */
+static void zone_limits_setup(struct neap_machine *m, struct zone *zone, uint32_t coming)
 {
 	uint64_t fraction = (uint64_t)sysctl_get(&m->sysctl.percpu_pagelist_high_fraction);
 	uint64_t managed = zone_managed(zone);
 	uint64_t total = fraction == 0 ? zone_mark(zone, WMARK_LOW) : managed / fraction;
-	uint32_t cpus = cpumask_count(&m->nodes[zone->node].cpus);
+	struct cpumask online = machine_node_cpus(&m->nodes[zone->node]);
+	uint32_t cpus = cpumask_count(&online) + coming;
 	uint32_t batch = pcp_batch_for(managed);
-	uint32_t high = pcp_high_for(total, cpus != 0 ? cpus : m->nr_cpus, batch);
+	uint32_t high = pcp_high_for(total, cpus != 0 ? cpus : m->nr_online, batch);
+
+	if (zone->pcp_off != 0) {
+		batch = 1;
+		high = 0;
+	}
 
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		racy_write(zone->pcp[cpu].batch, batch);
@@ -256,12 +263,35 @@ static void zone_limits_setup(struct neap_machine *m, struct zone *zone)
 	}
 }
 
-void pcp_limits_setup(struct neap_machine *m)
+static void machine_limits_setup(struct neap_machine *m, uint32_t coming)
 {
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		for (uint32_t i = 0; i < NR_ZONES; i++)
 			if (zone_populated(&m->nodes[n].zone[i]))
-				zone_limits_setup(m, &m->nodes[n].zone[i]);
+				zone_limits_setup(m, &m->nodes[n].zone[i], coming);
+}
+
+void pcp_limits_setup(struct neap_machine *m)
+{
+	machine_limits_setup(m, 0);
+}
+
+void pcp_limits_cpu_coming(struct neap_machine *m)
+{
+	machine_limits_setup(m, 1);
+}
+
+void pcp_disable(struct task *t, struct zone *zone)
+{
+	atomic_fetch_add(&zone->pcp_off, 1);
+	zone_limits_setup(zone->machine, zone, 0);
+	pcp_drain_all(t, zone->machine, zone);
+}
+
+void pcp_enable(struct zone *zone)
+{
+	CHECK(atomic_fetch_sub(&zone->pcp_off, 1) != 0);
+	zone_limits_setup(zone->machine, zone, 0);
 }
 
 static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pcp, uint32_t index,
@@ -277,7 +307,7 @@ static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pc
 		uint32_t type = pcp_page_type(&pages[pfn]);
 		uint32_t list_type = type < NR_PCP_TYPES ? type : MT_MOVABLE;
 
-		if (pfn - zone->start_pfn >= zone->spanned)
+		if (pfn - zone->start_pfn >= zone_spanned(zone))
 			return "a frame outside the zone is on its per-CPU list";
 		if (page_flags(&pages[pfn]) != pcp_page_flags(zone, order, type) ||
 		    type == MT_ISOLATE)
@@ -288,7 +318,7 @@ static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pc
 			return "a page on a per-CPU list is referenced or mapped";
 		if (pages[pfn].prev != previous)
 			return "a per-CPU list's link does not lead back";
-		if (++*blocks > zone->spanned)
+		if (++*blocks > zone_spanned(zone))
 			return "a per-CPU list has a loop";
 		previous = pfn;
 	}

@@ -135,8 +135,23 @@ void pcp_drain(struct task *t, struct zone *zone, uint32_t nr);
  */
 void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only);
 
-/* batch and high of every zone and CPU (spec 04, "Batch", "High"). */
+/* The same for the CPU that is pinned. => pinned, no zone lock */
+void pcp_drain_cpu(struct task *t, struct neap_machine *m, struct zone *only);
+
+/* batch and high of every zone and CPU (spec 04, "Batch", "High"). => machine.sysctl_lock held */
 void pcp_limits_setup(struct neap_machine *m);
+/*
+ * The same while a CPU is coming online: every node counts one CPU more than it has. 6.1 does so
+ * for all zones, whatever node the CPU belongs to (recorded).
+ */
+void pcp_limits_cpu_coming(struct neap_machine *m);
+
+/*
+ * The zone's per-CPU lists stay empty until pcp_enable(): blocks come from the buddy lists one by
+ * one, and go back at once. Nests. => machine.sysctl_lock held, nothing else
+ */
+void pcp_disable(struct task *t, struct zone *zone);
+void pcp_enable(struct zone *zone);
 /* Pages moved at a time between the lists and the buddy lists of a zone. */
 uint32_t pcp_batch_for(uint64_t managed);
 /* Limit of each of `cpus` sets that share `total` pages. */

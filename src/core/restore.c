@@ -52,7 +52,7 @@ static void restore_zone_empty(struct neap_machine *m, struct zone *zone)
 		memset(pcp->diff, 0, sizeof(pcp->diff));
 		racy_write(pcp->count, 0);
 	}
-	for (uint32_t i = 0; i < zone->spanned; i++) {
+	for (uint32_t i = 0; i < zone_spanned(zone); i++) {
 		struct page *page = &m->pages[zone->start_pfn + i];
 
 		memset(page, 0, sizeof(*page));
@@ -88,7 +88,7 @@ static bool block_is_unplaced(const struct zone *zone, uint32_t pfn, uint32_t or
 
 	if (order > NEAP_MAX_ORDER || (pfn & ((1u << order) - 1)) != 0)
 		return false;
-	if (pfn < zone->start_pfn || offset + ((uint64_t)1 << order) > zone->spanned)
+	if (pfn < zone->start_pfn || offset + ((uint64_t)1 << order) > zone_spanned(zone))
 		return false;
 	for (uint32_t i = 0; i < 1u << order; i++)
 		if (page_flags(&page[i]) != place || page_refs(&page[i]) != 1)
@@ -174,7 +174,7 @@ void restore_node_numbers(struct node *node, const struct restore_node *numbers)
 /* Isolated pageblocks change how lists are flushed; the zone counts them. */
 static uint64_t count_isolated(const struct zone *zone)
 {
-	uint64_t end = (uint64_t)zone->start_pfn + zone->spanned;
+	uint64_t end = zone_end(zone);
 	uint64_t nr = 0;
 
 	for (uint64_t pfn = zone->start_pfn; pfn < end; pfn += NEAP_PAGEBLOCK_PAGES)

@@ -74,7 +74,7 @@ static void take_zone(struct task *t, struct zone *zone, struct snapshot_zone *o
 	out->node = zone->node;
 	out->type = zone->type;
 	out->start_pfn = zone->start_pfn;
-	out->spanned = zone->spanned;
+	out->spanned = zone_spanned(zone);
 	out->present = zone->present;
 	out->cma = zone->cma;
 	out->managed = zone_managed(zone);
@@ -184,6 +184,9 @@ static uint64_t commit_limit(const struct neap_machine *m, const struct snapshot
 	return pages + snapshot->swap_total_pages;
 }
 
+/* Only the online ones are of interest. */
+static const struct cpumask all_cpus = { { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX } };
+
 void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 {
 	memset(out, 0, snapshot_bytes(m->nr_nodes));
@@ -191,7 +194,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 	out->zones_listed = (1u << NEAP_NR_ZONES) - 1;
 	out->time_ns = rt_now(t);
 	out->nr_nodes = m->nr_nodes;
-	out->online = m->online;
+	out->online = machine_online_of(m, &all_cpus);
 	for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
 		out->zone_stat[i] = machine_zone_stat(m, (enum zone_item)i);
 	for (uint32_t i = 0; i < NR_NODE_ITEMS; i++)
@@ -204,7 +207,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 
 		to->id = node->id;
 		to->huge_total = to->huge_free = hugepool_node_pages(node);
-		to->cpus = node->cpus;
+		to->cpus = machine_node_cpus(node);
 		for (uint32_t i = 0; i < NEAP_MAX_NODES; i++)
 			to->distance[i] = node->distance[i];
 		for (uint32_t i = 0; i < NR_NODE_ITEMS; i++)

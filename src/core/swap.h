@@ -147,6 +147,8 @@ void swap_area_reopen(struct task *t, struct swap_area *area);
 void swap_area_end(struct task *t, struct swap_area *area);
 /* Returns all CPUs' cached slots. Nothing held. */
 void swap_slots_drain(struct task *t, struct neap_machine *m);
+/* Those of the CPU that is pinned. */
+void swap_slots_drain_pinned(struct task *t);
 bool swap_is_half_full(const struct neap_machine *m);
 
 /* ---- cache (swap_cache.c) ---- */

@@ -566,16 +566,22 @@ void swap_slot_put(struct task *t, uint32_t entry)
 	swap_slot_drop_cache(t, entry, 0);
 }
 
+void swap_slots_drain_pinned(struct task *t)
+{
+	struct cpu *data = task_cpu_data(t);
+
+	while (data->nr_swap_slots != 0)
+		swap_slot_put(t, data->swap_slot[--data->nr_swap_slots]);
+}
+
 void swap_slots_drain(struct task *t, struct neap_machine *m)
 {
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 
-		cpu_visit(t, cpu, &visit);
-		struct cpu *data = task_cpu_data(t);
-
-		while (data->nr_swap_slots != 0)
-			swap_slot_put(t, data->swap_slot[--data->nr_swap_slots]);
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
+		swap_slots_drain_pinned(t);
 		cpu_leave(t, &visit);
 	}
 }

@@ -221,10 +221,11 @@ static const char *census_zone(struct census *c, struct zone *zone)
 			return wrong;
 		counted += zone->pcp[cpu].count;
 	}
-	for (uint32_t pfn = zone->start_pfn; pfn < zone->start_pfn + zone->spanned;) {
-		uint32_t step;
+	for (uint32_t pfn = zone->start_pfn; pfn < zone_end(zone);) {
+		uint32_t step = 1;
 
-		wrong = census_frame(c, pfn, &step);
+		if (zone_has_frame(zone, pfn))
+			wrong = census_frame(c, pfn, &step);
 		if (wrong != NULL)
 			return wrong;
 		pfn += step;
@@ -527,11 +528,15 @@ static void hash_add(uint64_t *hash, uint64_t value)
 
 static void hash_frames(uint64_t *hash, const struct neap_machine *m, const struct zone *zone)
 {
-	for (uint32_t pfn = zone->start_pfn; pfn < zone->start_pfn + zone->spanned;) {
+	for (uint32_t pfn = zone->start_pfn; pfn < zone_end(zone);) {
 		const struct page *page = &m->pages[pfn];
 		uint64_t flags = page_flags(page);
 		bool head = (flags & PG_BUDDY) != 0;
 
+		if (!zone_has_frame(zone, pfn)) {
+			pfn++;
+			continue;
+		}
 		if (head || page_refs(page) != 0 || (flags & PG_PCP)) {
 			hash_add(hash, (uint64_t)pfn << 32 | page_refs(page));
 			hash_add(hash, flags);

@@ -15,14 +15,19 @@ struct cpu_visit {
 	struct cpu_slot *home;
 };
 
-/* Never sleeps. => nothing held, not pinned; pinned to `cpu` afterwards */
-static inline void cpu_visit(struct task *t, uint32_t cpu, struct cpu_visit *visit)
+/*
+ * Never sleeps. => nothing held, not pinned; true: pinned to `cpu` afterwards; false: the CPU is
+ * offline, and has nothing of its own
+ */
+static inline bool MUST_CHECK cpu_visit(struct task *t, uint32_t cpu, struct cpu_visit *visit)
 {
 	DCHECK(cpu < t->machine->nr_cpus);
-	slot_take_remote(t, &t->rt->slots[cpu]);
 	visit->home = t->slot;
+	if (!slot_take_remote(t, &t->rt->slots[cpu]))
+		return false;
 	t->slot = &t->rt->slots[cpu];
 	t->pin_depth = 1;
+	return true;
 }
 
 /* => all locks taken meanwhile are released */
@@ -34,6 +39,20 @@ static inline void cpu_leave(struct task *t, const struct cpu_visit *visit)
 	t->pin_depth = 0;
 	t->slot = visit->home;
 	slot_put_remote(t, visited);
+}
+
+/*
+ * Leaves without giving the word back: the CPU is offline from now on. Whoever has it for his own
+ * finds the word taken and is given another CPU by the runtime.
+ */
+static inline void cpu_leave_offline(struct task *t, const struct cpu_visit *visit)
+{
+	struct cpu_slot *visited = t->slot;
+
+	CHECK(t->pin_depth == 1);
+	atomic_store_explicit(&visited->offline, 1, memory_order_release);
+	t->pin_depth = 0;
+	t->slot = visit->home;
 }
 
 #endif

@@ -176,7 +176,8 @@ void vmstat_numa_reset(struct task *t, struct neap_machine *m)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 
-		cpu_visit(t, cpu, &visit);
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
 		for (uint32_t n = 0; n < m->nr_nodes; n++)
 			for (uint32_t i = 0; i < NR_ZONES; i++)
 				if (zone_populated(&m->nodes[n].zone[i]))
@@ -282,7 +283,7 @@ static void zone_thresholds_setup(struct zone *zone, uint32_t cpus)
 
 void vmstat_thresholds_setup(struct neap_machine *m)
 {
-	uint32_t cpus = cpumask_count(&m->online);
+	uint32_t cpus = m->nr_online;
 
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		struct node *node = &m->nodes[n];
@@ -302,7 +303,7 @@ void vmstat_thresholds_setup(struct neap_machine *m)
 
 void vmstat_node_thresholds(struct task *t, struct node *node, bool pressure)
 {
-	uint32_t cpus = cpumask_count(&t->machine->online);
+	uint32_t cpus = t->machine->nr_online;
 
 	for (uint32_t i = 0; i < NR_ZONES; i++) {
 		struct zone *zone = &node->zone[i];
@@ -392,9 +393,15 @@ static void fold_cpu(struct task *t, uint32_t cpu, bool age)
 {
 	struct cpu_visit visit;
 
-	cpu_visit(t, cpu, &visit);
+	if (!cpu_visit(t, cpu, &visit))
+		return;
 	fold_visited(t, age);
 	cpu_leave(t, &visit);
+}
+
+void vmstat_fold_pinned(struct task *t)
+{
+	fold_visited(t, false);
 }
 
 void vmstat_fold_cpu(struct task *t, uint32_t cpu)
@@ -405,6 +412,6 @@ void vmstat_fold_cpu(struct task *t, uint32_t cpu)
 void vmstat_fold_all(struct task *t, struct neap_machine *m)
 {
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
-		if (cpumask_test(&m->online, cpu))
+		if (machine_cpu_online(m, cpu))
 			fold_cpu(t, cpu, false);
 }

@@ -124,6 +124,8 @@ void vmstat_thresholds_setup(struct neap_machine *m);
 void vmstat_node_thresholds(struct task *t, struct node *node, bool pressure);
 /* Folds this CPU's differences into the sums, and ages remote per-CPU lists. => pins itself */
 void vmstat_fold_cpu(struct task *t, uint32_t cpu);
+/* Folds the differences of the CPU that is pinned. */
+void vmstat_fold_pinned(struct task *t);
 /* All CPUs, one after the other (stat_refresh; before verification). */
 void vmstat_fold_all(struct task *t, struct neap_machine *m);
 

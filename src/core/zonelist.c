@@ -14,13 +14,18 @@
  * have chosen already wins: that is what the load counts, carried from node to
  * node through one rebuild, spread.
  *
- * Lists are built once and never change afterwards, so walks take no lock. A walk
- * starts at the first entry that the request may use, its preferred entry, and
- * compares zone types through the copy in the entry, so that a zone that is
- * passed over is not touched.
+ * Walks take no lock. A walk starts at the first entry that the request may use, its
+ * preferred entry, and compares zone types through the copy in the entry, so that a
+ * zone that is passed over is not touched.
  *
- * What must never happen: an entry of an empty zone, or of type Device, whose
- * memory is never handed out.
+ * Entries are written once. When a zone gets its first memory or loses its last, all
+ * nodes' lists are built again somewhere else, and the nodes' pointers exchanged; a walk
+ * that has begun ends on the old entries, which stay. The sets of entries are kept by
+ * what they were built from (which zones have memory, which nodes have CPUs), so that
+ * memory that comes and goes all day needs no more of them than there are states.
+ *
+ * What must never happen: an entry of type Device, whose memory is never handed out, or
+ * an entry of a zone that never had any.
  *
  * Linux: build_zonelists() and find_next_best_node() of mm/page_alloc.c. The
  * distances are multiplied as there, by 1024 nodes, because ties depend on it.
@@ -28,17 +33,37 @@
 #include "core/zonelist.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define NODES_FACTOR 1024u /* Debian's MAX_NUMNODES: loads stay below one step of distance */
 /* Fewer pages than this many blocks of 512 for each of Linux's five types: one type for all. */
 #define GROUPING_MIN_PAGES (NEAP_PAGEBLOCK_PAGES * 5u)
 
-static bool node_has_memory(const struct node *node)
+/* What lists are built from. */
+struct zonelist_key {
+	uint8_t populated[NEAP_MAX_NODES]; /* bit per zone type */
+	uint64_t cpu_nodes;		   /* bit per node that has CPUs online */
+};
+
+struct zonelist_set {
+	struct zonelist_set *next;
+	struct zonelist_key key;
+	struct zonelist fallback[NEAP_MAX_NODES];
+	struct zonelist nofallback[NEAP_MAX_NODES];
+	struct zoneref ref[];
+};
+
+static void machine_zonelist_key(const struct neap_machine *m, struct zonelist_key *key)
 {
-	for (uint32_t i = 0; i < NR_ZONES; i++)
-		if (zone_populated(&node->zone[i]))
-			return true;
-	return false;
+	memset(key, 0, sizeof(*key));
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		struct cpumask cpus = machine_node_cpus(&m->nodes[n]);
+
+		key->cpu_nodes |= (uint64_t)(cpumask_empty(&cpus) ? 0 : 1) << n;
+		for (uint32_t type = 0; type < ZONE_DEVICE; type++)
+			if (zone_populated(&m->nodes[n].zone[type]))
+				key->populated[n] |= (uint8_t)(1u << type);
+	}
 }
 
 /* => the best node not in `used`, or m->nr_nodes */
@@ -56,7 +81,9 @@ static uint32_t node_next_best(const struct neap_machine *m, uint32_t from, cons
 		uint64_t score = m->nodes[from].distance[n];
 
 		score += n < from ? 1 : 0;
-		score += cpumask_empty(&m->nodes[n].cpus) ? 0 : 1;
+		struct cpumask cpus = machine_node_cpus(&m->nodes[n]);
+
+		score += cpumask_empty(&cpus) ? 0 : 1;
 		score = score * NODES_FACTOR + load[n];
 		if (score < best_score) {
 			best_score = score;
@@ -89,35 +116,33 @@ uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32
 	return nr;
 }
 
-static uint32_t zonelist_append_node(struct neap_machine *m, struct zonelist *list, uint32_t node)
+/* Appends the node's zones. => the place behind them */
+static struct zoneref *append_node(struct neap_machine *m, const struct zonelist_key *key,
+				   uint32_t node, struct zoneref *at)
 {
 	for (uint32_t type = ZONE_DEVICE; type-- > 0;) {
-		struct zone *zone = &m->nodes[node].zone[type];
-
-		if (!zone_populated(zone))
+		if (((key->populated[node] >> type) & 1) == 0)
 			continue;
-		list->ref[list->nr].zone = zone;
-		list->ref[list->nr].index = type;
-		list->nr++;
+		*at++ = (struct zoneref){ &m->nodes[node].zone[type], type };
 		if (type != ZONE_MOVABLE && type > m->policy_zone)
 			m->policy_zone = type;
 	}
-	return list->nr;
+	return at;
 }
 
-static void zonelist_set_first(struct zonelist *list)
+static void zonelist_begin(struct zonelist *list, const struct zoneref *ref)
 {
+	list->ref = ref;
 	for (uint32_t limit = 0; limit < NR_ZONES; limit++)
-		list->first[limit] = zonelist_seek(list->ref, limit, NULL);
+		list->first[limit] = zonelist_seek(ref, limit, NULL);
 }
 
-static uint32_t machine_populated_zones(const struct neap_machine *m)
+static uint32_t key_zones(const struct zonelist_key *key)
 {
 	uint32_t nr = 0;
 
-	for (uint32_t n = 0; n < m->nr_nodes; n++)
-		for (uint32_t type = 0; type < ZONE_DEVICE; type++)
-			nr += zone_populated(&m->nodes[n].zone[type]) ? 1 : 0;
+	for (uint32_t n = 0; n < NEAP_MAX_NODES; n++)
+		nr += (uint32_t)__builtin_popcount(key->populated[n]);
 	return nr;
 }
 
@@ -131,44 +156,93 @@ static void zone_set_nofragment(struct neap_machine *m, struct node *node)
 		m->nr_nodes == 1 || zone_populated(&node->zone[ZONE_DMA32]);
 }
 
-int zonelist_build(struct neap_machine *m)
+/* A set of new lists; NULL: no memory. */
+static struct zonelist_set *set_build(struct neap_machine *m, const struct zonelist_key *key)
 {
 	uint32_t load[NEAP_MAX_NODES] = { 0 };
 	uint32_t order[NEAP_MAX_NODES];
-	uint32_t all = machine_populated_zones(m) + 1;
 	/* Per node: a list over all zones, a list over its own, each with an end. */
-	size_t per_node = all + NR_ZONES;
-	struct zoneref *refs =
-		m->hw->ops->reserve(m->hw, m->nr_nodes * per_node * sizeof(struct zoneref));
+	uint64_t nr_refs = (uint64_t)m->nr_nodes * (key_zones(key) + 1 + NR_ZONES);
+	struct zonelist_set *set =
+		m->hw->ops->reserve(m->hw, sizeof(*set) + nr_refs * sizeof(struct zoneref));
 
-	if (refs == NULL)
-		return -ENOMEM;
-	m->policy_zone = 0;
+	if (set == NULL)
+		return NULL;
+	set->key = *key;
+	struct zoneref *at = set->ref;
+
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
-		struct node *node = &m->nodes[n];
 		uint32_t nr = zonelist_node_order(m, n, load, order);
+		const struct zoneref *first = at;
 
-		node->fallback = (struct zonelist){ .nr = 0, .ref = refs + n * per_node };
-		node->nofallback = (struct zonelist){ .nr = 0, .ref = refs + n * per_node + all };
 		for (uint32_t i = 0; i < nr; i++)
-			zonelist_append_node(m, &node->fallback, order[i]);
-		zonelist_append_node(m, &node->nofallback, n);
-		zonelist_set_first(&node->fallback);
-		zonelist_set_first(&node->nofallback);
-		zone_set_nofragment(m, node);
+			at = append_node(m, key, order[i], at);
+		at++; /* its zone is NULL */
+		zonelist_begin(&set->fallback[n], first);
+		first = at;
+		at = append_node(m, key, n, at) + 1;
+		zonelist_begin(&set->nofallback[n], first);
 	}
-	m->mobility_disabled = atomic_load(&m->total_pages) < GROUPING_MIN_PAGES;
+	CHECK(at <= set->ref + nr_refs);
+	set->next = m->zonelist_sets;
+	m->zonelist_sets = set;
+	return set;
+}
+
+static void zonelist_use(struct zonelist *to, const struct zonelist *from)
+{
+	to->ref = from->ref;
+	for (uint32_t limit = 0; limit < NR_ZONES; limit++)
+		to->first[limit] = from->first[limit];
+}
+
+/* Managed pages above the high marks. */
+static uint64_t machine_usable_pages(const struct neap_machine *m)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		for (uint32_t type = 0; type < ZONE_DEVICE; type++) {
+			uint64_t managed = zone_managed(&m->nodes[n].zone[type]);
+			uint64_t high = zone_mark(&m->nodes[n].zone[type], WMARK_HIGH);
+
+			pages += managed > high ? managed - high : 0;
+		}
+	}
+	return pages;
+}
+
+int zonelist_build(struct neap_machine *m)
+{
+	struct zonelist_set *set = m->zonelist_sets;
+	struct zonelist_key key;
+
+	machine_zonelist_key(m, &key);
+	while (set != NULL && memcmp(&set->key, &key, sizeof(key)) != 0)
+		set = set->next;
+	if (set == NULL)
+		set = set_build(m, &key);
+	if (set == NULL)
+		return -ENOMEM;
+	for (uint32_t n = 0; n < m->nr_nodes; n++) {
+		zonelist_use(&m->nodes[n].fallback, &set->fallback[n]);
+		zonelist_use(&m->nodes[n].nofallback, &set->nofallback[n]);
+		zone_set_nofragment(m, &m->nodes[n]);
+	}
+	m->mobility_disabled = machine_usable_pages(m) < GROUPING_MIN_PAGES;
 	return 0;
 }
 
 void zonelist_set_fallback(struct node *node, struct zone *const *zones, uint32_t nr)
 {
-	struct zonelist *list = &node->fallback;
+	/* Nobody is on its way, and zones neither come nor go: the entries may be changed. */
+	struct zoneref *ref = (struct zoneref *)(uintptr_t)node->fallback.ref;
+	struct zonelist_key key;
 
-	CHECK(nr <= machine_populated_zones(node->machine));
+	machine_zonelist_key(node->machine, &key);
+	CHECK(nr <= key_zones(&key));
 	for (uint32_t i = 0; i < nr; i++)
-		list->ref[i] = (struct zoneref){ .zone = zones[i], .index = zones[i]->type };
-	list->ref[nr] = (struct zoneref){ .zone = NULL };
-	list->nr = nr;
-	zonelist_set_first(list);
+		ref[i] = (struct zoneref){ .zone = zones[i], .index = zones[i]->type };
+	ref[nr] = (struct zoneref){ .zone = NULL };
+	zonelist_begin(&node->fallback, ref);
 }

@@ -5,9 +5,11 @@
 #include "core/machine.h"
 
 /*
- * Builds both lists of every node, policy_zone, and whether grouping by type is worth while. The
- * entries come from the hardware's reserve. Zones and distances are set.
- * => 0 or -ENOMEM
+ * Builds both lists of every node, policy_zone, and whether grouping by type is worth while; at
+ * build, and when a zone has got its first memory or lost its last. The entries come from the
+ * hardware's reserve. Zones and distances are set. One caller at a time; requests may be on their
+ * way.
+ * => 0; -ENOMEM, the lists are as before
  */
 int zonelist_build(struct neap_machine *m) MUST_CHECK;
 

@@ -125,7 +125,7 @@ static void fill_zone(struct state *state, uint32_t node, uint32_t slot)
 	zone->name = zonename_in(state->evidence->snapshot, slot);
 	zone->node = node;
 	zone->type = slot;
-	zone->spanned = narrow(from->spanned);
+	zone->end_pfn = zone->start_pfn + narrow(from->spanned);
 	zone->present = narrow(from->present);
 	/* Before 5.13 a zone does not say how many CMA pages it has, only how many are free. */
 	zone->cma = narrow(from->cma != 0 ? from->cma : from->stat[NR_FREE_CMA]);
@@ -187,6 +187,9 @@ static int fill_machine(struct state *state, struct text_error *err)
 	m->nodes = calloc(m->nr_nodes, sizeof(*m->nodes));
 	if (m->nodes == NULL)
 		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(snapshot->online.bits); i++)
+		atomic_store(&m->online[i], snapshot->online.bits[i]);
+	m->nr_online = cpumask_count(&snapshot->online);
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		fill_node(state, n);
 	atomic_store(&m->total_pages, sane(snapshot->total_pages));

@@ -100,7 +100,8 @@ struct cpu_slot {
 	_Atomic(struct task *) favourite; /* a: set with the word taken; NULL = none */
 	struct task *last;		  /* the word's taker: who pinned last ... */
 	uint32_t streak;		  /* ... and how often in a row */
-	uint32_t cpu;			  /* I */
+	_Atomic uint32_t offline; /* a: 1 while nobody may take the word (core/hotplug_cpu.c) */
+	uint32_t cpu;		  /* I */
 	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
 } CACHE_ALIGNED;
 
@@ -162,7 +163,10 @@ struct rt_ops {
 	uint64_t (*random)(struct task *t);
 	/* The slow half of rt_preempt(); see PREEMPT POINTS. Nothing held. */
 	void (*preempt)(struct task *t);
-	/* Contention. Return when it is worth trying again. */
+	/*
+	 * Contention. Return when it is worth trying again. A task that wants its own slot, which
+	 * is offline, has another one then.
+	 */
 	void (*lock_contended)(struct task *t, struct spinlock *lock, enum lock_class class);
 	void (*slot_contended)(struct task *t, struct cpu_slot *slot);
 	/*
@@ -176,6 +180,14 @@ struct rt_ops {
 	 * => 0 or -EINVAL
 	 */
 	int (*set_cpus)(struct task *t, const struct cpumask *cpus);
+	/*
+	 * Tasks leave the CPU, the caller too: those without another CPU in their mask go anywhere.
+	 * None begins there until start_cpu(). A task may still come once more to find the word
+	 * taken (slot_contended). Both may sleep; one caller at a time; another CPU is left.
+	 * => 0 or -ENOMEM, nothing has changed then
+	 */
+	int (*stop_cpu)(struct task *t, uint32_t cpu);
+	void (*start_cpu)(struct task *t, uint32_t cpu);
 	/*
 	 * Virtual time only (else -ENOSYS): fn(irq task of cpu, arg, a, b) at time at_ns
 	 * (or now, if that is past), after everything scheduled earlier for the same time.
@@ -205,10 +217,13 @@ static inline uint32_t task_cpu(const struct task *t)
 
 /* ---- pinning ---- */
 
-/* Takes the word for the task's own use, and may make it the favourite. Never sleeps. */
+/*
+ * Takes the word for the task's own use, and may make it the favourite. Never sleeps. If the slot
+ * is offline the task has another one afterwards, and its word.
+ */
 void rt_slot_take(struct task *t, struct cpu_slot *slot);
-/* Takes the word for a visitor. Never sleeps. */
-void rt_slot_take_remote(struct task *t, struct cpu_slot *slot);
+/* Takes the word for a visitor. Never sleeps. => false: the CPU is offline */
+bool rt_slot_take_remote(struct task *t, struct cpu_slot *slot);
 
 /*
  * The favourite's way in: says that it is inside, then looks whether it still is the favourite.
@@ -283,12 +298,12 @@ static ALWAYS_INLINE void cpu_assert_pinned(const struct task *t)
  * Takes the word of any slot, for a remote drain. Never sleeps; spins while the
  * owner is pinned.
  * => caller is not pinned and holds no spin lock
- * => pair with slot_put_remote()
+ * => false: the CPU is offline; else pair with slot_put_remote()
  */
-static inline void slot_take_remote(struct task *t, struct cpu_slot *slot)
+static inline bool MUST_CHECK slot_take_remote(struct task *t, struct cpu_slot *slot)
 {
 	DCHECK(t->held == 0 && t->pin_depth == 0);
-	rt_slot_take_remote(t, slot);
+	return rt_slot_take_remote(t, slot);
 }
 
 static inline void slot_put_remote(struct task *t, struct cpu_slot *slot)

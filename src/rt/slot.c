@@ -41,8 +41,10 @@ static void slot_end_favour(struct task *t, struct cpu_slot *slot)
 
 void rt_slot_take(struct task *t, struct cpu_slot *slot)
 {
-	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0))
+	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0)) {
 		t->rt->ops->slot_contended(t, slot);
+		slot = t->slot; /* another one, if that is offline */
+	}
 	slot_end_favour(t, slot);
 	if (slot->last != t) {
 		slot->last = t;
@@ -53,10 +55,14 @@ void rt_slot_take(struct task *t, struct cpu_slot *slot)
 	t->pin_word = &slot->word;
 }
 
-void rt_slot_take_remote(struct task *t, struct cpu_slot *slot)
+bool rt_slot_take_remote(struct task *t, struct cpu_slot *slot)
 {
-	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0))
+	while (unlikely(atomic_exchange_explicit(&slot->word, 1, memory_order_acquire) != 0)) {
+		if (atomic_load_explicit(&slot->offline, memory_order_acquire) != 0)
+			return false;
 		t->rt->ops->slot_contended(t, slot);
+	}
 	slot_end_favour(t, slot);
 	slot->streak = 0;
+	return true;
 }

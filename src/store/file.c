@@ -279,6 +279,23 @@ static uint32_t submit_ring(struct submission *s, struct ring *ring, bool may_wa
 /* ---- own rings ---- */
 
 /*
+ * The slot whose ring the task holds, or NULL. Not always its present CPU's: that may have gone
+ * offline in between.
+ */
+static struct own_slot *own_held(struct file_host *host, const struct task *t)
+{
+	uint32_t cpu = task_cpu(t);
+
+	for (uint32_t i = 0; i < host->opt.nr_slots; i++) {
+		struct own_slot *slot = &host->own[(cpu + i) % host->opt.nr_slots];
+
+		if (atomic_load_explicit(&slot->holder, memory_order_relaxed) == t)
+			return slot;
+	}
+	return NULL;
+}
+
+/*
  * The slot's ring for the task, unless another task holds it or there is none.
  * => NULL, or a slot that is held by t
  */
@@ -289,9 +306,11 @@ static struct own_slot *own_take(struct file_host *host, struct task *t)
 
 	if (host->shared == NULL || cpu >= host->opt.nr_slots)
 		return NULL;
-	struct own_slot *slot = &host->own[cpu];
-	if (atomic_load(&slot->holder) == t)
+	struct own_slot *slot = own_held(host, t);
+
+	if (slot != NULL)
 		return slot;
+	slot = &host->own[cpu];
 	if (!atomic_compare_exchange_strong(&slot->holder, &holder, t))
 		return NULL;
 	CHECK(slot->in_flight == 0);
@@ -308,16 +327,6 @@ static struct own_slot *own_take(struct file_host *host, struct task *t)
 		return slot;
 	atomic_store(&slot->holder, NULL);
 	return NULL;
-}
-
-/* The slot whose ring the task holds, or NULL. */
-static struct own_slot *own_held(struct file_host *host, const struct task *t)
-{
-	uint32_t cpu = task_cpu(t);
-
-	if (cpu >= host->opt.nr_slots || atomic_load(&host->own[cpu].holder) != t)
-		return NULL;
-	return &host->own[cpu];
 }
 
 static void own_release(struct own_slot *slot)

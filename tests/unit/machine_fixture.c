@@ -72,7 +72,22 @@ static uint32_t describe(const struct machine_setup *setup, struct machine_desc 
 	}
 	for (uint32_t cpu = 0; cpu < desc->nr_cpus; cpu++)
 		cpumask_set(&desc->node[cpu * desc->nr_nodes / desc->nr_cpus].cpus, cpu);
-	return next_pfn;
+	desc->block_pages = setup->block_pages != 0 ? setup->block_pages : 1024;
+	desc->hot_pages = setup->hot_blocks * desc->block_pages;
+	desc->hot_first_pfn = (uint32_t)round_up_u64(next_pfn, desc->block_pages);
+	return max_u32(next_pfn, desc->hot_first_pfn + desc->hot_pages);
+}
+
+/* => the frame behind the last of a description that a test made */
+static uint32_t desc_end(const struct machine_desc *desc)
+{
+	uint32_t end = desc->hot_first_pfn + desc->hot_pages;
+
+	for (uint32_t n = 0; n < desc->nr_nodes; n++)
+		for (uint32_t z = 0; z < NR_ZONES; z++)
+			end = max_u32(end, desc->node[n].zone[z].start_pfn +
+						   desc->node[n].zone[z].spanned);
+	return end;
 }
 
 static void load_costs(struct costs *costs)
@@ -90,7 +105,14 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 	struct machine_desc *desc = calloc(1, sizeof(*desc));
 
 	assert_non_null(desc);
-	uint32_t max_pfn = describe(setup, desc);
+	uint32_t max_pfn;
+
+	if (setup->desc != NULL) {
+		*desc = *setup->desc;
+		max_pfn = desc_end(desc);
+	} else {
+		max_pfn = describe(setup, desc);
+	}
 	const struct rt_sim_config sim = {
 		.nr_cpus = desc->nr_cpus,
 		.seed = setup->seed != 0 ? setup->seed : 1,

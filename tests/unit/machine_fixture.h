@@ -57,10 +57,13 @@ struct machine_setup {
 	int32_t swap_priority[FIXTURE_SWAPS]; /* 0: automatic */
 	const uint32_t *swap_bad;	      /* slots not to use */
 	uint32_t nr_swap_bad;
-	bool swap_synchronous;	       /* completes inside submit */
-	bool swap_rotational;	       /* a disk with seeks; solid state */
-	struct store_device_cost swap; /* latency 0: the server's disk */
-	struct store_device_cost disk; /* the same for files */
+	bool swap_synchronous;		 /* completes inside submit */
+	bool swap_rotational;		 /* a disk with seeks; solid state */
+	struct store_device_cost swap;	 /* latency 0: the server's disk */
+	struct store_device_cost disk;	 /* the same for files */
+	const struct machine_desc *desc; /* instead of pages, dma_pages, nr_nodes and nr_cpus */
+	uint32_t hot_blocks;		 /* memory blocks that can be added */
+	uint32_t block_pages;		 /* of a memory block: 1024 */
 };
 
 struct fixture_file {

@@ -811,7 +811,7 @@ static void random_step(struct core_fixture *f, struct rng *rng)
 		return;
 	const struct zone *zone = zone_of(f, pfn);
 
-	assert_true(pfn >= zone->start_pfn && pfn - zone->start_pfn < zone->spanned);
+	assert_true(pfn >= zone->start_pfn && pfn - zone->start_pfn < zone_spanned(zone));
 	assert_true(zone->type <= gfp_highest_zone(request.gfp));
 	if (request.gfp & GFP_BIT_THISNODE)
 		assert_int_equal(zone->node, request.node);

@@ -194,7 +194,7 @@ static void take_remote_while_pinned(void)
 	struct task *t = new_task();
 
 	cpu_pin(t);
-	slot_take_remote(t, &t->rt->slots[1]);
+	assert_true(slot_take_remote(t, &t->rt->slots[1]));
 }
 
 static void unlock_what_is_not_held(void)
@@ -222,7 +222,7 @@ static void obey_the_order(void)
 	spin_unlock(t, &zone_lock, LOCK_ZONE);
 	spin_unlock(t, &lru_lock, LOCK_LRU);
 	cpu_unpin(t);
-	slot_take_remote(t, &t->rt->slots[1]);
+	assert_true(slot_take_remote(t, &t->rt->slots[1]));
 	slot_put_remote(t, &t->rt->slots[1]);
 	rt_preempt(t);
 }

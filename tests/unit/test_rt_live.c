@@ -385,7 +385,7 @@ static int count_both(struct task *t, void *arg)
 		if (i % 64 == 0) {
 			struct cpu_slot *slot = &t->rt->slots[i / 64 % 2];
 
-			slot_take_remote(t, slot);
+			assert_true(slot_take_remote(t, slot));
 			counted->per_slot[slot->cpu] += 3;
 			slot_put_remote(t, slot);
 		}
@@ -457,7 +457,7 @@ static int disturb(struct task *t, void *arg)
 
 	/* event loop: until the others have finished */
 	for (; atomic_load(&favoured->gone) == 0; visits++) {
-		slot_take_remote(t, slot);
+		assert_true(slot_take_remote(t, slot));
 		favoured_step(favoured, 2000);
 		slot_put_remote(t, slot);
 		for (uint32_t i = 0; i < visits % 3; i++) {

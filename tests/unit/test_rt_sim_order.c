@@ -67,7 +67,7 @@ static void chat_drain(struct task *t, struct chat *chat, uint32_t cpu)
 {
 	struct cpu_slot *slot = &t->rt->slots[cpu];
 
-	slot_take_remote(t, slot);
+	assert_true(slot_take_remote(t, slot));
 	uint64_t before = chat->per_slot[cpu];
 
 	spin_lock(t, &chat->lock, LOCK_ZONE);

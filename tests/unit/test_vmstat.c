@@ -225,7 +225,7 @@ static void test_visit(void **state)
 
 	(void)state;
 	setup_two(&f);
-	cpu_visit(f.t, 1, &visit);
+	assert_true(cpu_visit(f.t, 1, &visit));
 	assert_int_equal(task_cpu(f.t), 1);
 	assert_int_equal(f.rt.slots[1].word, 1);
 	event_add(f.t, EV_PGFREE, 3);

@@ -210,7 +210,7 @@ static void give_free(struct picture *picture)
 
 	cpu_pin(f->t);
 	spin_lock(f->t, &zone->lock, LOCK_ZONE);
-	for (uint32_t i = 0; i < zone->spanned; i++) {
+	for (uint32_t i = 0; i < zone_spanned(zone); i++) {
 		uint32_t pfn = zone->start_pfn + i;
 		char letter = picture->before[i / NEAP_PAGEBLOCK_PAGES];
 
@@ -304,13 +304,13 @@ void picture_build(struct picture *picture, struct machine_fixture *f, const cha
 	*picture = (struct picture){ .f = f, .zone = zone };
 	assert_true(picture_blocks(text) <= PICTURE_BLOCKS_MAX);
 	unfold(picture, text);
-	assert_int_equal(picture->nr_blocks * NEAP_PAGEBLOCK_PAGES, zone->spanned);
-	picture->region = machine_region(f, zone->spanned);
+	assert_int_equal(picture->nr_blocks * NEAP_PAGEBLOCK_PAGES, zone_spanned(zone));
+	picture->region = machine_region(f, zone_spanned(zone));
 	atomic_store(&f->m->sysctl.watermark_boost_factor, 0);
 	for (uint32_t i = 0; i < NR_WMARKS; i++)
 		atomic_store(&zone->mark[i], marks[i]);
 	take_everything(picture);
-	for (uint32_t i = 0; i < zone->spanned; i++)
+	for (uint32_t i = 0; i < zone_spanned(zone); i++)
 		make_frame(picture, zone->start_pfn + i,
 			   role_of(picture->before[i / NEAP_PAGEBLOCK_PAGES],
 				   i % NEAP_PAGEBLOCK_PAGES));
@@ -395,7 +395,7 @@ void picture_end(struct picture *picture)
 	cpu_unpin(f->t);
 	machine_verify(f);
 	machine_check(f, picture->region, 0, picture->nr_pages);
-	for (uint32_t i = 0; i < zone->spanned; i++)
+	for (uint32_t i = 0; i < zone_spanned(zone); i++)
 		end_frame(picture, zone->start_pfn + i);
 	machine_region_end(f, picture->region);
 }

@@ -176,12 +176,20 @@ static bool key_arm(void)
 
 /* ---- tasks ---- */
 
+static bool live_is_stopped(const struct live *live, uint32_t cpu)
+{
+	struct live *l = (struct live *)(uintptr_t)live;
+
+	return (atomic_load_explicit(&l->stopped[cpu / 64], memory_order_relaxed) >> (cpu % 64)) &
+	       1;
+}
+
 struct cpumask live_usable_cpus(const struct live *live, const struct cpumask *mask)
 {
 	struct cpumask usable = { { 0 } };
 
 	for (uint32_t cpu = 0; cpu < live->head.rt.nr_slots; cpu++)
-		if (mask == NULL || cpumask_test(mask, cpu))
+		if ((mask == NULL || cpumask_test(mask, cpu)) && !live_is_stopped(live, cpu))
 			cpumask_set(&usable, cpu);
 	return usable;
 }
@@ -194,7 +202,7 @@ uint32_t live_choose_cpu(const struct live *live, const struct cpumask *mask,
 
 	if (nr == 0) {
 		usable = live_usable_cpus(live, NULL);
-		nr = live->head.rt.nr_slots;
+		nr = cpumask_count(&usable);
 	}
 	uint32_t skip = atomic_fetch_add(turn, 1) % nr;
 	uint32_t cpu = cpumask_next(&usable, 0);
@@ -411,6 +419,8 @@ static const struct rt_ops live_ops = {
 	.slot_contended = live_slot_contended,
 	.slot_empty = live_slot_empty,
 	.set_cpus = live_set_cpus,
+	.stop_cpu = live_stop_cpu,
+	.start_cpu = live_start_cpu,
 	.call_at = live_call_at,
 };
 

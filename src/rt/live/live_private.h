@@ -26,15 +26,16 @@ struct live_task {
 };
 
 struct live {
-	struct rt_live_head head;      /* first: an rt pointer is a live pointer */
-	struct live *next;	       /* g: list of the process's runtimes */
-	struct live_task *tasks;       /* g: any order */
-	uint64_t start_ns;	       /* I: monotonic clock at creation */
-	_Atomic uint32_t next_id;      /* a */
-	_Atomic uint32_t next_program; /* a: round robin of ordinary tasks */
-	_Atomic uint32_t next_kthread; /* a: round robin of engine threads */
-	_Atomic int fail_spawn;	       /* a: countdown of rt_live_fail_spawn() */
-	cpu_set_t process_cpus;	       /* I: real CPUs the process may use */
+	struct rt_live_head head;		      /* first: an rt pointer is a live pointer */
+	struct live *next;			      /* g: list of the process's runtimes */
+	struct live_task *tasks;		      /* g: any order */
+	uint64_t start_ns;			      /* I: monotonic clock at creation */
+	_Atomic uint32_t next_id;		      /* a */
+	_Atomic uint32_t next_program;		      /* a: round robin of ordinary tasks */
+	_Atomic uint32_t next_kthread;		      /* a: round robin of engine threads */
+	_Atomic int fail_spawn;			      /* a: countdown of rt_live_fail_spawn() */
+	_Atomic uint64_t stopped[NEAP_MAX_CPUS / 64]; /* a: CPUs that no task should be on */
+	cpu_set_t process_cpus;			      /* I: real CPUs the process may use */
 };
 
 static inline struct live *live_of(struct rt *rt)
@@ -47,7 +48,7 @@ static inline struct live_task *live_task_of(struct task *t)
 	return (struct live_task *)(void *)t;
 }
 
-/* CPUs of the mask that the runtime has; all of them for NULL. */
+/* CPUs of the mask that the runtime has and that are not stopped; all of them for NULL. */
 struct cpumask live_usable_cpus(const struct live *live, const struct cpumask *mask);
 
 /* The next CPU of the mask in turn. An empty mask (a node without CPUs) means all CPUs. */
@@ -68,6 +69,8 @@ void live_slot_contended(struct task *t, struct cpu_slot *slot);
 bool live_fence_prepare(void);
 void live_slot_empty(struct task *t, struct cpu_slot *slot);
 int live_set_cpus(struct task *t, const struct cpumask *cpus);
+int live_stop_cpu(struct task *t, uint32_t cpu);
+void live_start_cpu(struct task *t, uint32_t cpu);
 int live_call_at(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn fn, void *arg, uint64_t a,
 		 uint64_t b);
 

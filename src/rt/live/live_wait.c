@@ -19,7 +19,8 @@
  * the task.
  *
  * Home slots. Only a task itself may change t->slot, so set_cpus() for another
- * task leaves a note that the task reads when it next returns from a wait. The
+ * task leaves a note that the task reads when it next returns from a wait. A task
+ * whose CPU went offline learns it when it next pins, by finding the word taken. The
  * real CPU follows the neap CPU only where every CPU of the mask exists and the
  * process may use it; on a smaller computer binding some threads to a part of
  * the CPUs would only unbalance it.
@@ -65,10 +66,12 @@ static bool live_deadline(uint64_t ns, struct timespec *out)
 
 /* ---- CPUs ---- */
 
-/* Does the mask name all CPUs of the runtime? */
+/* Does the mask name all CPUs of the runtime that are not stopped? */
 static bool live_is_all_cpus(const struct live *live, const struct cpumask *cpus)
 {
-	return cpumask_count(cpus) == live->head.rt.nr_slots;
+	struct cpumask all = live_usable_cpus(live, NULL);
+
+	return cpumask_count(cpus) >= cpumask_count(&all);
 }
 
 void live_bind_thread(const struct live *live, pthread_t thread, const struct cpumask *cpus)
@@ -130,6 +133,30 @@ int live_set_cpus(struct task *t, const struct cpumask *cpus)
 	if (!cpumask_test(&usable, task_cpu(t)))
 		t->slot = &t->rt->slots[live_choose_cpu(live, &usable, &live->next_program)];
 	return 0;
+}
+
+/* Gives the task another CPU if its own is stopped. */
+static void live_leave_cpu(struct task *t)
+{
+	struct live *live = live_of(t->rt);
+	struct live_task *lt = live_task_of(t);
+
+	t->slot = &t->rt->slots[live_choose_cpu(live, &lt->cpus, &live->next_program)];
+}
+
+int live_stop_cpu(struct task *t, uint32_t cpu)
+{
+	struct live *live = live_of(t->rt);
+
+	atomic_fetch_or(&live->stopped[cpu / 64], (uint64_t)1 << (cpu % 64));
+	if (task_cpu(t) == cpu)
+		live_leave_cpu(t);
+	return 0;
+}
+
+void live_start_cpu(struct task *t, uint32_t cpu)
+{
+	atomic_fetch_and(&live_of(t->rt)->stopped[cpu / 64], ~((uint64_t)1 << (cpu % 64)));
 }
 
 /* ---- waiting ---- */
@@ -253,6 +280,13 @@ void live_slot_contended(struct task *t, struct cpu_slot *slot)
 	struct live_task *lt = live_task_of(t);
 
 	lt->contention.slots++;
+	/* An offline slot's word is never given back. Its pin was asked for, and is not held yet.
+	 */
+	if (atomic_load_explicit(&slot->offline, memory_order_acquire) != 0) {
+		if (t->slot == slot)
+			live_leave_cpu(t);
+		return;
+	}
 	live_spin(lt, &slot->word);
 }
 

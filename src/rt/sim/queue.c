@@ -149,15 +149,31 @@ static uint32_t *queue_home_count(struct sim_cpu *c, bool kthread)
 	return kthread ? &c->nr_kthreads : &c->nr_programs;
 }
 
+struct cpumask queue_allowed(const struct sim *sim, const struct cpumask *cpus)
+{
+	struct cpumask allowed = { { 0 } };
+	struct cpumask running = { { 0 } };
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		if (sim->cpus[cpu].stopped)
+			continue;
+		cpumask_set(&running, cpu);
+		if (cpumask_test(cpus, cpu))
+			cpumask_set(&allowed, cpu);
+	}
+	return cpumask_empty(&allowed) ? running : allowed;
+}
+
 uint32_t queue_choose_home(const struct sim *sim, const struct cpumask *cpus, bool kthread)
 {
+	struct cpumask allowed = queue_allowed(sim, cpus);
 	uint32_t best = 0;
 	uint32_t best_nr = UINT32_MAX;
 
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
 		uint32_t nr = *queue_home_count(&sim->cpus[cpu], kthread);
 
-		if (!cpumask_test(cpus, cpu) || nr >= best_nr)
+		if (!cpumask_test(&allowed, cpu) || nr >= best_nr)
 			continue;
 		best = cpu;
 		best_nr = nr;
@@ -182,17 +198,18 @@ static bool queue_is_idle(const struct sim *sim, uint32_t cpu)
 
 uint32_t queue_choose_cpu(struct sim *sim, const struct sim_task *st)
 {
+	struct cpumask cpus = queue_allowed(sim, &st->cpus);
 	uint32_t nr = sim->config.nr_cpus;
 	uint32_t home = task_cpu(&st->task);
 
-	if (!cpumask_test(&st->cpus, home))
-		home = queue_choose_home(sim, &st->cpus, sim_is_kthread(st));
+	if (!cpumask_test(&cpus, home))
+		home = queue_choose_home(sim, &cpus, sim_is_kthread(st));
 	if (!sim_is_kthread(st))
 		return home;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t cpu = (home + i) % nr;
 
-		if (cpumask_test(&st->cpus, cpu) && queue_is_idle(sim, cpu))
+		if (cpumask_test(&cpus, cpu) && queue_is_idle(sim, cpu))
 			return cpu;
 	}
 	return home;

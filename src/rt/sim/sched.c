@@ -60,8 +60,12 @@ bool sched_is_spinning(const struct sim_cpu *c)
 {
 	const struct sim_task *st = c->irq_active ? &c->irq : c->running;
 
-	return st != NULL && st->spin_word != NULL &&
-	       atomic_load_explicit(st->spin_word, memory_order_relaxed) != 0;
+	if (st == NULL || st->spin_word == NULL ||
+	    atomic_load_explicit(st->spin_word, memory_order_relaxed) == 0)
+		return false;
+	/* The word of an offline CPU is not waited for. */
+	return st->spin_slot == NULL ||
+	       atomic_load_explicit(&st->spin_slot->offline, memory_order_relaxed) == 0;
 }
 
 /* Does this task own its own CPU's slot? One that still spins for it has only asked. */
@@ -77,7 +81,8 @@ static bool sched_remote_drain(struct sim *sim)
 		const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
 		const struct sim_cpu *c = &sim->cpus[cpu];
 
-		if (atomic_load_explicit(&slot->word, memory_order_relaxed) == 0)
+		if (atomic_load_explicit(&slot->word, memory_order_relaxed) == 0 ||
+		    atomic_load_explicit(&slot->offline, memory_order_relaxed) != 0)
 			continue;
 		if (!sched_owns_slot(c->running, slot) &&
 		    !(c->irq_active && sched_owns_slot(&c->irq, slot)))
@@ -98,8 +103,20 @@ static bool sched_may_interrupt(struct sim *sim, const struct sim_cpu *c)
 
 /* ---- events ---- */
 
+uint32_t sched_call_cpu(const struct sim *sim, uint32_t cpu)
+{
+	if (!sim->cpus[cpu].stopped)
+		return cpu;
+	for (uint32_t other = 0; other < sim->config.nr_cpus; other++)
+		if (!sim->cpus[other].stopped && sim->cpus[other].irq.fiber != NULL)
+			return other;
+	CHECK(false); /* the last one that could was not stopped before another was made able to */
+	return cpu;
+}
+
 static void sched_fire_call(struct sim *sim, struct sim_call *call)
 {
+	call->cpu = sched_call_cpu(sim, call->cpu);
 	struct sim_cpu *c = &sim->cpus[call->cpu];
 
 	if (c->running == NULL && !c->irq_active && c->calls == NULL)
@@ -448,7 +465,8 @@ void sched_preempt_slow(struct sim *sim, struct task *t)
 		sched_switch(sim);
 }
 
-void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what)
+void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what,
+		     struct cpu_slot *slot)
 {
 	struct sim_task *st = sim_task_of(t);
 
@@ -456,7 +474,41 @@ void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, co
 		report_contention(sim, t, what);
 	CHECK(sim->head.current == t);
 	st->spin_word = word;
+	st->spin_slot = slot;
 	if (!sched_switch_other(sim))
 		report_contention(sim, t, what);
 	st->spin_word = NULL;
+	st->spin_slot = NULL;
+}
+
+/* ---- CPUs that stop ---- */
+
+/* Callbacks that were due on the CPU become due on another one. */
+static void sched_move_calls(struct sim *sim, struct sim_cpu *c)
+{
+	while (c->calls != NULL) {
+		struct sim_call *call = c->calls;
+
+		c->calls = call->next;
+		event_enter(&sim->events, &call->event, c->clock_ns);
+	}
+	c->calls_tail = &c->calls;
+}
+
+bool sched_clear_cpu(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	if (!c->irq_active)
+		sched_move_calls(sim, c);
+	for (struct sim_link *at = sim->tasks.next; at != &sim->tasks; at = at->next) {
+		struct sim_task *st = sim_task_in(at, all);
+
+		/* Who sleeps chooses its CPU anew when it wakes. */
+		if (task_cpu(&st->task) == cpu &&
+		    (st->state == SIM_QUEUED || st->state == SIM_RUNNING))
+			sched_move(sim, st);
+	}
+	queue_update_key(sim, cpu);
+	return c->running == NULL && !c->irq_active && c->calls == NULL;
 }

@@ -51,6 +51,7 @@ struct sim_task {
 	uint64_t slice_left_ns;	     /* s: rest of an interrupted turn, 0 = a whole one */
 	_Atomic uint32_t *word;	     /* s: what it waits on */
 	_Atomic uint32_t *spin_word; /* o: what it found taken (exploration) */
+	struct cpu_slot *spin_slot;  /* o: the slot whose word that is; NULL: a lock's */
 	struct sim_task *joiner;     /* s: who waits for it to end */
 	struct sim_link queue;	     /* s: a CPU's queue, or a bucket of waiters */
 	struct sim_link all;	     /* s: every task in order of creation */
@@ -86,6 +87,7 @@ struct sim_cpu {
 	struct sim_call *calls;	  /* callbacks that are due, in order */
 	struct sim_call **calls_tail; /* where the next one is linked */
 	bool irq_active;	      /* a callback is being executed */
+	bool stopped;		      /* offline: nothing new runs here */
 	struct sim_task irq;	      /* completion context; its fiber is opened at first use */
 };
 
@@ -221,6 +223,9 @@ void queue_update_key(struct sim *sim, uint32_t cpu);
 /* Chooses the CPU for a task that has just become runnable. */
 uint32_t queue_choose_cpu(struct sim *sim, const struct sim_task *st);
 
+/* Those of the mask that are not stopped; all that are not, if there is none. */
+struct cpumask queue_allowed(const struct sim *sim, const struct cpumask *cpus);
+
 /* The CPU of the mask with the fewest tasks of the same kind at home; the lowest of equals. */
 uint32_t queue_choose_home(const struct sim *sim, const struct cpumask *cpus, bool kthread);
 
@@ -256,8 +261,15 @@ void sched_note_event(struct sim *sim, uint64_t at_ns);
 /* The part of a preempt point that is not needed most of the time. */
 void sched_preempt_slow(struct sim *sim, struct task *t);
 
-/* The current task found a word taken: runs other CPUs until it is free. */
-void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what);
+/* The current task found a word taken: runs other CPUs until it is free. slot: whose it is. */
+void sched_contended(struct sim *sim, struct task *t, _Atomic uint32_t *word, const char *what,
+		     struct cpu_slot *slot);
+
+/* Makes the tasks of a stopped CPU leave it, the current one too. => whether all have left */
+bool sched_clear_cpu(struct sim *sim, uint32_t cpu);
+
+/* The CPU that executes callbacks for one that is stopped. */
+uint32_t sched_call_cpu(const struct sim *sim, uint32_t cpu);
 
 /* Moves a task to a CPU of its mask as soon as it holds nothing. */
 void sched_move(struct sim *sim, struct sim_task *st);

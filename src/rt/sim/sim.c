@@ -41,6 +41,7 @@
 #define DEFAULT_QUANTUM_NS (20 * NSEC_PER_USEC)
 #define DEFAULT_SLICE_NS (4 * NSEC_PER_MSEC)
 #define YIELD_MIN_NS (1 * NSEC_PER_USEC)
+#define STOP_WAIT_NS (1 * NSEC_PER_USEC)
 
 static uint64_t sim_add_ns(uint64_t a, uint64_t b)
 {
@@ -339,12 +340,12 @@ static void sim_lock_contended(struct task *t, struct spinlock *lock, enum lock_
 	char what[32] = "spin lock ";
 
 	strncat(what, panic_lock_class_name(class), sizeof(what) - strlen(what) - 1);
-	sched_contended(sim_of(t->rt), t, &lock->word, what);
+	sched_contended(sim_of(t->rt), t, &lock->word, what, NULL);
 }
 
 static void sim_slot_contended(struct task *t, struct cpu_slot *slot)
 {
-	sched_contended(sim_of(t->rt), t, &slot->word, "a CPU's slot");
+	sched_contended(sim_of(t->rt), t, &slot->word, "a CPU's slot", slot);
 }
 
 /* All tasks are one thread, and nobody is interrupted inside. */
@@ -366,9 +367,43 @@ static int sim_set_cpus(struct task *t, const struct cpumask *cpus)
 	sim_charge_ns(sim, sim->head.current);
 	st->cpus = usable;
 	st->must_move = false;
+	usable = queue_allowed(sim, &usable);
 	if (!cpumask_test(&usable, task_cpu(t)))
 		sched_move(sim, st);
 	return 0;
+}
+
+static int sim_irq_open(struct sim *sim, struct sim_cpu *c);
+
+/* Another CPU must be able to execute callbacks before this one stops. */
+static int sim_stop_prepare(struct sim *sim, uint32_t cpu)
+{
+	uint32_t other = 0;
+
+	while (other == cpu || sim->cpus[other].stopped)
+		other++;
+	CHECK(other < sim->config.nr_cpus);
+	return sim_irq_open(sim, &sim->cpus[other]);
+}
+
+static int sim_stop_cpu(struct task *t, uint32_t cpu)
+{
+	struct sim *sim = sim_of(t->rt);
+	int err = sim_stop_prepare(sim, cpu);
+
+	if (err != 0)
+		return err;
+	sim_charge_ns(sim, t);
+	sim->cpus[cpu].stopped = true;
+	/* event loop: who holds something there gives it back first */
+	while (!sched_clear_cpu(sim, cpu))
+		sched_block(sim, SIM_SLEEPING, sim_add_ns(sim_charge_ns(sim, t), STOP_WAIT_NS));
+	return 0;
+}
+
+static void sim_start_cpu(struct task *t, uint32_t cpu)
+{
+	sim_of(t->rt)->cpus[cpu].stopped = false;
 }
 
 /* ---- completion context ---- */
@@ -432,6 +467,7 @@ static int sim_call_at(struct task *t, uint32_t cpu, uint64_t at_ns, rt_call_fn 
 	struct sim *sim = sim_of(t->rt);
 
 	CHECK(cpu < sim->config.nr_cpus);
+	cpu = sched_call_cpu(sim, cpu);
 	if (sim_irq_open(sim, &sim->cpus[cpu]) != 0)
 		return -ENOMEM;
 	struct sim_call *call = sim_call_get(sim);
@@ -466,6 +502,8 @@ static const struct rt_ops sim_ops = {
 	.slot_contended = sim_slot_contended,
 	.slot_empty = sim_slot_empty,
 	.set_cpus = sim_set_cpus,
+	.stop_cpu = sim_stop_cpu,
+	.start_cpu = sim_start_cpu,
 	.call_at = sim_call_at,
 };
 
@@ -619,13 +657,18 @@ int rt_sim_run(struct rt *rt, int (*fn)(struct task *t, void *arg), void *arg)
 	struct sim_task *st;
 
 	CHECK(sim->head.current == NULL);
-	int err = sim_task_new(sim, &spec, 0, &st);
+	struct cpumask cpus = sim_usable_cpus(sim, NULL);
+	uint32_t cpu = 0;
+
+	cpus = queue_allowed(sim, &cpus);
+	cpu = cpumask_next(&cpus, 0);
+	int err = sim_task_new(sim, &spec, cpu, &st);
 
 	if (err != 0)
 		return err;
 	st->is_main = true;
 	sim->main = st;
-	queue_insert(sim, st, 0, sim->last_ns);
+	queue_insert(sim, st, cpu, sim->last_ns);
 	fiber_adopt_thread(&sim->thread);
 	sched_enter(sim);
 	sim->main = NULL;
