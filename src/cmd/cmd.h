@@ -22,6 +22,7 @@ int cmd_sim(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_sysctl(int argc, char **argv);
 int cmd_marks(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_request(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

@@ -41,7 +41,7 @@ static const struct verb verbs[] = {
 	{ "marks", cmd_marks, "where watermarks come from, and what would change them" },
 	{ "conform", cmd_conform, "recorded jobs: our counters beside the kernel's" },
 	{ "probe", cmd_probe, "recorded decisions of a kernel's allocator, performed again" },
-	{ "explain", NULL, NULL },
+	{ "explain", cmd_explain, "what is wrong with a machine, why, and what to do" },
 	{ "ledger", cmd_ledger, "where memory is, every page once, and what nobody accounts for" },
 	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
 	{ "forecast", NULL, NULL },

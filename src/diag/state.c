@@ -103,7 +103,10 @@ static void fill_marks(struct zone *zone, const struct snapshot_zone *from)
 static void fill_blocks(const struct state *state, struct zone *zone,
 			const struct snapshot_zone *from)
 {
-	for (uint32_t order = 0; order < NR_ORDERS; order++) {
+	/* What is free is at least pages; larger blocks nobody has seen. */
+	if (!state->has_blocks && from->free != 0)
+		atomic_store(&zone->nonempty[MT_MOVABLE], 1);
+	for (uint32_t order = 0; order < NR_ORDERS && state->has_blocks; order++) {
 		uint16_t bit = (uint16_t)(1u << order);
 
 		zone->area[order].nr_free = min_u64(from->nr_free[order], (uint64_t)1 << 40);
