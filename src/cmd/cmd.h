@@ -23,6 +23,7 @@ int cmd_show(int argc, char **argv);
 int cmd_sysctl(int argc, char **argv);
 int cmd_marks(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_forecast(int argc, char **argv);
 int cmd_request(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

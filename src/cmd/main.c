@@ -44,7 +44,7 @@ static const struct verb verbs[] = {
 	{ "explain", cmd_explain, "what is wrong with a machine, why, and what to do" },
 	{ "ledger", cmd_ledger, "where memory is, every page once, and what nobody accounts for" },
 	{ "request", cmd_request, "would an allocation succeed now, and where would it fail" },
-	{ "forecast", NULL, NULL },
+	{ "forecast", cmd_forecast, "how many huge pages can be had now, and after what" },
 	{ "calibrate", NULL, NULL },
 };
 

@@ -209,6 +209,7 @@ static void drop_chance_hits(struct text_buf *texts)
 		text_buf_reset(vmstat);
 	if (strstr(text_buf_text(meminfo), "Mem") == NULL &&
 	    strstr(text_buf_text(meminfo), "Active") == NULL &&
+	    strstr(text_buf_text(meminfo), "LowFree") == NULL &&
 	    strstr(text_buf_text(meminfo), "Slab") == NULL)
 		text_buf_reset(meminfo);
 	if (strncmp(text_buf_text(swaps), "Filename", 8) != 0)

@@ -207,12 +207,40 @@ static void explain_refaults(struct explain *x)
 	explain_check(item, "workingset_refault_* grow slower than pgsteal_*");
 }
 
+/* Runs of kswapd that scan nothing at all: its conditions contradict each other. */
+static void explain_empty_runs(struct explain *x)
+{
+	uint64_t runs = 0, scanned = 0;
+	bool grown = explain_grown(x, COUNTER_PAGEOUTRUN, &runs) &&
+		     explain_grown(x, COUNTER_SCAN_KSWAPD, &scanned);
+	struct explain_item *item;
+
+	if (!grown && (!evidence_counter(x->after->vmstat, COUNTER_PAGEOUTRUN, &runs) ||
+		       !evidence_counter(x->after->vmstat, COUNTER_SCAN_KSWAPD, &scanned)))
+		return;
+	if (runs < 1000 || scanned > runs)
+		return;
+	item = explain_item(x, grown ? EXPLAIN_FINDING : EXPLAIN_NOTE, RANK_KSWAPD,
+			    "kswapd-empty-runs");
+	explain_title(item,
+		      "kswapd ran %" PRIu64 " times %s and scanned %" PRIu64
+		      " pages: it turns in a circle",
+		      runs, grown ? "between the readings" : "since boot", scanned);
+	explain_proof(item, "vmstat: pageoutrun %" PRIu64 ", pgscan_kswapd %" PRIu64, runs,
+		      scanned);
+	explain_proof(item, "a run without a page scanned does nothing: a defect of the kernel");
+	explain_do(item, "try another kernel release, and report this with zoneinfo and vmstat");
+	explain_not(item, "change the marks: kswapd does not run for want of memory");
+	explain_check(item, "pageoutrun in /proc/vmstat grows slower than pgscan_kswapd");
+}
+
 void explain_stalls(struct explain *x)
 {
 	explain_psi(x);
 	explain_direct(x);
 	explain_oom(x);
 	explain_refaults(x);
+	explain_empty_runs(x);
 }
 
 /* ---- memory groups ---- */

@@ -20,6 +20,7 @@
 #include <inttypes.h>
 
 #include "diag/explain_part.h"
+#include "text/zonename.h"
 
 static bool kb_of(const struct explain *x, const char *label, uint64_t *kb)
 {
@@ -119,48 +120,117 @@ static void explain_cma(struct explain *x)
 
 #define RAISE_KB 22528u /* a zone's part of what huge pages ask min_free_kbytes to be */
 
-/* Would kswapd rest with so many kB for everybody? It depends on marks that no one has shown. */
+/* What is free for kernel requests, as far as meminfo knows. */
+struct usable {
+	uint64_t kb, cma_kb;
+	bool low; /* only LowFree: a 32-bit machine with HighMem */
+};
+
+static bool find_usable(const struct explain *x, struct usable *out)
+{
+	uint64_t free_kb = 0, high = 0;
+
+	*out = (struct usable){ .kb = 0 };
+	out->low = kb_of(x, "HighTotal", &high) && high != 0 && kb_of(x, "LowFree", &free_kb);
+	if (!out->low && !kb_of(x, "MemFree", &free_kb))
+		return false;
+	(void)kb_of(x, "CmaFree", &out->cma_kb);
+	out->kb = free_kb - min_u64(out->cma_kb, free_kb);
+	return true;
+}
+
+static const char *rest_word(uint64_t usable_kb, uint64_t min_kb)
+{
+	return usable_kb > min_kb * 3 / 2   ? "could rest"
+	       : usable_kb < min_kb * 5 / 4 ? "would never rest"
+					    : "would go on once woken";
+}
+
+/* The marks that this machine may have, and what kswapd would do with them. */
+static void prove_marks(const struct explain *x, struct explain_item *item, uint64_t usable_kb)
+{
+	uint64_t huge = 0;
+	int64_t min = 0;
+
+	if (evidence_setting(x->after, "min_free_kbytes", &min) && min > 0) {
+		explain_proof(item,
+			      "sys/vm: min_free_kbytes %" PRId64 ": the marks add up to at least"
+			      " %" PRId64 "/%" PRId64 "/%" PRId64 " kB, so kswapd %s",
+			      min, min, min * 5 / 4, min * 3 / 2,
+			      rest_word(usable_kb, (uint64_t)min));
+		return;
+	}
+	if (!kb_of(x, "AnonHugePages", &huge) || huge == 0)
+		return;
+	for (uint32_t zones = 2; zones <= 3; zones++)
+		explain_proof(item,
+			      "huge pages are in use: with %u zones the marks are %u/%u/%u kB, so"
+			      " kswapd %s",
+			      zones, zones * RAISE_KB, zones * RAISE_KB * 5 / 4,
+			      zones * RAISE_KB * 3 / 2, rest_word(usable_kb, zones * RAISE_KB));
+}
+
+/* Is what is free near the marks that such a machine may have? */
+static bool is_near_marks(const struct explain *x, const struct usable *usable)
+{
+	uint64_t total = 0;
+	int64_t min = 0;
+
+	if (evidence_setting(x->after, "min_free_kbytes", &min) && min > 0)
+		return usable->kb < (uint64_t)min * 3 / 2;
+	/* Three zones are the most that ordinary machines have; below 512 MiB marks are small. */
+	return usable->kb < 3u * RAISE_KB * 3 / 2 &&
+	       (!kb_of(x, "MemTotal", &total) || total >= 512u * 1024);
+}
+
+/* Would kswapd rest with so much for everybody? It depends on marks that no one has shown. */
 static void explain_without_zones(struct explain *x)
 {
-	uint64_t free_kb = 0, cma = 0, active = 0, file = 0, swap = 0, huge = 0, total = 0;
+	uint64_t active = 0, file = 0, swap = 0;
 	struct explain_item *item;
-	char usable_size[24], reclaim_size[24];
+	struct usable usable;
+	char size[24];
 
-	if (x->state != NULL || !kb_of(x, "MemFree", &free_kb) || !kb_of(x, "MemTotal", &total))
+	if (x->state != NULL || !find_usable(x, &usable) || !is_near_marks(x, &usable))
 		return;
-	(void)kb_of(x, "CmaFree", &cma);
 	(void)kb_of(x, "SwapFree", &swap);
-	(void)kb_of(x, "AnonHugePages", &huge);
-	uint64_t usable = free_kb - min_u64(cma, free_kb);
-	bool lists = kb_of(x, "Active(file)", &active) && kb_of(x, "Inactive(file)", &file);
-
-	/* Three zones are the most that ordinary machines have; high is 1.5 times min. */
-	if (usable >= 3u * RAISE_KB * 3 / 2 || total < 512u * 1024)
-		return;
-	file += active;
 	item = explain_item(x, EXPLAIN_UNKNOWN, RANK_KSWAPD, "kswapd-rest-unknown");
 	explain_title(item,
 		      "whether kswapd can rest: %s are free for it to count; zoneinfo, with the"
 		      " marks, would tell",
-		      explain_kb_size(usable, usable_size));
-	explain_proof(item,
-		      "meminfo: MemFree %" PRIu64 " kB - CmaFree %" PRIu64 " kB = %" PRIu64 " kB",
-		      free_kb, cma, usable);
-	if (lists)
+		      explain_kb_size(usable.kb, size));
+	explain_proof(item, "meminfo: %s %" PRIu64 " kB - CmaFree %" PRIu64 " kB = %" PRIu64 " kB",
+		      usable.low ? "LowFree" : "MemFree", usable.kb + usable.cma_kb, usable.cma_kb,
+		      usable.kb);
+	if (usable.low)
+		explain_proof(item, "meminfo: the kernel cannot use what is free in HighMem");
+	if (kb_of(x, "Active(file)", &active) && kb_of(x, "Inactive(file)", &file))
 		explain_proof(item, "meminfo: %s of file pages can be reclaimed%s",
-			      explain_kb_size(file, reclaim_size),
+			      explain_kb_size(file + active, size),
 			      swap == 0 ? ", no swap: almost nothing if that is little" : "");
-	if (huge > 0)
-		for (uint32_t zones = 2; zones <= 3; zones++)
-			explain_proof(item,
-				      "huge pages are in use: with %u zones the marks are"
-				      " %u/%u/%u kB, so kswapd %s",
-				      zones, zones * RAISE_KB, zones * RAISE_KB * 5 / 4,
-				      zones * RAISE_KB * 3 / 2,
-				      usable > zones * RAISE_KB * 3 / 2 ? "could rest"
-				      : usable < zones * RAISE_KB * 5 / 4
-					      ? "would never rest"
-					      : "would go on once woken");
+	prove_marks(x, item, usable.kb);
+}
+
+/* The kernel's own estimate is nothing, and neither cache nor swap is left. */
+static void explain_exhausted(struct explain *x)
+{
+	uint64_t available = 0, active = 0, file = 0, swap = 0, total = 0;
+	struct explain_item *item;
+
+	if (x->state != NULL || !kb_of(x, "MemAvailable", &available) || available != 0 ||
+	    !kb_of(x, "MemTotal", &total) || !kb_of(x, "SwapFree", &swap) ||
+	    !kb_of(x, "Active(file)", &active) || !kb_of(x, "Inactive(file)", &file) ||
+	    file + active + swap > total / 100)
+		return;
+	item = explain_item(x, EXPLAIN_FINDING, RANK_FAILS, "exhausted");
+	explain_title(item, "memory is exhausted: nothing is available, and nothing can go");
+	explain_proof(item, "meminfo: MemAvailable 0 kB: less is free than the kernel reserves");
+	explain_proof(item,
+		      "meminfo: file cache %" PRIu64 " kB, SwapFree %" PRIu64 " kB of %" PRIu64
+		      " kB of memory",
+		      file + active, swap, total);
+	explain_do(item, "stop the largest program; the OOM killer is the next step");
+	explain_check(item, "MemAvailable in /proc/meminfo");
 }
 
 /* ---- labels that contradict each other ---- */
@@ -197,6 +267,43 @@ static void explain_labels(struct explain *x)
 	}
 }
 
+/* What no healthy kernel prints: the counter is wrong, not the machine. */
+static void explain_sizes(struct explain *x)
+{
+	static const char *const parts[] = { "MemFree", "MemAvailable", "Inactive(file)",
+					     "Active(file)", "AnonPages" };
+	const struct snapshot *snapshot = x->after->snapshot;
+	struct explain_item *item = NULL;
+	uint64_t total = 0, part = 0;
+
+	for (uint32_t i = 0; kb_of(x, "MemTotal", &total) && i < ARRAY_LEN(parts); i++) {
+		if (!kb_of(x, parts[i], &part) || part <= total)
+			continue;
+		if (item == NULL)
+			item = explain_item(x, EXPLAIN_NOTE, RANK_MINOR, "impossible");
+		explain_proof(item,
+			      "meminfo: %s %" PRIu64 " kB is more than MemTotal %" PRIu64 " kB",
+			      parts[i], part, total);
+	}
+	for (uint32_t i = 0; i < snapshot->nr_nodes * NEAP_NR_ZONES; i++) {
+		const struct snapshot_zone *zone =
+			&snapshot->node[i / NEAP_NR_ZONES].zone[i % NEAP_NR_ZONES];
+
+		if (zone->managed <= zone->present && zone->present <= zone->spanned)
+			continue;
+		if (item == NULL)
+			item = explain_item(x, EXPLAIN_NOTE, RANK_MINOR, "impossible");
+		explain_proof(item,
+			      "zoneinfo: %s: spanned %" PRIu64 " >= present %" PRIu64
+			      " >= managed %" PRIu64 " does not hold",
+			      zonename_in(snapshot, zone->type), zone->spanned, zone->present,
+			      zone->managed);
+	}
+	if (item != NULL)
+		explain_title(item,
+			      "some numbers are impossible: a counter of the kernel is wrong");
+}
+
 /* ---- swap ---- */
 
 static void explain_swap(struct explain *x)
@@ -222,5 +329,7 @@ void explain_use(struct explain *x)
 	explain_swap(x);
 	explain_cma(x);
 	explain_without_zones(x);
+	explain_exhausted(x);
 	explain_labels(x);
+	explain_sizes(x);
 }

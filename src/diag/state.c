@@ -146,7 +146,7 @@ static void fill_node(struct state *state, uint32_t index)
 {
 	const struct snapshot_node *from = &state->evidence->snapshot->node[index];
 	struct node *node = &state->machine.nodes[index];
-	bool hopeless = false;
+	bool hopeless = true, any = false;
 
 	node->machine = &state->machine;
 	node->id = index;
@@ -156,12 +156,15 @@ static void fill_node(struct state *state, uint32_t index)
 		atomic_store(&node->stat[i], (int64_t)sane(from->stat[i]));
 	for (uint32_t slot = 0; slot < NR_ZONES; slot++) {
 		fill_zone(state, index, slot);
-		hopeless = hopeless || from->zone[slot].node_unreclaimable;
-		if (from->zone[slot].present != 0)
-			node->nr_zones = slot + 1;
+		if (from->zone[slot].present == 0)
+			continue;
+		/* Before 4.8 each zone had its own mark, and zone DMA nearly always. */
+		hopeless = hopeless && from->zone[slot].node_unreclaimable;
+		any = true;
+		node->nr_zones = slot + 1;
 	}
 	atomic_store(&node->kswapd_highest_zone, NR_ZONES);
-	atomic_store(&node->kswapd_failures, hopeless ? MAX_RECLAIM_RETRIES : 0);
+	atomic_store(&node->kswapd_failures, any && hopeless ? MAX_RECLAIM_RETRIES : 0);
 }
 
 /* ---- the machine ---- */

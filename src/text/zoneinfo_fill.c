@@ -218,6 +218,7 @@ static const char *fill_zone(struct snapshot *snapshot, struct snapshot_node *no
 			     const struct zoneinfo_doc *zoneinfo, const struct zoneinfo_zone *from)
 {
 	uint32_t type = zonename_slot(snapshot, from->name);
+	uint64_t managed;
 
 	if (type == NEAP_NR_ZONES)
 		return "no kernel has a zone of this name";
@@ -225,6 +226,9 @@ static const char *fill_zone(struct snapshot *snapshot, struct snapshot_node *no
 		return "it is listed twice";
 	struct snapshot_zone *zone = &node->zone[type];
 	fill_lines(node, zone, zoneinfo, from);
+	/* Before 3.8 a zone did not say how much of it the allocator has. */
+	if (!zoneinfo_doc_get(zoneinfo, from, "managed", &managed))
+		zone->managed = zone->present;
 	fill_protection(snapshot, zone, zoneinfo, from);
 	fill_pagesets(snapshot, zone, from);
 	node->has_memory = node->has_memory || zone->present != 0;
