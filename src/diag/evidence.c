@@ -101,10 +101,17 @@ static int parse_one(struct evidence *e, enum evidence_file file, const struct t
 {
 	const char *at = text_buf_text(text);
 	const struct text_input in = { at, text->bytes, names[file] };
+	bool whole;
+	int error;
 
 	switch (file) {
 	case EVIDENCE_ZONEINFO:
-		return zoneinfo_parse(at, text->bytes, names[file], &e->zoneinfo, err);
+		error = zoneinfo_parse_excerpt(&in, &e->zoneinfo, &whole, err);
+		if (error == 0 && !whole)
+			snprintf(e->warning, sizeof(e->warning),
+				 "zoneinfo is cut: its last zone may protect itself more than is"
+				 " known");
+		return error;
 	case EVIDENCE_VMSTAT:
 		return vmstat_parse(at, text->bytes, names[file], &e->vmstat, err);
 	case EVIDENCE_BUDDYINFO:
@@ -235,11 +242,59 @@ static int fill_snapshot(struct evidence *e)
 	return 0;
 }
 
+/* The largest number of a zone's protection. */
+static uint64_t most_protection(const struct zoneinfo_zone *zone)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < zone->nr_protection; i++)
+		most = max_u64(most, zone->protection[i]);
+	return most;
+}
+
+/*
+ * A zone that protects itself from requests for higher zones, of which the file lists none with
+ * memory: the rest is missing. (Kernels before 4.11 list populated zones only.)
+ */
+static bool is_cut(const struct zoneinfo_doc *zoneinfo)
+{
+	for (uint32_t i = 0; i < zoneinfo->nr_zones; i++) {
+		const struct zoneinfo_zone *zone = &zoneinfo->zones[i];
+		bool higher = false;
+
+		for (uint32_t j = i + 1; j < zoneinfo->nr_zones; j++)
+			higher = higher || (zoneinfo->zones[j].node == zone->node &&
+					    zoneinfo->zones[j].populated);
+		if (!higher && most_protection(zone) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* A zoneinfo of which zones are missing is worse than none: tests would not see them. */
+static int drop_cut_zoneinfo(struct evidence *e)
+{
+	struct evidence_source *source = &e->source[EVIDENCE_ZONEINFO];
+
+	if (e->zoneinfo == NULL || !is_cut(e->zoneinfo))
+		return 0;
+	source->state = EVIDENCE_BROKEN;
+	snprintf(source->problem, sizeof(source->problem),
+		 "it was cut: zones that are protected against are missing");
+	zoneinfo_free(e->zoneinfo);
+	e->zoneinfo = NULL;
+	free(e->snapshot);
+	e->snapshot = bare_snapshot();
+	return e->snapshot != NULL ? 0 : -ENOMEM;
+}
+
 /* Documents are there: everything that follows from them. => 0, -EINVAL, -ENOMEM */
 static int finish(struct evidence *e, struct text_error *err)
 {
 	int error = make_snapshot(e, err);
 
+	if (error == 0)
+		error = drop_cut_zoneinfo(e);
 	if (error == 0)
 		error = fill_snapshot(e);
 	if (error == 0)
@@ -506,7 +561,8 @@ static int load_here(struct evidence *e, const char *dir, struct text_error *err
 static bool has_anything(const struct evidence *e)
 {
 	for (uint32_t file = 0; file < EVIDENCE_SYSCTLS; file++)
-		if (e->source[file].state == EVIDENCE_READ)
+		if (e->source[file].state == EVIDENCE_READ ||
+		    e->source[file].state == EVIDENCE_BROKEN)
 			return true;
 	return e->group.known;
 }

@@ -172,7 +172,7 @@ static bool add_setting(const char *line, struct text_buf *out)
 
 static uint32_t split_line(struct split *split, const char *line)
 {
-	uint32_t file = split_zone_line(split, line);
+	uint32_t file = split_zone_line(split, scan_blanks(line));
 
 	if (file != NO_FILE)
 		return file;
@@ -183,6 +183,9 @@ static uint32_t split_line(struct split *split, const char *line)
 	}
 	if (*line == '\0')
 		return split->file == EVIDENCE_PAGETYPEINFO ? split->file : NO_FILE;
+	/* Dots stand for lines that somebody left out. */
+	if (line[strspn(line, ".[] \t")] == '\0')
+		return NO_FILE;
 	if (belongs_to_zone(split, line))
 		return EVIDENCE_ZONEINFO;
 	split->in_zone = false;
@@ -242,8 +245,9 @@ uint32_t evidence_split(const char *text, size_t bytes, struct text_buf *texts)
 
 		nr_left_out += file == NO_FILE && keep != 0;
 		if (file != NO_FILE) {
-			/* Only zoneinfo's and pagetypeinfo's lines may begin with blanks. */
-			bool as_is = file == EVIDENCE_ZONEINFO || file == EVIDENCE_PAGETYPEINFO;
+			/* Only lines within a zone of zoneinfo begin with blanks. */
+			bool as_is = file == EVIDENCE_ZONEINFO &&
+				     strncmp(scan_blanks(line), "Node ", 5) != 0;
 
 			text_buf_puts(&texts[file], as_is ? line : scan_blanks(line));
 			text_buf_puts(&texts[file], "\n");

@@ -119,8 +119,10 @@ bool explain_grown(const struct explain *x, enum evidence_counter counter, uint6
 
 bool explain_is_stalling(const struct explain *x)
 {
+	/* Averages of pressure reach back: they do not say that it is this state that stalls. */
 	for (uint32_t i = 0; i < x->nr_items; i++)
-		if (x->item[i].level == EXPLAIN_FINDING && x->item[i].rank < RANK_CAUSE)
+		if (x->item[i].level == EXPLAIN_FINDING && x->item[i].rank < RANK_CAUSE &&
+		    strcmp(x->item[i].id, "memory-pressure") != 0)
 			return true;
 	return false;
 }

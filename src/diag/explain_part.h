@@ -32,7 +32,7 @@ const char *explain_kb_size(uint64_t kb, char buf[24]);
 
 /* Growth between the readings. => false if there is one only, or the counter is missing */
 bool explain_grown(const struct explain *x, enum evidence_counter counter, uint64_t *growth);
-/* Stalls are shown by this input: PSI, or direct reclaim between the readings. */
+/* This state fails or stalls, or tasks reclaimed for themselves between the readings. */
 bool explain_is_stalling(const struct explain *x);
 
 /* ---- the rules; each adds items ---- */

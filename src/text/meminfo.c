@@ -123,7 +123,8 @@ static const struct meminfo_row rows[] = {
 
 /* Labels that 6.1 has when it is built with more than the reference kernel. */
 static const char *const optional_labels[] = {
-	"Zswap", "Zswapped", "HardwareCorrupted", "CmaTotal", "CmaFree",
+	"Zswap",     "Zswapped", "HardwareCorrupted", "CmaTotal", "CmaFree",
+	"HighTotal", "HighFree", "LowTotal",	      "LowFree", /* 32-bit kernels */
 };
 
 static bool label_is_known(const char *label, uint32_t *hint)

@@ -438,25 +438,42 @@ static int check_whole(const struct zoneinfo_doc *zoneinfo, const char *file_nam
 	return -EINVAL;
 }
 
-int zoneinfo_parse(const char *text, size_t bytes, const char *file_name, struct zoneinfo_doc **out,
-		   struct text_error *err)
+int zoneinfo_parse_excerpt(const struct text_input *in, struct zoneinfo_doc **out, bool *whole,
+			   struct text_error *err)
 {
 	struct zoneinfo_doc *zoneinfo = zoneinfo_new();
 
 	*out = NULL;
+	*whole = false;
 	if (zoneinfo == NULL)
-		return text_error_no_memory(err, file_name);
-	int error = text_doc_parse(&zoneinfo->doc, text, bytes, file_name, err);
-	if (error == 0)
-		error = zoneinfo_index(zoneinfo) != 0 ? text_error_no_memory(err, file_name) : 0;
-	if (error == 0)
-		error = check_whole(zoneinfo, file_name, err);
+		return text_error_no_memory(err, in->file_name);
+	int error = text_doc_parse(&zoneinfo->doc, in->text, in->bytes, in->file_name, err);
+	if (error == 0 && zoneinfo_index(zoneinfo) != 0)
+		error = text_error_no_memory(err, in->file_name);
+	if (error == 0) {
+		*whole = check_whole(zoneinfo, in->file_name, err) == 0;
+		error = zoneinfo->nr_zones == 0 ? -EINVAL : 0;
+	}
 	if (error != 0) {
 		zoneinfo_free(zoneinfo);
 		return error;
 	}
 	*out = zoneinfo;
 	return 0;
+}
+
+int zoneinfo_parse(const char *text, size_t bytes, const char *file_name, struct zoneinfo_doc **out,
+		   struct text_error *err)
+{
+	const struct text_input in = { text, bytes, file_name };
+	bool whole;
+	int error = zoneinfo_parse_excerpt(&in, out, &whole, err);
+
+	if (error != 0 || whole)
+		return error;
+	zoneinfo_free(*out);
+	*out = NULL;
+	return -EINVAL;
 }
 
 int zoneinfo_write(const struct zoneinfo_doc *zoneinfo, struct text_buf *out)

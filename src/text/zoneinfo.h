@@ -54,6 +54,13 @@ struct zoneinfo_doc {
 /* => 0 and *out; -EINVAL, -EFBIG with *err filled; -ENOMEM */
 MUST_CHECK int zoneinfo_parse(const char *text, size_t bytes, const char *file_name,
 			      struct zoneinfo_doc **out, struct text_error *err);
+/*
+ * The same for a part of the file, as people quote it. *whole: whether its last zone is complete;
+ * if not, *err says what is missing.
+ * => 0 and *out; -EINVAL, -EFBIG with *err filled; -ENOMEM
+ */
+MUST_CHECK int zoneinfo_parse_excerpt(const struct text_input *in, struct zoneinfo_doc **out,
+				      bool *whole, struct text_error *err);
 /* The file of a machine. => 0 and *out, or -ENOMEM */
 MUST_CHECK int zoneinfo_from_snapshot(const struct snapshot *snapshot, struct zoneinfo_doc **out);
 int zoneinfo_write(const struct zoneinfo_doc *zoneinfo, struct text_buf *out);
