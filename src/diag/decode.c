@@ -17,7 +17,7 @@
  * is said to be unknown, not guessed.
  *
  * Reports about tasks that hang are of use here only if the task is one of reclaim or
- * compaction; others are left out.
+ * compaction, or hangs while it reclaims for itself; others are left out.
  *
  * What must never happen: lines of two reports mixed into one. A head always closes
  * what was open; and a second Mem-Info begins a report of its own.
@@ -79,9 +79,24 @@ static void keep_text(char *out, size_t room, const struct logline_slice *from)
 	out[bytes] = '\0';
 }
 
+/* Any task that hangs while it reclaims or compacts is of interest. */
+static bool trace_matters(const struct decode_report *report)
+{
+	static const char *const names[] = { "try_to_free_pages", "try_to_compact_pages",
+					     "shrink_node", "migrate_pages" };
+
+	for (uint32_t i = 0; i < report->nr_frames; i++)
+		for (uint32_t k = 0; k < ARRAY_LEN(names); k++)
+			if (strcmp(report->frame[i], names[k]) == 0)
+				return true;
+	return false;
+}
+
 static int close_report(struct decode *decode)
 {
-	bool tell = decode->open && decode->keep;
+	const struct decode_report *report = &decode->report;
+	bool tell = decode->open &&
+		    (decode->keep || (report->kind == DECODE_HUNG && trace_matters(report)));
 
 	decode->open = false;
 	decode->context.last = REPORT_OTHER;
@@ -155,10 +170,11 @@ static void take_frame(struct decode_report *report, const struct report_line *l
 	report_line_print(line, &printed);
 	bool certain = strstr(text_buf_text(&printed), "? ") == NULL;
 
+	report->interrupt = report->interrupt || strstr(text_buf_text(&printed), "<IRQ>") != NULL;
 	text_buf_free(&printed);
-	if (certain && report->nr_frames < DECODE_FRAMES && line->nr_words > 0)
+	if (line->kind == REPORT_FRAME && certain && report->nr_frames < DECODE_FRAMES)
 		keep_text(report->frame[report->nr_frames++], sizeof(report->frame[0]),
-			  &line->word[line->nr_words > 2 ? 1 : 0]);
+			  &line->word[0]);
 }
 
 static void take_task(struct decode_oom *oom, const struct report_line *line)
@@ -315,7 +331,11 @@ static int take_rest(struct decode *decode, const struct logline *split)
 	struct decode_report *report = &decode->report;
 	int error = 0;
 
-	if (line->kind == REPORT_MEMINFO && (!decode->open || report->has_memory))
+	bool block = line->kind == REPORT_GLOBAL || line->kind == REPORT_NODE ||
+		     line->kind == REPORT_ZONE;
+
+	if ((line->kind == REPORT_MEMINFO && (!decode->open || report->has_memory)) ||
+	    (block && !decode->open))
 		error = open_report(decode, DECODE_MEMORY, split);
 	if (!decode->open && (line->kind == REPORT_KILLED || line->kind == REPORT_CONSTRAINT ||
 			      line->kind == REPORT_SACRIFICE || line->kind == REPORT_NO_VICTIM))
@@ -334,6 +354,7 @@ static int take_rest(struct decode *decode, const struct logline *split)
 			decode->keep = thread_matters(report->comm);
 		break;
 	case REPORT_FRAME:
+	case REPORT_TRACE_MARK:
 		take_frame(report, line);
 		break;
 	case REPORT_SLUB_CACHE:

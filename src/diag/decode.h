@@ -63,6 +63,7 @@ struct decode_report {
 	char cache[40]; /* DECODE_SLUB */
 	uint64_t value; /* seconds hung, ms stalled */
 	bool spins;	/* DECODE_HUNG: it runs and does not come back, instead of waiting */
+	bool interrupt; /* an interrupt asked: the task below it has no part in it */
 	uint32_t nr_frames;
 	char frame[DECODE_FRAMES][48]; /* certain ones only, no "?" */
 	struct decode_oom oom;

@@ -93,7 +93,8 @@ static bool is_reclaiming(const struct decode_report *report)
 					     "shrink_folio_list", "try_to_free_pages",
 					     "balance_pgdat",	  "do_try_to_free_pages" };
 
-	for (uint32_t i = 0; i < ARRAY_LEN(names); i++)
+	/* An interrupt borrows the task, but not its rights. */
+	for (uint32_t i = 0; i < ARRAY_LEN(names) && !report->interrupt; i++)
 		if (frames_have(report, names[i]))
 			return (report->gfp & GFP_BIT_NOMEMALLOC) == 0;
 	return false;

@@ -198,7 +198,7 @@ static void add_oom_verdict(struct text_buf *out, const struct decode_group *gro
 	add_failure_verdict(out, group);
 }
 
-/* Functions in which a thread waits, and what for. */
+/* Functions in which a thread waits, and what for; the most telling first. */
 static const struct {
 	const char *frame, *words;
 } wait_words[] = {
@@ -208,28 +208,32 @@ static const struct {
 	{ "wbt_wait", "for a disk whose writes are throttled" },
 	{ "submit_bio_wait", "for a disk to answer" },
 	{ "blk_execute_rq", "for a disk to answer" },
+	{ "xfs_buf_submit", "for XFS to write a buffer to disk" },
+	{ "xfs_buf_iowait", "for XFS to write a buffer to disk" },
+	{ "xfs_log_force", "for the log of XFS" },
+	{ "jbd2_log_wait_commit", "for a journal commit of ext4" },
+	{ "__wait_on_freeing_inode", "for an inode that somebody else is freeing" },
 	{ "folio_wait_writeback", "for a page to be written to disk" },
 	{ "wait_on_page_writeback", "for a page to be written to disk" },
 	{ "wait_on_page_bit", "for a page that is locked or being written" },
 	{ "folio_wait_bit", "for a page that is locked or being written" },
 	{ "__lock_page", "for a page that somebody else has locked" },
 	{ "__folio_lock", "for a page that somebody else has locked" },
-	{ "rwsem_down_read_slowpath", "for a semaphore that somebody else holds" },
-	{ "rwsem_down_write_slowpath", "for a semaphore that somebody else holds" },
+	{ "rwsem_down_", "for a semaphore that somebody else holds" },
+	{ "call_rwsem_down", "for a semaphore that somebody else holds" },
 	{ "__mutex_lock", "for a mutex that somebody else holds" },
-	{ "jbd2_log_wait_commit", "for a journal commit of ext4" },
-	{ "xfs_log_force", "for the log of XFS" },
 	{ "synchronize_rcu", "for an RCU grace period" },
 	{ "reclaim_throttle", "because reclaim itself waits for writeback" },
 	{ "congestion_wait", "because reclaim itself waits for writeback" },
+	{ "wait_for_completion", "for another thread to finish its part" },
 	{ "do_shrink_slab", "inside a shrinker" },
 	{ "shrink_slab", "inside a shrinker" },
 };
 
 const char *decode_wait_words(const struct decode_report *report)
 {
-	for (uint32_t i = 0; i < report->nr_frames; i++)
-		for (uint32_t k = 0; k < ARRAY_LEN(wait_words); k++)
+	for (uint32_t k = 0; k < ARRAY_LEN(wait_words); k++)
+		for (uint32_t i = 0; i < report->nr_frames; i++)
 			if (strncmp(report->frame[i], wait_words[k].frame,
 				    strlen(wait_words[k].frame)) == 0)
 				return wait_words[k].words;
@@ -393,15 +397,27 @@ static void add_state(struct text_buf *out, const struct decode_group *group,
 	uint64_t high = report_values_get(kb, RI_HIGH) / page_kb;
 	uint64_t boost = report_values_get(kb, RI_BOOST) / page_kb;
 
+	uint64_t kept =
+		(report_values_get(kb, RI_FREE_CMA) + report_values_get(kb, RI_HIGHATOMIC)) /
+		page_kb;
+	uint64_t usable = free_pages > kept ? free_pages - kept : 0;
+
 	add_zone_name(out, &zone->zone);
-	text_buf_printf(out, "free %" PRIu64 "; min %" PRIu64 " low %" PRIu64 " high %" PRIu64,
-			free_pages, min, low, high);
+	text_buf_printf(out, "free %" PRIu64, free_pages);
+	if (kept != 0)
+		text_buf_printf(out, " - CMA, reserved %" PRIu64, kept);
+	text_buf_printf(out, "; min %" PRIu64 " low %" PRIu64 " high %" PRIu64, min, low, high);
 	if (boost != 0)
 		text_buf_printf(out, " (boost %" PRIu64 ")", boost);
-	text_buf_puts(out, free_pages < min	? ": below min"
-			   : free_pages < low	? ": below low"
-			   : free_pages <= high ? ": between low and high"
-						: ": above high");
+	text_buf_puts(out, ":");
+	if (kept != 0 && boost != 0) {
+		text_buf_puts(out, "\n");
+		text_buf_fill(out, ' ', INDENT + 9);
+	}
+	text_buf_puts(out, usable < min	    ? " below min"
+			   : usable < low   ? " below low"
+			   : usable <= high ? " between low and high"
+					    : " above high");
 	text_buf_puts(out, "\n");
 }
 
@@ -805,6 +821,10 @@ void decode_group_add_text(struct text_buf *out, const struct decode_group *grou
 	add_seen(out, group);
 	if (report->has_flags)
 		add_flags(out, report);
+	if (report->interrupt && group->kind == DECODE_FAILURE)
+		add_paragraph(out, "task",
+			      "an interrupt asked; the task it interrupted has no part "
+			      "in it");
 	if (group->verdict.reclaiming)
 		add_paragraph(out, "task", "it was reclaiming itself, so that no mark binds it");
 	/* A group's limit is not a matter of zones. */

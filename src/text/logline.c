@@ -55,6 +55,9 @@ static bool read_uptime(const char *at, const char *end, uint64_t *us)
 	uint64_t seconds, micros;
 
 	at = skip_blanks(at, end);
+	/* dmesg -d shows the time since the line before, which is no time of its own. */
+	if (at < end && *at == '+')
+		return false;
 	if (read_digits(&at, end, &seconds) == 0 || at == end || *at != '.')
 		return false;
 	at++;
@@ -66,6 +69,21 @@ static bool read_uptime(const char *at, const char *end, uint64_t *us)
 		micros *= 10;
 	*us = seconds * 1000000 + micros;
 	return true;
+}
+
+/* "  +0.002367" of dmesg -d. */
+static bool looks_like_delta(const char *at, const char *end)
+{
+	uint64_t number;
+
+	at = skip_blanks(at, end);
+	if (at == end || *at != '+')
+		return false;
+	at++;
+	if (read_digits(&at, end, &number) == 0 || at == end || *at != '.')
+		return false;
+	at++;
+	return read_digits(&at, end, &number) != 0 && at == end;
 }
 
 /* "Sat Nov 21 13:47:03 2026": a date has two colons and a blank. */
@@ -104,7 +122,7 @@ static const char *skip_bracket(const char *at, const char *end, struct logline 
 	if (read_uptime(at + 1, close, &out->uptime_us)) {
 		out->has_uptime = true;
 	} else if (!looks_like_date(at + 1, close)) {
-		if (!looks_like_caller(at + 1, close))
+		if (!looks_like_caller(at + 1, close) && !looks_like_delta(at + 1, close))
 			return at;
 		return close + 1 < end && close[1] == ' ' ? close + 2 : close + 1;
 	}
@@ -167,13 +185,35 @@ static const char *skip_host(const char *at, const char *end)
 	return NULL;
 }
 
-static const char *skip_syslog(const char *at, const char *end, struct logline *out)
+/* What may stand before a date: "123:" of grep -n, "kern: kern.err: " of a facility. */
+static const char *skip_to_date(const char *at, const char *end)
 {
+	for (uint32_t word = 0; word < 2 && date_end(at, end) == NULL; word++) {
+		const char *stop = word_end(at, end);
+		uint64_t number;
+		const char *digits = at;
+
+		if (read_digits(&digits, end, &number) != 0 && digits < end && *digits == ':')
+			at = digits + 1;
+		else if (stop > at && stop < end && (stop[-1] == ':' || digits == stop))
+			at = skip_blanks(stop, end);
+		else
+			break;
+	}
+	return at;
+}
+
+static const char *skip_syslog(const char *start, const char *end, struct logline *out)
+{
+	const char *at = skip_to_date(start, end);
 	const char *date = date_end(at, end);
+
+	if (date == NULL)
+		at = start;
 	const char *text = skip_host(date != NULL ? skip_blanks(date, end) : at, end);
 
 	if (text == NULL)
-		return at;
+		return start;
 	if (date != NULL)
 		out->when = (struct logline_slice){ at, (uint32_t)(date - at) };
 	return text;

@@ -8,6 +8,8 @@
  *     Nov 21 13:47:03 host kernel: [   28.483595] dd: ...             syslog
  *     2026-11-21T13:47:03.000000+00:00 host kernel: dd: ...           rsyslog, -o short-iso
  *     [   28.483595] host kernel: dd: ...                             journalctl -o short-monotonic
+ *     [  +0.002367] dd: ...                                           dmesg -d
+ *     123:Nov 21 13:47:03 host kernel: dd: ...                        grep -n
  */
 #ifndef NEAP_TEXT_LOGLINE_H
 #define NEAP_TEXT_LOGLINE_H

@@ -25,6 +25,8 @@
 
 #include <string.h>
 
+#define PAGE_SHIFT_MAX 6u /* 64 KiB */
+
 void report_memory_init(struct report_memory *memory)
 {
 	memset(memory, 0, offsetof(struct report_memory, node));
@@ -121,7 +123,10 @@ static void take_blocks(struct report_memory *memory, struct report_zone *zone,
 	zone->blocks_kb = line->value[line->nr_values - 1].value;
 	memset(zone->nr_free, 0, sizeof(zone->nr_free));
 	memset(zone->nonempty, 0, sizeof(zone->nonempty));
-	memory->page_kb = 1u << min_u32(smallest, 10);
+	/* A list that lost its beginning begins with no page of any processor. */
+	if (smallest > PAGE_SHIFT_MAX)
+		smallest = 2;
+	memory->page_kb = 1u << smallest;
 	for (uint32_t i = 0; i + 1 < line->nr_values; i++) {
 		const struct report_value *value = &line->value[i];
 		uint32_t order = value->size_shift - smallest;

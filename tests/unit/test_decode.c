@@ -311,8 +311,24 @@ static void test_reclaiming(void **state)
 		"lowmem_reserve[]: 0 0\n"
 		"Normal: 0*4kB 0*8kB = 0kB\n";
 
+	/* A softirq on top of kswapd has not kswapd's rights: 100 free pages are below 3/8 min. */
+	static const char interrupt[] =
+		"kswapd0: page allocation failure: order:0, mode:0x480020(GFP_ATOMIC), "
+		"nodemask=(null)\n"
+		"CPU: 4 PID: 107 Comm: kswapd0 Kdump: loaded Not tainted 4.18.0-553.el8_10 #1\n"
+		"Call Trace:\n"
+		"<IRQ>\n"
+		"dump_stack+0x41/0x60\n"
+		"</IRQ>\n"
+		"shrink_node+0x1/0x2\n" MEMORY
+		"Normal free:400kB min:4000kB low:5000kB high:6000kB free_cma:0kB\n"
+		"lowmem_reserve[]: 0 0\n"
+		"Normal: 100*4kB (U) = 400kB\n";
+
 	(void)state;
 	check_one(log, DECODE_FAILURE, CAUSE_AMOUNT, "not even in the reserves");
+	check_one(interrupt, DECODE_FAILURE, CAUSE_AMOUNT, "3/8 min 375");
+	check_one(interrupt, DECODE_FAILURE, CAUSE_AMOUNT, "an interrupt asked");
 }
 
 /* Requests for zone DMA know nothing of the memory above it. */

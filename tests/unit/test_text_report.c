@@ -53,6 +53,10 @@ static void test_prefixes(void **state)
 	check_split("2026-11-21T13:47:03.123456+00:00 host kernel: [    1.5] Mem-Info:",
 		    "Mem-Info:", "2026-11-21T13:47:03.123456+00:00", 1500000);
 	check_split("[   28.483595] host kernel: Mem-Info:", "Mem-Info:", "28.483595", 28483595);
+	check_split("[  +0.002367] Mem-Info:", "Mem-Info:", "", 0);
+	check_split("12:Nov 21 13:47:03 host kernel: Mem-Info:", "Mem-Info:", "Nov 21 13:47:03", 0);
+	check_split("kern: kern.err: Nov 21 13:47:03 kernel: Mem-Info:", "Mem-Info:",
+		    "Nov 21 13:47:03", 0);
 	/* Not the kernel's: a program may print such a line, too. */
 	check_split("Nov 21 13:47:03 host app[12]: Mem-Info:",
 		    "Nov 21 13:47:03 host app[12]: Mem-Info:", "", 0);
