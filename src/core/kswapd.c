@@ -116,6 +116,17 @@ static bool reserves_good(struct node *node)
 	return reserve == 0 || free > reserve / 2;
 }
 
+/*
+ * The waker takes the sleeper off the queue: until it waits again nobody wakes it twice. One that
+ * its timer has woken and that has not run since stays on it (2; in restored states only).
+ */
+static void take_off_queue(struct node *node)
+{
+	uint32_t sleeping = 1;
+
+	atomic_compare_exchange_strong(&node->kswapd_sleeping, &sleeping, 0);
+}
+
 bool kswapd_reserves_ok(struct task *t, struct node *node)
 {
 	if (reserves_good(node))
@@ -125,7 +136,7 @@ bool kswapd_reserves_ok(struct task *t, struct node *node)
 
 		if (zone > ZONE_NORMAL)
 			atomic_store(&node->kswapd_highest_zone, ZONE_NORMAL);
-		atomic_store(&node->kswapd_sleeping, 0);
+		take_off_queue(node);
 		waitq_wake(t, &node->kswapd_wait, 1);
 	}
 	return false;
@@ -170,8 +181,7 @@ void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order
 		return;
 	}
 	event_emit(t, MM_VMSCAN_WAKEUP_KSWAPD, node->id, order, gfp, highest);
-	/* The waker takes the sleeper off the queue: until it waits again nobody wakes it twice. */
-	atomic_store(&node->kswapd_sleeping, 0);
+	take_off_queue(node);
 	waitq_wake(t, &node->kswapd_wait, 1);
 }
 

@@ -207,7 +207,7 @@ struct node {
 	struct cpumask kswapd_cpus;		    /* bind_lock: where it may run */
 	_Atomic uint32_t stop_threads;		    /* a: the node's memory is gone */
 	struct waitq kswapd_wait;		    /* a */
-	_Atomic uint32_t kswapd_sleeping;	    /* a: 1 while it waits on kswapd_wait */
+	_Atomic uint32_t kswapd_sleeping;	    /* a: 1: it waits; 2: kswapd.c */
 	_Atomic uint32_t kswapd_order;		    /* a */
 	_Atomic uint32_t kswapd_highest_zone;	    /* a: NR_ZONES = no request */
 	_Atomic uint32_t kswapd_failures;	    /* a */

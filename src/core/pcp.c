@@ -54,11 +54,6 @@ uint32_t pcp_list_order(uint32_t list_index)
 	return list_order[list_index];
 }
 
-static uint32_t pcp_page_type(const struct page *page)
-{
-	return (uint32_t)(page_flags(page) >> PAGE_TYPE_SHIFT) & 0x7;
-}
-
 /* Takes up to nr blocks from the buddy lists to the end of the list. */
 static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		       uint32_t alloc_flags)

@@ -21,6 +21,12 @@ static ALWAYS_INLINE uint32_t pcp_list_index(uint32_t order, uint32_t type)
 	return order * NR_PCP_TYPES + type;
 }
 
+/* The type that a page on a list remembers. */
+static ALWAYS_INLINE uint32_t pcp_page_type(const struct page *page)
+{
+	return (uint32_t)(page_flags(page) >> PAGE_TYPE_SHIFT) & 0x7;
+}
+
 /* The order of the blocks on a list. */
 uint32_t pcp_list_order(uint32_t list_index);
 
