@@ -93,10 +93,11 @@ static json_t *json_limits(const struct probe_limits *limits)
 
 static json_t *json_count(const struct probe_count *count)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "operations", (json_int_t)count->operations,
-			 "equal", (json_int_t)count->equal, "states", (json_int_t)count->bursts,
-			 "equal_states", (json_int_t)count->equal_states, "steals",
-			 (json_int_t)count->steals, "wakes", (json_int_t)count->wakes);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "operations",
+			 (json_int_t)count->operations, "equal", (json_int_t)count->equal, "states",
+			 (json_int_t)count->bursts, "equal_states", (json_int_t)count->equal_states,
+			 "steals", (json_int_t)count->steals, "wakes", (json_int_t)count->wakes,
+			 "assumed_movable_pageblocks", (json_int_t)count->assumed);
 }
 
 static void json_add(json_t *root, const char *dir, const struct probe_outcome *outcome)
@@ -174,6 +175,8 @@ static void print_outcome(const char *dir, const struct probe_outcome *outcome)
 		printf("; %u of %u states equal", counted->equal_states, counted->bursts);
 	if (counted->steals != 0 || counted->wakes != 0)
 		printf("; %u steals, %u wake-ups", counted->steals, counted->wakes);
+	if (counted->assumed != 0)
+		printf("; %u pageblocks taken to hold movable pages", counted->assumed);
 	print_limits("without state: ", &outcome->limits);
 	if (doubtful->operations != 0)
 		printf("; PF_MEMALLOC: %u of %u operations equal", doubtful->equal,
@@ -197,6 +200,8 @@ static void print_sum(const struct probe_sum *sum)
 	       sum->sequences, sum->counted.equal, sum->counted.operations,
 	       sum->counted.equal_states, sum->counted.bursts, sum->counted.steals,
 	       sum->counted.wakes);
+	if (sum->counted.assumed != 0)
+		printf("; %u pageblocks taken to hold movable pages", sum->counted.assumed);
 	if (sum->limits.points != 0)
 		printf("; without state: %u of %u failures near (batch + threshold + 1)",
 		       sum->limits.within, sum->limits.points);
@@ -243,6 +248,7 @@ static void add(struct probe_sum *sum, const struct probe_outcome *outcome)
 	sum->counted.equal_states += outcome->counted.equal_states;
 	sum->counted.steals += outcome->counted.steals;
 	sum->counted.wakes += outcome->counted.wakes;
+	sum->counted.assumed += outcome->counted.assumed;
 	sum->limits.points += outcome->limits.points;
 	sum->limits.within += outcome->limits.within;
 }

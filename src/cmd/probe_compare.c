@@ -221,7 +221,7 @@ static bool same_node(struct probe_machine *pm, const struct probe_node *kernel,
 		{ "failures", kernel->failures, atomic_load(&node->kswapd_failures) },
 		{ "order", kernel->order, atomic_load(&node->kswapd_order) },
 		{ "highest zone", kernel->highest, atomic_load(&node->kswapd_highest_zone) },
-		{ "waiting", kernel->waiting, atomic_load(&node->kswapd_sleeping) },
+		{ "waiting", kernel->waiting, atomic_load(&node->kswapd_sleeping) != 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -482,6 +482,25 @@ static bool same_event(const struct probe_event *a, const struct probe_event *b)
 	return a->kind == b->kind && a->order == b->order && a->found == b->found &&
 	       a->type == b->type && a->other == b->other && a->change == b->change &&
 	       a->node == b->node && a->zone == b->zone && a->pfn == b->pfn;
+}
+
+uint32_t probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op)
+{
+	const struct probe_result *result = &pm->result;
+	const struct probe_event *events = &pm->probe->events[op->events.first];
+	uint32_t nr = min_u32(op->events.nr, result->nr_events);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct probe_event other = result->event[i];
+
+		if (same_event(&events[i], &other))
+			continue;
+		other.change ^= 1;
+		if (other.kind != PROBE_STEAL || !same_event(&events[i], &other))
+			return 0;
+		return other.pfn & ~(NEAP_PAGEBLOCK_PAGES - 1);
+	}
+	return 0;
 }
 
 static bool same_events(struct probe_machine *pm, const struct probe_op *op, struct text_buf *out)

@@ -12,6 +12,13 @@
 bool probe_compare_op(struct probe_machine *pm, const struct probe_op *op,
 		      const struct probe_state *after, struct text_buf *out);
 
+/*
+ * The pageblock of a theft that is recorded with another decision about the pageblock's type than
+ * was made here, and is otherwise the same. => its first frame; 0: the operation's first difference
+ * is another one
+ */
+uint32_t probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op);
+
 /* Compares the machine with a recorded state; the first difference is described. */
 bool probe_compare_state(struct probe_machine *pm, const struct probe_state *state,
 			 struct text_buf *out);

@@ -10,14 +10,18 @@
  * kcompactd and the other engine threads are never started. A wake-up of kswapd is seen as its
  * trace event; the sleeper is then no longer one, exactly as on the recorded machine.
  *
- * Slots are what the recording says, not what happened here: after a difference the next operation
- * still frees the block that the kernel's freed. A recorded machine's other pages in use are frames
- * without any owner.
+ * Slots are kept twice: what the recording says, with which every state is loaded, and what this
+ * machine got since then. A recorded machine's other pages in use are frames without any owner.
  *
  * What a recording cannot say, and what stands in for it: which type a page on a per-CPU list
- * remembers. A list of types Unmovable and Reclaimable holds its own; one of Movable also those of
- * the reserve, whose pageblocks are HighAtomic; the first list of order 9 holds two types, and the
- * pageblock says which.
+ * remembers. It is known if the page has been on the list since the last burst. Else, a list of
+ * Unmovable or Reclaimable holds its own type; one of Movable also that of the reserve, if the
+ * pageblock is HighAtomic now; the first list of order 9 holds two types, and the pageblock says
+ * which.
+ *
+ * Nor does it say which of the other pages in use could be moved, which decides whether a theft
+ * takes the pageblock, too. None could, unless a recorded theft shows otherwise
+ * (cmd/probe_replay.c); then all of that pageblock.
  *
  * What must never happen: a recording that stops the program. What the engine CHECKs of its callers
  * is looked at before, and refused with the line.
@@ -130,9 +134,12 @@ static int machine_make(struct probe_machine *pm, const struct machine_desc *des
 		error = hw_soft_create(description_frames(desc), true, &pm->hw);
 	if (error == 0)
 		error = machine_build(&pm->m, desc, pm->rt, pm->hw, NULL);
-	if (error == 0)
-		rt_sim_set_machine(pm->rt, &pm->m);
-	return error;
+	if (error != 0)
+		return error;
+	rt_sim_set_machine(pm->rt, &pm->m);
+	pm->movable = calloc((pm->m.max_pfn >> PAGEBLOCK_SHIFT) + 1, 1);
+	pm->remembered = calloc(pm->m.max_pfn, 1);
+	return pm->movable != NULL && pm->remembered != NULL ? 0 : -ENOMEM;
 }
 
 static int machine_describe(const struct probe *probe, const struct machine_json *json,
@@ -189,6 +196,8 @@ void probe_machine_destroy(struct probe_machine *pm)
 		rt_sim_destroy(pm->rt);
 	if (pm->hw != NULL)
 		hw_soft_destroy(pm->hw);
+	free(pm->movable);
+	free(pm->remembered);
 	free(pm->blocks);
 	free(pm);
 }
@@ -311,7 +320,11 @@ static bool load_runs(struct probe_machine *pm, const struct probe_state *state)
 static uint32_t remembered_type(const struct probe_machine *pm, uint32_t index, uint32_t pfn)
 {
 	uint32_t block = pageblock_type(&pm->m, pfn);
+	uint32_t kept = pm->remembered[pfn];
 
+	if (kept != 0 && pcp_list_index(pcp_list_order(index),
+					kept - 1 < NR_PCP_TYPES ? kept - 1 : MT_MOVABLE) == index)
+		return kept - 1;
 	if (index == PCP_HUGE_LIST)
 		return block == MT_RECLAIMABLE ? MT_RECLAIMABLE : MT_UNMOVABLE;
 	uint32_t own = index > PCP_HUGE_LIST ? MT_MOVABLE : index % NR_PCP_TYPES;
@@ -380,9 +393,10 @@ static bool load_node(struct probe_machine *pm, const struct probe_node *from)
 	return true;
 }
 
-/* Blocks that the module keeps; what became of the others is not known. */
+/* Blocks that the recorded module keeps; what became of the others is not known. */
 static void load_slots(struct probe_machine *pm)
 {
+	memcpy(pm->slot, pm->recorded, sizeof(pm->slot));
 	for (uint32_t i = 0; i < PROBE_SLOTS; i++) {
 		struct probe_slot *slot = &pm->slot[i];
 		struct zone *zone = NULL;
@@ -395,6 +409,22 @@ static void load_slots(struct probe_machine *pm)
 		}
 		if (zone == NULL || restore_used_block(zone, slot->pfn, slot->order) != 0)
 			slot->pfn = 0;
+	}
+}
+
+/* Pages in use, neither a slot's nor free, of pageblocks that are taken to be movable. */
+static void load_movable(struct probe_machine *pm)
+{
+	for (uint32_t block = 0; block <= pm->m.max_pfn >> PAGEBLOCK_SHIFT; block++) {
+		uint32_t first = block << PAGEBLOCK_SHIFT;
+
+		for (uint32_t i = 0; pm->movable[block] != 0 && i < NEAP_PAGEBLOCK_PAGES; i++) {
+			struct page *page = &pm->m.pages[first + i];
+
+			if (first + i < pm->m.max_pfn && page_refs(page) == 1 &&
+			    (page_flags(page) & PG_FLAG_MASK) == 0)
+				page_set(page, PG_LRU);
+		}
 	}
 }
 
@@ -426,7 +456,27 @@ int probe_machine_load(struct probe_machine *pm, const struct probe_state *state
 	if (wrong != NULL)
 		return refuse(pm, state, err, wrong);
 	load_slots(pm);
+	load_movable(pm);
 	return 0;
+}
+
+static void remember_list(struct probe_machine *pm, const struct list *list)
+{
+	const struct page *pages = pm->m.pages;
+
+	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next)
+		pm->remembered[pfn] = (uint8_t)(pcp_page_type(&pages[pfn]) + 1);
+}
+
+void probe_machine_remember(struct probe_machine *pm, bool known)
+{
+	memset(pm->remembered, 0, pm->m.max_pfn);
+	for (uint32_t i = 0; known && i < pm->m.nr_nodes * NR_ZONES; i++) {
+		const struct zone *zone = &pm->m.nodes[i / NR_ZONES].zone[i % NR_ZONES];
+
+		for (uint32_t k = 0; zone_populated(zone) && k < pm->m.nr_cpus * NR_PCP_LISTS; k++)
+			remember_list(pm, &zone->pcp[k / NR_PCP_LISTS].list[k % NR_PCP_LISTS]);
+	}
 }
 
 /* ---- operations ---- */
@@ -473,15 +523,15 @@ static uint32_t allocate(struct probe_machine *pm, const struct probe_op *op)
 	const struct alloc_request request = {
 		.gfp = op->gfp,
 		.order = op->order,
-		.node = op->node,
+		.node = op->kind == 'p' ? pm->m.cpus[op->cpu].node : op->node,
 	};
 
-	if (op->kind == 'p')
+	if (op->kind == 'p' && op->cpu == pm->cpu)
 		return probe_policy_alloc(pm->t, &pm->policy, op->gfp, op->order);
 	return alloc_pages(pm->t, &request);
 }
 
-void probe_machine_give_back(struct probe_machine *pm, uint32_t pfn, uint32_t order)
+static void give_back(struct probe_machine *pm, uint32_t pfn, uint32_t order)
 {
 	CHECK(page_put_test(&pm->m.pages[pfn]));
 	free_pages(pm->t, pfn, order);
@@ -523,13 +573,13 @@ static bool allocate_until_failure(struct probe_machine *pm, const struct probe_
 	result->count = nr;
 	read_columns(pm, op);
 	for (uint32_t i = 0; i < nr; i++)
-		probe_machine_give_back(pm, pm->blocks[i], op->order);
+		give_back(pm, pm->blocks[i], op->order);
 	return room;
 }
 
 bool probe_machine_perform(struct probe_machine *pm, const struct probe_op *op)
 {
-	const struct probe_slot *slot = &pm->slot[op->slot];
+	struct probe_slot *slot = &pm->slot[op->slot];
 	struct probe_result *result = &pm->result;
 	struct cpumask cpu = { { 0 } };
 	bool fine = true;
@@ -537,19 +587,22 @@ bool probe_machine_perform(struct probe_machine *pm, const struct probe_op *op)
 	cpumask_set(&cpu, op->cpu);
 	CHECK(pm->rt->ops->set_cpus(pm->t, &cpu) == 0);
 	*result = (struct probe_result){ .pfn = 0 };
-	pm->t->flags = pm->memalloc ? PF_MEMALLOC : 0;
+	pm->t->flags = pm->memalloc && op->cpu == pm->cpu ? PF_MEMALLOC : 0;
 	pm->listening = true;
 	if (op->kind == 't') {
 		fine = allocate_until_failure(pm, op);
 	} else if (op->kind == 'f') {
 		result->pfn = slot->pfn;
 		if (slot->pfn != 0)
-			probe_machine_give_back(pm, slot->pfn, slot->order);
+			give_back(pm, slot->pfn, slot->order);
+		slot->pfn = 0;
+		read_columns(pm, op);
+	} else if (slot->pfn == 0) {
+		result->pfn = allocate(pm, op);
+		*slot = (struct probe_slot){ .pfn = result->pfn, .order = op->order };
 		read_columns(pm, op);
 	} else {
-		/* A slot that holds something is left alone: the recorded module did so, too. */
-		result->pfn = slot->pfn == 0 ? allocate(pm, op) : 0;
-		read_columns(pm, op);
+		read_columns(pm, op); /* a full slot is left alone, as on the recorded machine */
 	}
 	pm->listening = false;
 	pm->t->flags = 0;
@@ -558,7 +611,7 @@ bool probe_machine_perform(struct probe_machine *pm, const struct probe_op *op)
 
 void probe_machine_note(struct probe_machine *pm, const struct probe_op *op)
 {
-	struct probe_slot *slot = &pm->slot[op->slot];
+	struct probe_slot *slot = &pm->recorded[op->slot];
 
 	if (op->kind == 'f')
 		slot->pfn = 0;

@@ -54,10 +54,14 @@ struct probe_machine {
 	const char *file_name;
 	struct probe_policy policy;
 	bool memalloc;	/* the task has PF_MEMALLOC */
+	uint16_t cpu;	/* of the task; on others a kernel thread without policy and rights works */
 	bool listening; /* events go to result */
 	struct probe_result result;
-	struct probe_slot slot[PROBE_SLOTS];
-	uint32_t *blocks; /* got by one operation of kind t */
+	struct probe_slot slot[PROBE_SLOTS];	 /* of this machine since the last load */
+	struct probe_slot recorded[PROBE_SLOTS]; /* of the recorded one */
+	uint8_t *remembered; /* by frame: type + 1 on a CPU's list, as last kept; 0: not known */
+	uint8_t *movable;    /* by pageblock: 1 if its other pages in use are taken to be movable */
+	uint32_t *blocks;    /* got by one operation of kind t */
 	uint32_t blocks_room;
 };
 
@@ -79,27 +83,31 @@ int probe_machine_run(struct probe_machine *pm, int (*fn)(struct probe_machine *
 		      void *arg);
 
 /*
- * Everything as in this state; blocks in slots are in use, and slots that cannot be are empty.
+ * Everything as in this state; the recorded slots' blocks are in use, and slots that cannot be are
+ * empty.
  * => inside probe_machine_run(); 0, -EINVAL with *err filled
  */
 MUST_CHECK int probe_machine_load(struct probe_machine *pm, const struct probe_state *state,
 				  struct text_error *err);
+
+/*
+ * Keeps, for the states that are loaded from here on, which type each page on a CPU's list
+ * remembers; known: false forgets what was kept.
+ */
+void probe_machine_remember(struct probe_machine *pm, bool known);
 
 /* Whether the operation is one that can be performed here. => false with *err filled */
 bool probe_machine_accepts(const struct probe_machine *pm, const struct probe_op *op,
 			   struct text_error *err);
 
 /*
- * Performs an operation: a and p allocate, f frees what the slot holds, t allocates until the first
- * failure and frees it all. The slot is left as it is: the caller knows what the recording says.
+ * Performs an operation: a and p allocate into an empty slot, f frees what the slot holds, t
+ * allocates until the first failure and frees it all.
  * => inside probe_machine_run(); the result is in pm->result; true unless the host's memory is out
  */
 bool probe_machine_perform(struct probe_machine *pm, const struct probe_op *op);
 
-/* Frees a block that an operation got and whose slot does not keep it. */
-void probe_machine_give_back(struct probe_machine *pm, uint32_t pfn, uint32_t order);
-
-/* The recorded result's effect on the slots, whatever happened here. */
+/* The recorded result's effect on the recorded slots, whatever happened here. */
 void probe_machine_note(struct probe_machine *pm, const struct probe_op *op);
 
 /* The zone of a place; NULL if the machine has none there. */

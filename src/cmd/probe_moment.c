@@ -54,8 +54,7 @@ void probe_moment_see_op(struct probe_moment *moment, const struct probe *probe,
 	moment->seen = true;
 }
 
-/* => whether kswapd of the node was woken in the burst */
-static bool was_woken(const struct probe *probe, const struct probe_item *burst, uint32_t node)
+bool probe_moment_woken(const struct probe *probe, const struct probe_item *burst, uint32_t node)
 {
 	for (uint32_t i = 0; i < burst->nr; i++) {
 		const struct probe_op *op = &probe->ops[burst->first + i];
@@ -80,7 +79,7 @@ void probe_moment_see_boost(struct probe_moment *moment, const struct probe_mach
 		if (!zone_populated(zone))
 			continue;
 		moment->zone[node][i % NR_ZONES].boost =
-			was_woken(pm->probe, burst, node) ? 0 : atomic_load(&zone->boost);
+			probe_moment_woken(pm->probe, burst, node) ? 0 : atomic_load(&zone->boost);
 	}
 }
 

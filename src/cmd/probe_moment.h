@@ -21,6 +21,8 @@ void probe_moment_see_state(struct probe_moment *moment, const struct probe *pro
 /* An operation was passed. */
 void probe_moment_see_op(struct probe_moment *moment, const struct probe *probe,
 			 const struct probe_op *op);
+/* Whether a wake-up of the node's kswapd is among the burst's recorded events. */
+bool probe_moment_woken(const struct probe *probe, const struct probe_item *burst, uint32_t node);
 /* A burst was played on the machine, which is as it left it. */
 void probe_moment_see_boost(struct probe_moment *moment, const struct probe_machine *pm,
 			    const struct probe_item *burst);

@@ -10,6 +10,11 @@
  * A burst that begins from its own state is compared exactly. After its first difference the two
  * machines hold different memory, so the rest of the burst is not compared and counts as not equal.
  *
+ * Which pages in use could be moved is not recorded, and decides whether a theft takes the whole
+ * pageblock. They are taken to be immovable. Where a recorded theft decided otherwise, the pages of
+ * that pageblock are taken to be movable and the burst is played again from its beginning; how
+ * often that was needed is counted, and printed.
+ *
  * A burst without a state begins from the recorded state that stands nearest, made like what is
  * known of the moment: per-CPU lists are emptied if the script says so just before, and
  * cmd/probe_moment.c has the rest. Then only the number of free pages at each failure is compared,
@@ -80,6 +85,19 @@ static void count_events(const struct probe *probe, const struct probe_op *op,
 	}
 }
 
+/* A kswapd that was woken and waits all the same had been woken before, by its timer. */
+static void note_woken(struct probe_machine *pm, const struct probe_item *burst,
+		       const struct probe_state *after)
+{
+	for (uint32_t i = 0; i < after->nodes.nr; i++) {
+		const struct probe_node *node = &pm->probe->nodes[after->nodes.first + i];
+
+		if (node->id < pm->m.nr_nodes && node->waiting &&
+		    probe_moment_woken(pm->probe, burst, node->id))
+			atomic_store(&pm->m.nodes[node->id].kswapd_sleeping, 2);
+	}
+}
+
 /* Plays the burst from `before` with pm->policy as it is. => 0 or an error */
 static int play_exactly(struct replay *r, const struct probe_item *burst,
 			const struct probe_state *before, struct probe_count *count,
@@ -92,6 +110,8 @@ static int play_exactly(struct replay *r, const struct probe_item *burst,
 	uint32_t i = 0;
 	bool equal = true;
 
+	if (error == 0)
+		note_woken(pm, burst, after);
 	*count = (struct probe_count){ .operations = burst->nr, .bursts = 1 };
 	for (; error == 0 && equal && i < burst->nr; i++) {
 		struct text_buf what;
@@ -104,6 +124,7 @@ static int play_exactly(struct replay *r, const struct probe_item *burst,
 			count->equal++;
 			count_events(pm->probe, &ops[i], count);
 		} else {
+			count->claim = probe_compare_claim(pm, &ops[i]);
 			say_op(r, burst, i, out);
 			text_buf_puts(out, text_buf_text(&what));
 		}
@@ -130,6 +151,36 @@ static bool uses_policy(const struct replay *r, const struct probe_item *burst)
 	return false;
 }
 
+/* Direct reclaim and compaction would look for the pages that are only said to be movable. */
+static bool may_sleep(const struct replay *r, const struct probe_item *burst)
+{
+	for (uint32_t i = 0; i < burst->nr; i++)
+		if (burst_ops(r, burst)[i].kind != 'f' &&
+		    (burst_ops(r, burst)[i].gfp & GFP_BIT_DIRECT_RECLAIM))
+			return true;
+	return false;
+}
+
+/* Plays the burst, again whenever a recorded decision says that pages could be moved. */
+static int play_assuming(struct replay *r, const struct probe_item *burst,
+			 const struct probe_state *before, struct probe_count *count,
+			 struct text_buf *out)
+{
+	uint8_t *movable = r->pm->movable;
+	uint32_t assumed = 0;
+	int error = play_exactly(r, burst, before, count, out);
+
+	while (error == 0 && count->claim != 0 && !may_sleep(r, burst) &&
+	       movable[count->claim / NEAP_PAGEBLOCK_PAGES] == 0) {
+		movable[count->claim / NEAP_PAGEBLOCK_PAGES] = 1;
+		assumed++;
+		text_buf_reset(out);
+		error = play_exactly(r, burst, before, count, out);
+	}
+	count->assumed = assumed;
+	return error;
+}
+
 static void add_count(struct probe_count *sum, const struct probe_count *count)
 {
 	sum->operations += count->operations;
@@ -138,6 +189,7 @@ static void add_count(struct probe_count *sum, const struct probe_count *count)
 	sum->equal_states += count->equal_states;
 	sum->steals += count->steals;
 	sum->wakes += count->wakes;
+	sum->assumed += count->assumed;
 }
 
 /* Plays it for every first node that an interleaving policy may have had, else once. */
@@ -162,7 +214,7 @@ static int replay_exactly(struct replay *r, const struct probe_item *burst,
 		if (turns)
 			policy->turn = n;
 		text_buf_init(&text);
-		error = play_exactly(r, burst, before, &count, &text);
+		error = play_assuming(r, burst, before, &count, &text);
 		if (best.operations == 0 ||
 		    count.equal + count.equal_states > best.equal + best.equal_states) {
 			best = count;
@@ -270,16 +322,12 @@ static int replay_nearby(struct replay *r, const struct probe_item *burst,
 		pcp_drain_all(pm->t, &pm->m, NULL);
 	probe_moment_apply(&r->moment, pm, r->item);
 	for (uint32_t i = 0; i < burst->nr; i++) {
-		bool full = pm->slot[ops[i].slot].pfn != 0;
+		bool full = pm->recorded[ops[i].slot].pfn != 0;
 
 		if (!probe_machine_perform(pm, &ops[i]))
 			return -ENOMEM;
 		if (is_failure(&ops[i]) && (ops[i].kind == 't' || !full))
 			compare_limit(r, burst, &ops[i]);
-		/* A block that only this machine got is given back: the slot has none. */
-		if (ops[i].kind != 'f' && ops[i].kind != 't' && !full &&
-		    pm->result.pfn != ops[i].pfn && pm->result.pfn != 0)
-			probe_machine_give_back(pm, pm->result.pfn, ops[i].order);
 		probe_machine_note(pm, &ops[i]);
 	}
 	probe_moment_see_boost(&r->moment, pm, burst);
@@ -333,7 +381,7 @@ static void free_slots(struct replay *r, const struct probe_script_burst *contex
 {
 	if (context == NULL || context->nr_freeslots == r->nr_freeslots)
 		return;
-	memset(r->pm->slot, 0, sizeof(r->pm->slot));
+	memset(r->pm->recorded, 0, sizeof(r->pm->recorded));
 	r->nr_freeslots = context->nr_freeslots;
 }
 
@@ -354,8 +402,12 @@ static int replay_burst(struct replay *r, const struct probe_item *burst)
 			return -EINVAL;
 	free_slots(r, context);
 	r->pm->memalloc = context != NULL ? context->memalloc : r->memalloc_note;
+	r->pm->cpu = context != NULL ? context->cpu : 0;
+	if (context != NULL && context->drained)
+		probe_machine_remember(r->pm, false);
 	error = before != NULL ? replay_exactly(r, burst, before)
 			       : replay_nearby(r, burst, context);
+	probe_machine_remember(r->pm, before != NULL && error == 0);
 	r->pm->memalloc = false;
 	r->nr_bursts++;
 	return error;

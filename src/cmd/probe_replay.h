@@ -10,6 +10,8 @@ struct probe_count {
 	uint32_t operations, equal;
 	uint32_t bursts, equal_states; /* bursts; those whose state afterwards is equal, too */
 	uint32_t steals, wakes;	       /* recorded ones among the equal operations */
+	uint32_t assumed;	       /* pageblocks taken to hold movable pages */
+	uint32_t claim; /* a burst's first difference is a decision about this pageblock, or 0 */
 };
 
 /* Failures compared, in bursts that begin from another state. */

@@ -148,6 +148,15 @@ static int parse_end(struct walk *w, const char *at)
 
 /* ---- between bursts ---- */
 
+/*
+ * The recorder hands a script to the kernel in pieces, which end where something is done outside
+ * of it; each begins on CPU 0.
+ */
+static void begin_piece(struct walk *w)
+{
+	w->next.cpu = 0;
+}
+
 static int parse_state(struct walk *w, const char *at)
 {
 	return scan_end(scan_word(scan_literal(at, " ")))
@@ -191,9 +200,11 @@ static int parse_freeslots(struct walk *w, const char *at)
 
 static int parse_cpu(struct walk *w, const char *at)
 {
-	return scan_end(scan_number(at, NEAP_MAX_CPUS - 1))
-		       ? 0
-		       : probe_refuse(&w->place, "a CPU is: cpu NUMBER");
+	uint32_t cpu = 0;
+
+	at = probe_scan_upto(scan_literal(at, " "), NEAP_MAX_CPUS - 1, &cpu);
+	w->next.cpu = (uint16_t)cpu;
+	return scan_end(at) ? 0 : probe_refuse(&w->place, "a CPU is: cpu NUMBER");
 }
 
 static int parse_sched(struct walk *w, const char *at)
@@ -218,6 +229,7 @@ static int parse_memalloc(struct walk *w, const char *at)
 
 static int parse_policy(struct walk *w, const char *at)
 {
+	begin_piece(w);
 	return scan_end(scan_gfp(scan_number(at, 99)))
 		       ? 0
 		       : probe_refuse(&w->place, "a policy is: policy MODE MASK");
@@ -225,13 +237,21 @@ static int parse_policy(struct walk *w, const char *at)
 
 static int parse_two_words(struct walk *w, const char *at)
 {
+	begin_piece(w);
 	at = scan_word(scan_literal(at, " "));
 	return scan_literal(at, " ") != NULL
 		       ? 0
 		       : probe_refuse(&w->place, "a setting is: sysctl NAME VALUE");
 }
 
-static int parse_rest(struct walk *w, const char *at)
+static int parse_shell(struct walk *w, const char *at)
+{
+	(void)at;
+	begin_piece(w);
+	return 0;
+}
+
+static int parse_machine(struct walk *w, const char *at)
 {
 	(void)w;
 	(void)at;
@@ -261,8 +281,8 @@ static int parse_line(struct walk *w, const char *text)
 		{ "memalloc", parse_memalloc, false },
 		{ "policy", parse_policy, false },
 		{ "sysctl", parse_two_words, false },
-		{ "sh", parse_rest, false },
-		{ "machine", parse_rest, false },
+		{ "sh", parse_shell, false },
+		{ "machine", parse_machine, false },
 	};
 	size_t bytes = strcspn(text, " ");
 

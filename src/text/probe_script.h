@@ -16,6 +16,7 @@ struct probe_script_burst {
 	uint32_t line;
 	uint32_t nr_ops;
 	uint32_t nr_freeslots; /* how often all slots had been freed since the beginning */
+	uint16_t cpu;	       /* of the task itself; others are held by kernel threads */
 	bool states;	       /* recorded with the states before and after */
 	bool memalloc;	       /* the task has PF_MEMALLOC */
 	bool realtime;	       /* the task has a real-time policy */
