@@ -1,0 +1,414 @@
+/*
+ * Random requests of every kind on small machines of odd shapes, against a naive model
+ * (alloc_model.h) and the engine's own verification.
+ *
+ *     seed ──> machine: 1 to 4 nodes, zones that begin and end anywhere, holes, 1 to 5 CPUs
+ *          ──> steps:   allocate (any order, type, zone, node, mask, right), free, drain, fold,
+ *                       settings, rights of the task, reclaim at work; more of the one or of the
+ *                       other in turn, so that memory runs out and comes back
+ *
+ * After every step: a block lies in a zone that the request may use, none of its frames was in use,
+ * a request that must fail fails and one that must succeed does; what is free and what CPUs keep
+ * adds up to the model's. Every 64 steps all lists are verified; at the end everything is given
+ * back.
+ *
+ * NEAP_SEED is the first seed; NEAP_PROPERTY_SECONDS says for how long further ones are tried
+ * (tools/check-property), else a few are. A failure names its seed.
+ *
+ * World.plug is for tests that take memory or CPUs away and bring them back: it is called between
+ * two steps and has to keep the model true.
+ */
+#include "core_fixture.h"
+
+#include <time.h>
+
+#include "core/sysctl.h"
+
+#include "alloc_model.h"
+
+#define SEEDS_DEFAULT 16u
+#define STEPS 1200u
+#define HELD_MAX 3000u
+#define PHASE_STEPS 150u
+
+struct held {
+	uint32_t pfn, order;
+};
+
+struct world {
+	struct core_fixture f;
+	struct model model;
+	struct rng rng;
+	uint64_t seed;
+	bool drained;	    /* no CPU keeps anything */
+	uint32_t free_bias; /* of 100 steps, so many free */
+	uint32_t nr_held;
+	struct held held[HELD_MAX];
+	uint64_t nr_got, nr_failed;		  /* requests */
+	uint64_t nr_must_get, nr_must_fail;	  /* of these, decided by the model */
+	void (*plug)(struct world *w, void *arg); /* NULL: nothing is plugged */
+	void *plug_arg;
+};
+
+static struct world world;
+
+static uint32_t below(struct world *w, uint32_t n)
+{
+	return (uint32_t)rng_below(&w->rng, n);
+}
+
+static bool one_in(struct world *w, uint32_t n)
+{
+	return below(w, n) == 0;
+}
+
+/* ---- the machine ---- */
+
+static void add_zone(struct world *w, struct machine_desc *desc, uint32_t node, uint32_t type,
+		     uint32_t *at)
+{
+	struct machine_zone_desc *zone = &desc->node[node].zone[type];
+
+	zone->start_pfn = *at;
+	zone->spanned = one_in(w, 6) ? 1 + below(w, 40) : 300 + below(w, 5000);
+	zone->present = zone->spanned - below(w, min_u32(zone->spanned, 300));
+	zone->managed = zone->present - below(w, min_u32(zone->present, 300));
+	*at += zone->spanned + below(w, 3) * 77;
+}
+
+static void world_build(struct world *w)
+{
+	struct machine_desc desc;
+	uint32_t nodes = 1 + below(w, 4);
+	uint32_t at = 1 + below(w, 3000);
+
+	core_desc_init(&desc, nodes, 1 + below(w, 5));
+	for (uint32_t n = 0; n < nodes; n++) {
+		for (uint32_t k = 0; k < n; k++) {
+			desc.node[n].distance[k] = 11 + below(w, 3) * 10;
+			desc.node[k].distance[n] = desc.node[n].distance[k];
+		}
+		for (uint32_t type = 0; type < ZONE_DEVICE; type++)
+			if (!one_in(w, 3) || (n == 0 && type == ZONE_NORMAL))
+				add_zone(w, &desc, n, type, &at);
+	}
+	assert_int_equal(core_setup(&w->f, &desc), 0);
+	w->model.m = w->f.m;
+	w->model.frame = malloc(w->f.m->max_pfn);
+	assert_non_null(w->model.frame);
+	memset(w->model.frame, ABSENT, w->f.m->max_pfn);
+	for (uint32_t i = 0; i < nodes * NR_ZONES; i++) {
+		const struct machine_zone_desc *zone = &desc.node[i / NR_ZONES].zone[i % NR_ZONES];
+
+		/* Boot keeps the first frames, of zone Movable the last ones. */
+		uint32_t reserved =
+			i % NR_ZONES == ZONE_MOVABLE ? 0 : zone->present - zone->managed;
+
+		memset(&w->model.frame[zone->start_pfn + reserved], FREE, zone->managed);
+	}
+	/* There is no kswapd to wait for, and nobody waits for one that has given up. */
+	for (uint32_t n = 0; n < nodes; n++)
+		atomic_store(&w->f.m->nodes[n].kswapd_failures, MAX_RECLAIM_RETRIES);
+	w->drained = true;
+}
+
+static const struct zone *zone_at(const struct world *w, uint32_t pfn)
+{
+	for (uint32_t i = 0; i < w->f.m->nr_nodes * NR_ZONES; i++) {
+		const struct zone *zone = &w->f.m->nodes[i / NR_ZONES].zone[i % NR_ZONES];
+
+		if (pfn - zone->start_pfn < zone_spanned(zone))
+			return zone;
+	}
+	fail_msg("seed %llu: frame %u is in no zone", (unsigned long long)w->seed, pfn);
+	return NULL;
+}
+
+/* ---- what must hold ---- */
+
+static void check_counts(const struct world *w)
+{
+	for (uint32_t i = 0; i < w->f.m->nr_nodes * NR_ZONES; i++) {
+		const struct zone *zone = &w->f.m->nodes[i / NR_ZONES].zone[i % NR_ZONES];
+		uint64_t nr_free = 0;
+
+		for (uint32_t k = 0; k < zone_spanned(zone); k++)
+			nr_free += w->model.frame[zone->start_pfn + k] == FREE ? 1 : 0;
+		uint64_t ours = zone->present == 0 ? 0
+						   : zone_stat_exact(zone, NR_FREE_PAGES) +
+							     core_pcp_pages(zone);
+
+		if (ours != nr_free)
+			fail_msg("seed %llu: zone %s of node %u has %llu free frames, not %llu",
+				 (unsigned long long)w->seed, zone->name, zone->node,
+				 (unsigned long long)ours, (unsigned long long)nr_free);
+		if (zone->nr_reserved_highatomic % NEAP_PAGEBLOCK_PAGES != 0)
+			fail_msg("seed %llu: a reserve of %llu pages", (unsigned long long)w->seed,
+				 (unsigned long long)zone->nr_reserved_highatomic);
+	}
+}
+
+static uint64_t used_pages(const struct world *w)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < w->nr_held; i++)
+		pages += (uint64_t)1 << w->held[i].order;
+	return pages;
+}
+
+/* ---- requests ---- */
+
+static uint32_t random_gfp(struct world *w)
+{
+	static const uint32_t places[] = { 0,
+					   0,
+					   GFP_BIT_DMA,
+					   GFP_BIT_DMA32,
+					   GFP_BIT_HIGHMEM,
+					   GFP_BIT_MOVABLE,
+					   GFP_BIT_HIGHMEM | GFP_BIT_MOVABLE,
+					   GFP_BIT_HIGHMEM | GFP_BIT_MOVABLE,
+					   GFP_BIT_DMA32 | GFP_BIT_MOVABLE,
+					   GFP_BIT_RECLAIMABLE,
+					   GFP_BIT_DMA | GFP_BIT_RECLAIMABLE };
+	static const struct {
+		uint32_t bit, one_in;
+	} bits[] = {
+		{ GFP_BIT_HIGH, 4 },
+		{ GFP_BIT_ATOMIC, 4 },
+		{ GFP_BIT_NOMEMALLOC, 8 },
+		{ GFP_BIT_MEMALLOC, 30 },
+		{ GFP_BIT_THISNODE, 8 },
+		{ GFP_BIT_COMP, 2 },
+		{ GFP_BIT_ZERO, 10 },
+		{ GFP_BIT_WRITE, 10 },
+		{ GFP_BIT_HARDWALL, 3 },
+		{ GFP_BIT_NOWARN, 2 },
+		{ GFP_BIT_NORETRY, 8 },
+		{ GFP_BIT_IO, 2 },
+		{ GFP_BIT_FS, 2 },
+		{ GFP_BIT_DIRECT_RECLAIM, 12 },
+		{ GFP_BIT_RETRY_MAYFAIL, 8 },
+	};
+	uint32_t gfp = places[below(w, ARRAY_LEN(places))];
+
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++)
+		if (one_in(w, bits[i].one_in))
+			gfp |= bits[i].bit;
+	return gfp | (one_in(w, 4) ? 0 : GFP_BIT_KSWAPD_RECLAIM);
+}
+
+/* Contents: what was asked to be zero is, and the next owner finds something else. */
+static void check_contents(struct world *w, uint32_t pfn, uint32_t order, uint32_t gfp)
+{
+	for (uint32_t i = 0; i < 1u << order; i++) {
+		uint64_t *first = fake_hw_window(&w->f.hw.hw, pfn + i);
+
+		if ((gfp & GFP_BIT_ZERO) && *first != 0)
+			fail_msg("seed %llu: a page asked to be zero is not",
+				 (unsigned long long)w->seed);
+		*first = pfn + 1;
+	}
+}
+
+static void check_block(struct world *w, uint32_t pfn, const struct alloc_request *r)
+{
+	const struct zone *zone = zone_at(w, pfn);
+	uint32_t size = 1u << r->order;
+
+	if ((pfn & (size - 1)) != 0 || pfn + size > zone->start_pfn + zone_spanned(zone))
+		fail_msg("seed %llu: block %u of order %u is not aligned or leaves its zone",
+			 (unsigned long long)w->seed, pfn, r->order);
+	if (!model_eligible(w->f.t, zone, r))
+		fail_msg("seed %llu: gfp %x on node %u got a block of zone %s of node %u",
+			 (unsigned long long)w->seed, r->gfp, r->node, zone->name, zone->node);
+	for (uint32_t i = 0; i < size; i++) {
+		if (w->model.frame[pfn + i] != FREE)
+			fail_msg("seed %llu: frame %u (of block %u, order %u) was not free but %u",
+				 (unsigned long long)w->seed, pfn + i, pfn, r->order,
+				 w->model.frame[pfn + i]);
+		w->model.frame[pfn + i] = USED;
+	}
+	assert_int_equal(page_refs(&w->f.m->pages[pfn]), 1);
+	check_contents(w, pfn, r->order, r->gfp);
+}
+
+static void check_verdict(struct world *w, enum verdict verdict, bool got,
+			  const struct alloc_request *r)
+{
+	w->nr_got += got ? 1 : 0;
+	w->nr_failed += got ? 0 : 1;
+	w->nr_must_get += verdict == MUST_GET ? 1 : 0;
+	w->nr_must_fail += verdict == MUST_FAIL ? 1 : 0;
+	if ((verdict == MUST_GET && !got) || (verdict == MUST_FAIL && got))
+		fail_msg("seed %llu: order %u gfp %x on node %u must %s",
+			 (unsigned long long)w->seed, r->order, r->gfp, r->node,
+			 got ? "fail" : "succeed");
+}
+
+static void step_allocate(struct world *w)
+{
+	const uint64_t mask = 1 + below(w, 15);
+	struct alloc_request r = {
+		.gfp = random_gfp(w),
+		.order = one_in(w, 3) ? below(w, NR_ORDERS) : below(w, 4),
+		.node = below(w, w->f.m->nr_nodes),
+		.nodemask = one_in(w, 5) ? &mask : NULL,
+	};
+	enum verdict verdict = model_request(&w->model, w->f.t, &r, w->drained);
+	uint32_t pfn;
+
+	if (w->nr_held == HELD_MAX)
+		return;
+	pfn = alloc_pages(w->f.t, &r);
+	w->drained = false;
+	check_verdict(w, verdict, pfn != PFN_NONE, &r);
+	if (pfn == PFN_NONE)
+		return;
+	check_block(w, pfn, &r);
+	w->held[w->nr_held++] = (struct held){ pfn, r.order };
+}
+
+static void step_free(struct world *w)
+{
+	if (w->nr_held == 0)
+		return;
+	uint32_t i = below(w, w->nr_held);
+	struct held block = w->held[i];
+
+	memset(&w->model.frame[block.pfn], FREE, (size_t)1 << block.order);
+	w->held[i] = w->held[--w->nr_held];
+	core_free(&w->f, block.pfn, block.order);
+	w->drained = false;
+}
+
+/* ---- other steps ---- */
+
+static void step_drain(struct world *w)
+{
+	pcp_drain_all(w->f.t, w->f.m, NULL);
+	w->drained = true;
+}
+
+static void step_setting(struct world *w)
+{
+	static const char *const names[] = { "min_free_kbytes", "watermark_boost_factor",
+					     "watermark_scale_factor",
+					     "percpu_pagelist_high_fraction" };
+	static const uint32_t most[] = { 4000, 30000, 300, 40 };
+	uint32_t i = below(w, ARRAY_LEN(names));
+	uint32_t value = below(w, most[i]);
+	char text[32];
+
+	if (i == 2)
+		value++;
+	else if (i == 3)
+		value = value < 8 ? 0 : value;
+	snprintf(text, sizeof(text), "%u\n", value);
+	assert_int_equal(sysctl_write(w->f.t, w->f.m, names[i], text, strlen(text)), strlen(text));
+}
+
+static void step_other(struct world *w)
+{
+	struct zone *zone = &w->f.m->nodes[below(w, w->f.m->nr_nodes)].zone[below(w, NR_ZONES)];
+
+	switch (below(w, 6)) {
+	case 0:
+		step_setting(w);
+		break;
+	case 1:
+		vmstat_fold_cpu(w->f.t, below(w, w->f.m->nr_cpus));
+		w->drained = false; /* what it returns to the lists does not matter */
+		break;
+	case 2:
+		w->f.t->flags ^= one_in(w, 3) ? PF_MEMALLOC : 0;
+		break;
+	case 3:
+		atomic_fetch_xor(&zone->flags, ZONE_RECLAIM_ACTIVE);
+		break;
+	case 4:
+		atomic_store(&zone->boost, 0); /* kswapd worked it off */
+		break;
+	default:
+		w->f.t->flags &= ~PF_MEMALLOC;
+		break;
+	}
+}
+
+static void world_step(struct world *w, uint32_t step)
+{
+	uint32_t what = below(w, 100);
+
+	if (step % PHASE_STEPS == 0)
+		w->free_bias = 15 + below(w, 65);
+	fake_rt_cpu(&w->f.rt, below(w, w->f.m->nr_cpus));
+	if (what < 3)
+		step_other(w);
+	else if (what < 15)
+		step_drain(w);
+	else if (below(w, 100) < w->free_bias)
+		step_free(w);
+	else
+		step_allocate(w);
+	check_counts(w);
+	if (w->plug != NULL && one_in(w, 50))
+		w->plug(w, w->plug_arg);
+	if (step % 64 == 0)
+		core_verify(&w->f, used_pages(w));
+}
+
+static void run_seed(struct world *w, uint64_t seed)
+{
+	w->seed = seed;
+	w->nr_held = 0;
+	rng_seed(&w->rng, seed);
+	world_build(w);
+	for (uint32_t step = 0; step < STEPS; step++)
+		world_step(w, step);
+	w->f.t->flags = 0;
+	while (w->nr_held > 0)
+		step_free(w);
+	step_drain(w);
+	check_counts(w);
+	core_verify(&w->f, 0);
+	free(w->model.frame);
+	core_teardown(&w->f);
+}
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void test_random_steps(void **state)
+{
+	const char *text = getenv("NEAP_PROPERTY_SECONDS");
+	double end = seconds_now() + (text != NULL ? strtod(text, NULL) : 0);
+	uint64_t first = core_seed();
+	uint64_t nr = 0;
+
+	(void)state;
+	while (text != NULL ? seconds_now() < end : nr < SEEDS_DEFAULT)
+		run_seed(&world, first + nr++);
+	print_message(
+		"seeds: %llu runs of %u steps from seed %llu: %llu requests served, %llu refused;"
+		" %llu had to be served and %llu refused\n",
+		(unsigned long long)nr, STEPS, (unsigned long long)first,
+		(unsigned long long)world.nr_got, (unsigned long long)world.nr_failed,
+		(unsigned long long)world.nr_must_get, (unsigned long long)world.nr_must_fail);
+	/* A model that never decides would test nothing. */
+	assert_true(nr < 4 || (world.nr_must_get > 100 && world.nr_must_fail > 100));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_steps),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
