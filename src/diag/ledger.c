@@ -34,7 +34,8 @@
 
 #define COUNTERS_IN_SUM 14u	 /* rows that are sums of per-CPU counters */
 #define THRESHOLD_PAGES_MAX 125u /* by which a CPU's difference may lag (spec 04) */
-#define CPUS_ASSUMED 64u	 /* where no file tells how many there are */
+#define KB_MAX ((uint64_t)1 << 50)
+#define CPUS_ASSUMED 64u /* where no file tells how many there are */
 
 struct ledger_name {
 	const char *key, *name, *source;
@@ -103,6 +104,8 @@ static uint64_t label_kb(const struct evidence *evidence, const char *label)
 
 static void set_row(struct ledger *ledger, enum ledger_row row, uint64_t kb)
 {
+	/* Beyond any machine: sums of such numbers must still fit. */
+	kb = min_u64(kb, KB_MAX);
 	ledger->row[row] = (struct ledger_entry){ .known = true, .kb = kb, .least_kb = kb };
 }
 
@@ -375,7 +378,7 @@ static void take_cpus(struct ledger *ledger, const struct evidence *evidence)
 		cpus = CPUS_ASSUMED;
 	if (threshold == 0)
 		threshold = THRESHOLD_PAGES_MAX;
-	ledger->drift_kb = COUNTERS_IN_SUM * cpus * threshold * page_kb;
+	ledger->drift_kb = min_u64(COUNTERS_IN_SUM * cpus * threshold * page_kb, KB_MAX);
 }
 
 static void add_up(struct ledger *ledger)
@@ -438,10 +441,10 @@ static void take_node(struct ledger_node *out, const struct snapshot *snapshot,
 	out->stacks_kb = stat[NR_KERNEL_STACK];
 	/* Pools of huge pages have nowhere else to be on a machine of one node. */
 	out->huge_kb = (snapshot->nr_nodes == 1 ? snapshot->huge_total : node->huge_total) * 2048;
-	out->rest_kb = (int64_t)out->managed_kb -
-		       (int64_t)(out->free_kb + out->pcp_kb + out->anon_kb + out->file_kb +
-				 out->slab_reclaimable_kb + out->slab_fixed_kb + out->tables_kb +
-				 out->stacks_kb + out->huge_kb);
+	out->rest_kb = (int64_t)(out->managed_kb -
+				 (out->free_kb + out->pcp_kb + out->anon_kb + out->file_kb +
+				  out->slab_reclaimable_kb + out->slab_fixed_kb + out->tables_kb +
+				  out->stacks_kb + out->huge_kb));
 }
 
 static void take_nodes(struct ledger *ledger, const struct snapshot *snapshot)
@@ -461,6 +464,7 @@ bool ledger_make(const struct evidence *evidence, struct ledger *ledger)
 	memset(ledger, 0, sizeof(*ledger));
 	if (!evidence_kb(evidence, "MemTotal", &ledger->total_kb))
 		return false;
+	ledger->total_kb = min_u64(ledger->total_kb, KB_MAX);
 	take_rows(ledger, evidence);
 	take_cpus(ledger, evidence);
 	check_rules(ledger, evidence);
