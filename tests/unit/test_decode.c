@@ -5,6 +5,7 @@
 #include "test_text_util.h"
 
 #include <glob.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "diag/decode_group.h"
@@ -77,15 +78,23 @@ static void check_one(const char *text, enum decode_kind kind, enum decode_cause
 /* A state of the corpus as the engine's structures. */
 static struct state *load_state(const char *dir, const char *suffix, struct evidence **evidence)
 {
-	char command[2048], root[] = "/tmp/decode-state-XXXXXX";
+	char pattern[1200], root[] = "/tmp/decode-state-XXXXXX";
 	struct text_error err;
 	struct state *state = NULL;
+	glob_t found;
 
 	assert_non_null(mkdtemp(root));
-	snprintf(command, sizeof(command),
-		 "for f in '%s'/*%s; do b=$(basename $f); cp $f '%s'/${b%%%s}; done", dir, suffix,
-		 root, suffix);
-	assert_int_equal(system(command), 0);
+	snprintf(pattern, sizeof(pattern), "%s/*%s", dir, suffix);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+		char link[1200];
+
+		snprintf(link, sizeof(link), "%s/%.*s", root, (int)(strlen(name) - strlen(suffix)),
+			 name);
+		assert_int_equal(symlink(found.gl_pathv[i], link), 0);
+	}
+	globfree(&found);
 	if (evidence_load(root, evidence, &err) != 0 || state_new(*evidence, &state, &err) != 0)
 		fail_msg("%s: %s", dir, err.message);
 	corpus_remove(root);
