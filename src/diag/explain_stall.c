@@ -28,7 +28,7 @@ static void psi_item(struct explain *x, const struct snapshot_psi *some,
 	struct explain_item *item =
 		explain_item(x, EXPLAIN_FINDING, RANK_STALLS, "memory-pressure");
 
-	explain_title(item, "tasks wait for memory %u.%02u %% of the time",
+	explain_title(item, "tasks waited for memory %u.%02u %% of the last 10 s",
 		      some->average_hundredths[0] / 100, some->average_hundredths[0] % 100);
 	explain_proof(item, "pressure: some avg10=%u.%02u avg60=%u.%02u avg300=%u.%02u",
 		      some->average_hundredths[0] / 100, some->average_hundredths[0] % 100,
@@ -81,15 +81,16 @@ static uint64_t gap_pages(const struct explain *x)
 static void prove_gap(const struct explain *x, struct explain_item *item)
 {
 	uint64_t gap = gap_pages(x);
-	uint64_t ms = gap * snapshot_page_kb(x->after->snapshot) * 1000 / (1024 * 1024);
-	char size[24];
+	uint64_t ns = gap * snapshot_page_kb(x->after->snapshot) * (1000000000 / (1024 * 1024));
+	char size[24], time[16];
 
 	if (gap == 0)
 		return;
+	paint_time(ns, time);
 	explain_proof(item,
 		      "zoneinfo: low - min is %" PRIu64 " pages (%s): a burst of 1 GiB/s takes"
-		      " that in %" PRIu64 " ms",
-		      gap, explain_size(x, gap, size), ms);
+		      " that in %s",
+		      gap, explain_size(x, gap, size), time);
 }
 
 static void direct_item(struct explain *x, uint64_t stalls)

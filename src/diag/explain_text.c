@@ -89,7 +89,7 @@ static void add_lines(struct text_buf *out, const struct text_buf *lines, const 
 static void add_kswapd(struct text_buf *out, const struct explain *x, uint32_t n)
 {
 	static const char *const words[] = {
-		[KSWAPD_UNKNOWN] = "cannot know whether it sleeps",
+		[KSWAPD_UNKNOWN] = "may sleep or not, nothing tells",
 		[KSWAPD_SLEEPS] = "sleeps",
 		[KSWAPD_RESTS] = "rests",
 		[KSWAPD_AWAKE] = "is awake",
