@@ -140,6 +140,20 @@ static inline int fake_rt_set_cpus(struct task *t, const struct cpumask *cpus)
 	return 0;
 }
 
+/* The one task has left the CPU before. */
+static inline int fake_rt_stop_cpu(struct task *t, uint32_t cpu)
+{
+	if (t->slot->cpu == cpu)
+		fake_rt_stop("stopping the CPU of the task");
+	return 0;
+}
+
+static inline void fake_rt_start_cpu(struct task *t, uint32_t cpu)
+{
+	(void)t;
+	(void)cpu;
+}
+
 static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 {
 	memset(fake, 0, sizeof(*fake));
@@ -156,6 +170,8 @@ static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 		.lock_contended = fake_rt_lock_contended,
 		.slot_contended = fake_rt_slot_contended,
 		.set_cpus = fake_rt_set_cpus,
+		.stop_cpu = fake_rt_stop_cpu,
+		.start_cpu = fake_rt_start_cpu,
 	};
 	fake->rt = (struct rt){ .ops = &fake->ops, .slots = fake->slots, .nr_slots = nr_cpus };
 	for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)

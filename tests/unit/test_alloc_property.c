@@ -4,8 +4,8 @@
  *
  *     seed ──> machine: 1 to 4 nodes, zones that begin and end anywhere, holes, 1 to 5 CPUs
  *          ──> steps:   allocate (any order, type, zone, node, mask, right), free, drain, fold,
- *                       settings, rights of the task, reclaim at work; more of the one or of the
- *                       other in turn, so that memory runs out and comes back
+ *                       settings, rights of the task, reclaim at work, a CPU goes or comes; more
+ *                       of the one or of the other in turn, so that memory runs out and comes back
  *
  * After every step: a block lies in a zone that the request may use, none of its frames was in use,
  * a request that must fail fails and one that must succeed does; what is free and what CPUs keep
@@ -22,6 +22,7 @@
 
 #include <time.h>
 
+#include "core/hotplug_cpu.h"
 #include "core/sysctl.h"
 
 #include "alloc_model.h"
@@ -309,11 +310,47 @@ static void step_setting(struct world *w)
 	assert_int_equal(sysctl_write(w->f.t, w->f.m, names[i], text, strlen(text)), strlen(text));
 }
 
+/* The task moves to a CPU that is online. */
+static void go_to_cpu(struct world *w)
+{
+	uint32_t cpu = below(w, w->f.m->nr_cpus);
+
+	while (!machine_cpu_online(w->f.m, cpu))
+		cpu = (cpu + 1) % w->f.m->nr_cpus;
+	fake_rt_cpu(&w->f.rt, cpu);
+}
+
+/* A CPU goes with all that it kept, or comes back. The last one stays. */
+static void step_cpu(struct world *w)
+{
+	uint32_t cpu = below(w, w->f.m->nr_cpus);
+	bool online = machine_cpu_online(w->f.m, cpu);
+	bool last = online && atomic_load(&w->f.m->nr_online) == 1;
+
+	/* Its tasks leave it first: this one. */
+	for (uint32_t k = 0; k < w->f.m->nr_cpus; k++)
+		if (k != cpu && machine_cpu_online(w->f.m, k))
+			fake_rt_cpu(&w->f.rt, k);
+	int error = online ? hotplug_cpu_offline(w->f.t, cpu) : hotplug_cpu_online(w->f.t, cpu);
+
+	if (error != (last ? -EBUSY : 0))
+		fail_msg("seed %llu: CPU %u, which was %s: error %d", (unsigned long long)w->seed,
+			 cpu, online ? "online" : "offline", error);
+	for (uint32_t i = 0; online && !last && i < w->f.m->nr_nodes * NR_ZONES; i++) {
+		const struct zone *zone = &w->f.m->nodes[i / NR_ZONES].zone[i % NR_ZONES];
+
+		if (zone->present != 0 && zone->pcp[cpu].count != 0)
+			fail_msg("seed %llu: CPU %u went and kept pages",
+				 (unsigned long long)w->seed, cpu);
+	}
+	go_to_cpu(w);
+}
+
 static void step_other(struct world *w)
 {
 	struct zone *zone = &w->f.m->nodes[below(w, w->f.m->nr_nodes)].zone[below(w, NR_ZONES)];
 
-	switch (below(w, 6)) {
+	switch (below(w, 8)) {
 	case 0:
 		step_setting(w);
 		break;
@@ -330,6 +367,10 @@ static void step_other(struct world *w)
 	case 4:
 		atomic_store(&zone->boost, 0); /* kswapd worked it off */
 		break;
+	case 5:
+	case 6:
+		step_cpu(w);
+		break;
 	default:
 		w->f.t->flags &= ~PF_MEMALLOC;
 		break;
@@ -342,7 +383,7 @@ static void world_step(struct world *w, uint32_t step)
 
 	if (step % PHASE_STEPS == 0)
 		w->free_bias = 15 + below(w, 65);
-	fake_rt_cpu(&w->f.rt, below(w, w->f.m->nr_cpus));
+	go_to_cpu(w);
 	if (what < 3)
 		step_other(w);
 	else if (what < 15)
