@@ -523,10 +523,12 @@ static void parse_trace(struct parser *p)
 		p->job->has_trace_window = true;
 }
 
-/* The policy's word in the job language and in Linux's file, and what it may say of defrag. */
+/* The policy's word in the job language (Linux's own do, too) and in the file; the defrag word. */
 static void parse_thp(struct parser *p)
 {
 	static const char *const policies[][2] = { { "on", "always" },
+						   { "always", "always" },
+						   { "never", "never" },
 						   { "madvise", "madvise" },
 						   { "off", "never" } };
 	static const char *const defrags[] = { "always", "defer", "defer+madvise", "madvise",
