@@ -262,6 +262,13 @@ NEAP_API int64_t neap_file_drop(struct neap_file *file);
  */
 NEAP_API NEAP_MUST_CHECK int neap_block_alloc(struct neap_machine *machine, uint32_t order,
 					      uint32_t gfp, int node, struct neap_block **out);
+/*
+ * As many frames in a row as `bytes` are, rounded up to pages, of any number and nearly any length:
+ * what is in the way is moved elsewhere (alloc_contig_pages()). node: preferred node, or
+ * NEAP_ANY_NODE. May block. => 0, -ENOMEM
+ */
+NEAP_API NEAP_MUST_CHECK int neap_range_alloc(struct neap_machine *machine, uint64_t bytes,
+					      int node, struct neap_block **out);
 NEAP_API void neap_block_free(struct neap_machine *machine, struct neap_block *block);
 
 /* ---- knobs, files, counters ---- */

@@ -8,6 +8,8 @@
  * same entry as everybody's (alloc_pages), with the caller's flags, so that jobs can
  * ask for atomic, order-3 or node-bound memory and see the allocator's real answer.
  *
+ * A range is frames in a row that no order describes; each is a block of its own.
+ *
  * What must never happen: a block freed twice, or with another order. The handle is
  * the only way to it.
  *
@@ -18,6 +20,7 @@
 
 #include "api/api.h"
 #include "core/alloc.h"
+#include "core/contig.h"
 #include "core/lru.h"
 
 #define GFP_KNOWN_BITS 0xffffffu
@@ -25,6 +28,7 @@
 struct neap_block {
 	uint32_t pfn;
 	uint32_t order;
+	uint32_t nr_range;    /* frames of a range, each for itself; 0: a block of the order */
 	struct api_link link; /* g */
 };
 
@@ -70,14 +74,55 @@ int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp,
 	return 0;
 }
 
+int neap_range_alloc(struct neap_machine *machine, uint64_t bytes, int node,
+		     struct neap_block **out)
+{
+	struct api_machine *a = api_of(machine);
+	struct task *t = api_task(a);
+	uint64_t nr_pages = bytes / NEAP_PAGE_BYTES + (bytes % NEAP_PAGE_BYTES != 0);
+
+	if (t == NULL)
+		return api_no_task(a);
+	if (bytes == 0 || nr_pages > UINT32_MAX)
+		return api_fail(a, -EINVAL, "A range of %llu bytes is not possible here.",
+				(unsigned long long)bytes);
+	if (node < NEAP_ANY_NODE || node >= (int)machine->nr_nodes)
+		return api_fail(a, -EINVAL, "Node %d does not exist; the machine has %u.", node,
+				machine->nr_nodes);
+	struct neap_block *block = calloc(1, sizeof(*block));
+
+	if (block == NULL)
+		return -ENOMEM;
+	api_access_flush(t);
+	block->nr_range = (uint32_t)nr_pages;
+	int err =
+		contig_alloc_pages(t, node >= 0 ? (uint32_t)node : machine->cpus[task_cpu(t)].node,
+				   block->nr_range, &block->pfn);
+
+	if (err != 0) {
+		free(block);
+		return -ENOMEM; /* a task that ends gets no memory either */
+	}
+	(void)pthread_mutex_lock(&a->guard);
+	api_list_add(a, &a->blocks, &block->link);
+	(void)pthread_mutex_unlock(&a->guard);
+	rt_preempt(t);
+	*out = block;
+	return 0;
+}
+
 /* => the block is in no list any more */
 static void block_release(struct task *t, struct neap_block *block)
 {
 	struct page *page = machine_page(t->machine, block->pfn);
 
-	page_clear(page, PG_KERNEL);
-	/* Not always the last reference: an old table entry may have led somebody here. */
-	page_put(t, page);
+	if (block->nr_range != 0) {
+		contig_free(t, block->pfn, block->nr_range);
+	} else {
+		page_clear(page, PG_KERNEL);
+		/* Not always the last reference: an old table entry may have led somebody here. */
+		page_put(t, page);
+	}
 	free(block);
 }
 

@@ -486,6 +486,19 @@ uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 	return alloc_request_pages(t, &t->machine->nodes[request->node], request);
 }
 
+uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32_t gfp)
+{
+	const struct alloc_request request = { .gfp = gfp_in_context(t, gfp) };
+	const struct zoneref *ref = zonelist_first(zonelist, gfp_highest_zone(request.gfp), NULL);
+	uint32_t pfn = PFN_NONE;
+
+	if (racy_read(t->machine->inject[0]) == 0 || !alloc_injected(t->machine, request.gfp))
+		pfn = alloc_full(t, &request, request.gfp, zonelist, ref);
+	event_emit(t, MM_PAGE_ALLOC, pfn, 0, gfp_migrate_type(t->machine, request.gfp),
+		   request.gfp);
+	return pfn;
+}
+
 /* alloc_page() at length. */
 static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 {

@@ -24,6 +24,9 @@ struct alloc_request {
  */
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request);
 
+/* One frame from the zones of a list of the caller's own, whatever node they are of. */
+uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32_t gfp);
+
 /* One frame from the task's own node (or its policy node). */
 uint32_t alloc_page(struct task *t, uint32_t gfp);
 

@@ -66,6 +66,7 @@ enum job_op {
 	JOB_OP_PARALLEL, /* begin; the commands up to JOB_OP_END run as one thread each */
 	JOB_OP_END,
 	JOB_OP_ALLOC,
+	JOB_OP_RANGE,
 	JOB_OP_RELEASE,
 	JOB_OP_REPLAY,
 	JOB_OP_DIGEST,

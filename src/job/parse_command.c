@@ -613,6 +613,20 @@ static void parse_alloc(struct parser *p)
 	command->may_fail = flag(p, "try");
 }
 
+static void parse_range(struct parser *p)
+{
+	struct job_object *object = parser_add_object(p, word(p, 1), JOB_BLOCK);
+	uint64_t bytes = size(p, word(p, 2));
+	struct job_command *command = parser_add_command(p, JOB_OP_RANGE);
+
+	if (object == NULL || command == NULL)
+		return;
+	object->bytes = bytes;
+	command->object = p->job->nr_objects - 1;
+	take_node(p, object);
+	command->may_fail = flag(p, "try");
+}
+
 static void parse_release(struct parser *p)
 {
 	take_object(p, JOB_OP_RELEASE, KIND(JOB_BLOCK));
@@ -817,6 +831,7 @@ static const struct command_entry commands[] = {
 	{ "end", 0, false, parse_end, "end" },
 	{ "alloc", 1, true, parse_alloc,
 	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
+	{ "range", 2, true, parse_range, "range NAME SIZE [node=K] [try]" },
 	{ "release", 1, true, parse_release, "release NAME" },
 	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
 	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT] [skip=N]" },

@@ -594,6 +594,28 @@ static void do_alloc(struct run_thread *thread)
 	}
 }
 
+static void do_range(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	struct run_object *object = object_of(thread);
+	int error;
+
+	object->blocks = calloc(1, sizeof(*object->blocks));
+	if (object->blocks == NULL) {
+		fail(thread, "the record of", -ENOMEM);
+		return;
+	}
+	error = neap_range_alloc(thread->run->machine, object->job->bytes, object->job->node,
+				 &object->blocks[0]);
+	if (error == 0) {
+		object->nr_blocks = 1;
+		return;
+	}
+	atomic_fetch_add(&thread->run->failed_blocks, 1);
+	if (!command->may_fail || error != -ENOMEM)
+		fail(thread, "the range", error);
+}
+
 static void do_release(struct run_thread *thread)
 {
 	struct run_object *object = object_of(thread);
@@ -685,6 +707,7 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_NOTHING] = do_nothing,
 	[JOB_OP_HUGEPAGES] = do_hugepages,
 	[JOB_OP_THP] = do_thp,
+	[JOB_OP_RANGE] = do_range,
 };
 
 void run_command(struct run_thread *thread)

@@ -747,6 +747,11 @@ int neap_block_alloc(struct neap_machine *m, uint32_t order, uint32_t gfp, int n
 	return 0;
 }
 
+int neap_range_alloc(struct neap_machine *m, uint64_t bytes, int node, struct neap_block **out)
+{
+	return bytes > UINT64_C(1) << 30 ? -ENOMEM : neap_block_alloc(m, 0, 0, node, out);
+}
+
 void neap_block_free(struct neap_machine *m, struct neap_block *block)
 {
 	(void)m;

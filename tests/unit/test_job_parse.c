@@ -56,6 +56,8 @@ static const struct bad_job bad_jobs[] = {
 	{ "sysctl swapiness 20\n", "there is no 'swapiness' below /proc/sys/vm" },
 	{ "cgroup g max=64M\n", "t.job:1: cgroup is not possible yet (control groups)" },
 	{ "reclaim 64M\n", "reclaim is not possible yet" },
+	{ "range A\n", "too few words; write: range NAME SIZE" },
+	{ "range A 3M order=1\n", "unexpected word 'order=1'" },
 	{ "hugepages\n", "too few words; write: hugepages N" },
 	{ "hugepages many\n", "the count 'many' is not a whole number" },
 	{ "compact x\n", "node 'x' is not a whole number" },
