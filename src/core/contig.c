@@ -57,11 +57,13 @@ struct targets {
 
 static void targets_init(struct targets *targets, struct zone *zone)
 {
-	*targets = (struct targets){ .list = { .nr = 1 }, .gfp = TARGET_GFP };
-	targets->list.ref = targets->ref;
+	targets->gfp = TARGET_GFP;
 	targets->ref[0] = (struct zoneref){ .zone = zone, .index = zone->type };
+	targets->ref[1] = (struct zoneref){ .zone = NULL };
+	atomic_init(&targets->list.ref, targets->ref);
 	for (uint32_t limit = 0; limit < NR_ZONES; limit++)
-		targets->list.first[limit] = &targets->ref[limit >= zone->type ? 0 : 1];
+		atomic_init(&targets->list.first[limit],
+			    &targets->ref[limit >= zone->type ? 0 : 1]);
 	if (zone->type == ZONE_DMA)
 		targets->gfp |= GFP_BIT_DMA; /* nothing is kept for others */
 	if (zone->type == ZONE_MOVABLE)
@@ -217,7 +219,7 @@ static bool range_is_there(const struct zone *zone, uint64_t first, uint64_t end
 /* => as contig_alloc_pages(), or -EBUSY */
 static int search_zone(struct task *t, struct zone *zone, uint32_t nr_pages, uint32_t *first)
 {
-	uint64_t zone_last = (uint64_t)zone->start_pfn + zone->spanned;
+	uint64_t zone_last = (uint64_t)zone->start_pfn + zone_spanned(zone);
 	uint64_t pfn = ((uint64_t)zone->start_pfn + nr_pages - 1) / nr_pages * nr_pages;
 
 	for (; pfn + nr_pages <= zone_last; pfn += nr_pages) {

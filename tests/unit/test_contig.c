@@ -169,7 +169,7 @@ static void body_refused(struct machine_fixture *f)
 	page_put(f->t, machine_page(f->m, pfn));
 	/* Not of an area for contiguous memory; not wholly in the zone. */
 	assert_int_equal(contig_alloc(f->t, f->zone, first, first + 1, MT_CMA), -EBUSY);
-	first = f->zone->start_pfn + f->zone->spanned;
+	first = f->zone->start_pfn + zone_spanned(f->zone);
 	assert_int_equal(contig_alloc(f->t, f->zone, first, first + 1, MT_MOVABLE), -EINVAL);
 	/* Nowhere to go to. The hoard takes whole pageblocks from other types, so look afterwards.
 	 */
@@ -265,7 +265,7 @@ static int taker(struct task *t, void *arg)
 	for (uint32_t round = 0; round < 6; round++) {
 		uint32_t nr = 1 + (uint32_t)rng_below(&rng, 300);
 		uint32_t first =
-			zone->start_pfn + (uint32_t)rng_below(&rng, zone->spanned - nr - 512);
+			zone->start_pfn + (uint32_t)rng_below(&rng, zone_spanned(zone) - nr - 512);
 		int err = contig_alloc(t, zone, first, first + nr, MT_MOVABLE);
 
 		if (err != 0) {
