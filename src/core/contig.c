@@ -38,7 +38,6 @@
 #include "core/isolate.h"
 #include "core/lru.h"
 #include "core/migrate.h"
-#include "core/pagelock.h"
 #include "core/pcp.h"
 #include "core/thp.h"
 #include "core/zonelist.h"
@@ -83,28 +82,6 @@ static void target_put(struct task *t, void *arg, uint32_t pfn)
 	page_put(t, machine_page(t->machine, pfn));
 }
 
-/* Huge pages become small ones, as far as nobody else holds them. */
-static void split_huge(struct task *t, uint32_t first, uint32_t end)
-{
-	for (uint32_t pfn = pageblock_start(first); pfn < end; pfn += THP_PAGES) {
-		struct page *page = machine_page(t->machine, pfn);
-
-		if (!thp_is_huge(page) || !page_get_unless_zero(page))
-			continue;
-		page_lock(t, page);
-		int err = 0;
-
-		if (thp_is_huge(page) && page_test(page, PG_LRU))
-			err = thp_split(t, page, NULL);
-		page_unlock(t, page);
-		page_put(t, page);
-		if (err !=
-		    0) /* it makes the range busy, which is found out when all is to be taken */
-			return;
-		rt_preempt(t);
-	}
-}
-
 /* Empties the range as far as it can. => 0, -EINTR, -ENOMEM, -EBUSY. Nothing is isolated then. */
 static int move_away(struct task *t, struct compact_control *cc, uint32_t first, uint32_t end)
 {
@@ -118,7 +95,7 @@ static int move_away(struct task *t, struct compact_control *cc, uint32_t first,
 	int err = 0;
 
 	targets_init(&targets, cc->zone);
-	split_huge(t, first, end);
+	thp_split_range(t, first, end);
 	while ((first < end || cc->nr_migrate != 0) && err == 0) {
 		if (t->flags & PF_EXITING) {
 			err = -EINTR;

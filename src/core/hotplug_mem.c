@@ -55,6 +55,7 @@
 #include "core/pcp.h"
 #include "core/sleeplock.h"
 #include "core/visit.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 #include "core/zonelist.h"
 
@@ -412,7 +413,7 @@ static bool take_page(struct task *t, struct page *page, struct list *list)
 	if ((flags & PG_MOVABLE) && !(flags & PG_ISOLATED)) {
 		if (!migrate_isolate_movable(t, page, MIGRATE_SYNC))
 			return false;
-	} else if (flags & PG_LRU) {
+	} else if ((flags & (PG_LRU | PG_HEAD)) == PG_LRU) {
 		if (!lru_isolate_page(t, page))
 			return false;
 		cpu_pin(t);
@@ -464,6 +465,7 @@ static int move_all(struct task *t, const struct hot_block *b)
 {
 	uint32_t idle = 0;
 
+	thp_split_range(t, b->first, b->end);
 	/* event loop */
 	while (isolate_test(t, b->zone, b->first, b->end) != PFN_NONE) {
 		uint32_t at = b->first;

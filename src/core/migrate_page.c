@@ -238,6 +238,7 @@ int migrate_page(struct task *t, struct page *page, const struct migrate_control
 	struct page *pages = t->machine->pages;
 
 	DCHECK(page_test(page, PG_ISOLATED));
+	CHECK(!page_test(page, PG_HEAD)); /* huge pages are split before */
 	if (page_refs(page) == 1) {
 		release_orphan(t, page);
 		return 0;

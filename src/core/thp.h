@@ -74,6 +74,12 @@ bool thp_can_split(const struct page *page);
  */
 int thp_split(struct task *t, struct page *page, struct list *list) MUST_CHECK;
 
+/*
+ * Splits the huge pages that frames first..end-1 touch, so that what is there can be migrated.
+ * Those that somebody holds stay as they are. May sleep.
+ */
+void thp_split_range(struct task *t, uint32_t first, uint32_t end);
+
 /* Parts of the locked page are not mapped any more: it waits for reclaim to split it. */
 void thp_defer_split(struct task *t, struct page *page);
 /* The page is about to be freed. => its references are gone */

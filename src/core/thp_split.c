@@ -240,6 +240,25 @@ int thp_split(struct task *t, struct page *page, struct list *list)
 	return done ? 0 : -EAGAIN;
 }
 
+void thp_split_range(struct task *t, uint32_t first, uint32_t end)
+{
+	for (uint32_t pfn = first & ~(THP_PAGES - 1); pfn < end; pfn += THP_PAGES) {
+		struct page *page = machine_page(t->machine, pfn);
+		int err = 0;
+
+		if (!thp_is_huge(page) || !page_get_unless_zero(page))
+			continue;
+		page_lock(t, page);
+		if (thp_is_huge(page) && page_test(page, PG_LRU))
+			err = thp_split(t, page, NULL);
+		page_unlock(t, page);
+		page_put(t, page);
+		if (err != 0) /* it stays in the way, and the caller will meet it */
+			return;
+		rt_preempt(t);
+	}
+}
+
 /* ---- the shrinker ---- */
 
 /* Takes references of the first `most` pages of the queue, which go to its end. => how many */

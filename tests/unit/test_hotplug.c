@@ -77,6 +77,32 @@ static void body_move(struct machine_fixture *f)
 }
 MACHINE_TEST(move, .pages = 4096, .hot_blocks = 2, .swap_pages = 4096);
 
+/* A huge page is split, and its parts leave; one that is pinned refuses the block. */
+static void body_huge(struct machine_fixture *f)
+{
+	uint32_t block = plug(f, 0, 1);
+	const struct region_spec spec = { .nr_pages = 1024, .flags = REGION_HUGE };
+	struct region *region = machine_region_spec(f, &spec);
+	uint32_t pfn;
+
+	assert_int_equal(sysctl_write(f->t, f->m, "/sys/kernel/mm/transparent_hugepage/enabled",
+				      "always", 6),
+			 6);
+	machine_fill(f, region, 0, 1024);
+	assert_int_equal(machine_events(f, EV_THP_FAULT_ALLOC), 2);
+	assert_true(pages_in(f, region, 1024, block) >= 512);
+	assert_int_equal(fault_pin(f->t, region, 5, true, &pfn), 0);
+	assert_int_equal(hotplug_mem_offline(f->t, pfn >> f->m->blocks.shift), -EBUSY);
+	machine_verify(f);
+	fault_unpin(f->t, machine_page(f->m, pfn), false);
+	assert_int_equal(hotplug_mem_offline(f->t, block), 0);
+	assert_int_equal(pages_in(f, region, 1024, block), 0);
+	machine_verify(f);
+	machine_check(f, region, 0, 1024);
+}
+
+MACHINE_TEST(huge, .pages = 8192, .hot_blocks = 1, .swap_pages = 4096);
+
 /* A pin keeps its page, and so its block; all else is as before. */
 static void body_refuse(struct machine_fixture *f)
 {
@@ -372,9 +398,10 @@ static void test_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_move),   cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_errors), cmocka_unit_test(test_node),
-		cmocka_unit_test(test_cpu),    cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_move),   cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_refuse), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_node),   cmocka_unit_test(test_cpu),
+		cmocka_unit_test(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
