@@ -186,26 +186,24 @@ static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags)
 	atomic_store_explicit(&page->refs, 1, memory_order_release);
 }
 
-/* Heads and tails of a block of order > 0. */
-static void block_init_used(struct zone *zone, uint32_t pfn, uint32_t order)
+/* Only the users of compound pages need to know a tail: the marks are a write for each frame. */
+static NOINLINE void block_mark_tails(const struct zone *zone, struct page *page, uint32_t order)
 {
-	struct page *page = &zone->machine->pages[pfn];
-	uint64_t place = page_place(zone->node, zone->type);
-
 	for (uint32_t i = 1; i < 1u << order; i++) {
-		atomic_store_explicit(&page[i].flags, place | PG_TAIL, memory_order_relaxed);
+		atomic_store_explicit(&page[i].flags, zone->place | PG_TAIL, memory_order_relaxed);
 		page[i].owner = 0;
 		page[i].index = 0;
 	}
-	page_init_used(page, place | PG_HEAD | ((uint64_t)order << PAGE_ORDER_SHIFT));
 }
 
-void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order)
+void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool compound)
 {
-	if (order == 0)
-		page_init_used(&zone->machine->pages[pfn], page_place(zone->node, zone->type));
-	else
-		block_init_used(zone, pfn, order);
+	uint64_t head = order != 0 ? PG_HEAD | (uint64_t)order << PAGE_ORDER_SHIFT : 0;
+	struct page *page = &zone->machine->pages[pfn];
+
+	if (compound)
+		block_mark_tails(zone, page, order);
+	page_init_used(page, zone->place | head);
 }
 
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
@@ -267,7 +265,7 @@ static uint32_t alloc_take(struct task *t, struct zone *zone, const struct alloc
 		pfn = alloc_take_buddy(t, zone, ac);
 	if (pfn != PFN_NONE) {
 		alloc_count(t, zone, ac->preferred->zone, ac->order);
-		alloc_prepare_block(zone, pfn, ac->order);
+		alloc_prepare_block(zone, pfn, ac->order, (ac->gfp & GFP_BIT_COMP) != 0);
 		if (unlikely(ac->flags & ALLOC_HIGHATOMIC))
 			pageblock_reserve_highatomic(t, zone, pfn);
 	}
@@ -552,17 +550,23 @@ uint32_t alloc_page(struct task *t, uint32_t gfp)
 
 /* ---- freeing ---- */
 
-/* What every freed block must satisfy; tails lose their marks. */
-static ALWAYS_INLINE void free_check(struct page *page, uint64_t flags, uint32_t order)
+/* What every freed block must satisfy. */
+static ALWAYS_INLINE void free_check(const struct page *page, uint64_t flags, uint32_t order)
 {
-	CHECK((flags & PG_BAD_AT_FREE) == 0);
+	if (likely(order == 0))
+		CHECK((flags & (PG_BAD_AT_FREE | PG_HEAD)) == 0);
+	else
+		CHECK((flags & PG_BAD_AT_FREE) == 0 && (flags & PG_HEAD) != 0 &&
+		      page_order_of(flags) == order);
 	CHECK(page_refs(page) == 0);
 	CHECK(page_maps(page) == 0);
-	if (likely(order == 0)) {
-		CHECK((flags & PG_HEAD) == 0);
+}
+
+/* A compound block's tails are ordinary inside frames again. */
+static void free_tails(struct page *page, uint32_t order)
+{
+	if (order == 0 || !page_test(&page[1], PG_TAIL))
 		return;
-	}
-	CHECK((flags & PG_HEAD) != 0 && page_order_of(flags) == order);
 	for (uint32_t i = 1; i < 1u << order; i++) {
 		DCHECK(page_test(&page[i], PG_TAIL));
 		atomic_store_explicit(&page[i].flags, 0, memory_order_relaxed);
@@ -601,6 +605,7 @@ static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t orde
 
 	event_emit(t, MM_PAGE_FREE, pfn, order);
 	free_check(page, flags, order);
+	free_tails(page, order);
 	uint32_t type = pageblock_type(m, pfn);
 
 	if (unlikely(!pcp_order_allowed(order) || type == MT_ISOLATE)) {

@@ -57,7 +57,7 @@ uint32_t alloc_compact_try(struct task *t, struct alloc_context *ac, struct comp
 	event_add(t, EV_COMPACT_STALL, 1);
 	pfn = capture.pfn;
 	if (pfn != PFN_NONE)
-		alloc_prepare_block(capture.zone, pfn, ac->order);
+		alloc_prepare_block(capture.zone, pfn, ac->order, (ac->gfp & GFP_BIT_COMP) != 0);
 	else
 		pfn = alloc_walk(t, ac);
 	if (pfn == PFN_NONE) {

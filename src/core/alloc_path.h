@@ -47,8 +47,11 @@ uint32_t alloc_walk(struct task *t, struct alloc_context *ac);
  */
 uint32_t alloc_slow(struct task *t, struct alloc_context *ac);
 
-/* Makes a block that is on no list ready for use: one reference. Counts nothing. */
-void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order);
+/*
+ * Makes a block that is on no list ready for use: one reference. Counts nothing. compound: the tails
+ * shall say what they are (PG_TAIL).
+ */
+void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool compound);
 
 /* Remembers the lowest number of free pages that was ever seen. */
 void alloc_note_free(struct neap_machine *m);

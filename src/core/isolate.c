@@ -66,8 +66,8 @@ static bool frame_reserved(const struct zone *zone, uint32_t pfn)
 	       pfn - zone->absent_first < zone->nr_absent;
 }
 
-/* Flags of the head of the block in use that the frame belongs to. */
-static uint64_t tail_head_flags(const struct neap_machine *m, uint32_t pfn)
+/* Flags of the head of the block in use that the frame is inside of; 0: there is none. */
+static uint64_t inside_head_flags(const struct neap_machine *m, uint32_t pfn)
 {
 	for (uint32_t order = 1; order <= NEAP_MAX_ORDER; order++) {
 		uint64_t flags = page_flags(&m->pages[pfn & ~((1u << order) - 1)]);
@@ -86,12 +86,15 @@ static uint32_t frame_step(const struct zone *zone, uint32_t pfn)
 
 	if (frame_reserved(zone, pfn))
 		return 0;
-	if (flags & PG_TAIL)
-		return (tail_head_flags(zone->machine, pfn) & (PG_LRU | PG_MOVABLE)) != 0 ? 1 : 0;
 	if (flags & PG_BUDDY)
 		return 1u << page_order_of(flags);
-	/* Without a reference: a per-CPU list's, or the rest of a block whose head was seen. */
-	if (zone->type == ZONE_MOVABLE || page_refs(page) == 0)
+	if (page_refs(page) == 0) {
+		uint64_t head = inside_head_flags(zone->machine, pfn);
+
+		/* Else a per-CPU list's, or the rest of a free block whose head was seen. */
+		return head == 0 || (head & (PG_LRU | PG_MOVABLE)) != 0 ? 1 : 0;
+	}
+	if (zone->type == ZONE_MOVABLE)
 		return 1;
 	return (flags & (PG_LRU | PG_MOVABLE)) != 0 ? 1 : 0;
 }

@@ -24,7 +24,8 @@
  *
  * Kinds. A frame is in exactly one of these states (verify.c checks it):
  *   PG_BUDDY head of a free block    (zone lock)
- *   inside a free block              (no flag)
+ *   inside a block, free or in use   (no PG_BUDDY, no PG_HEAD, no reference; only the
+ *                                     head speaks for its block)
  *   PG_PCP on a per-CPU list         (CPU word)
  *   PG_TABLE, PG_SLAB, PG_KERNEL     engine metadata and kernel-like blocks
  *   PG_HUGETLB head of a page of the pool of huge pages
@@ -79,7 +80,7 @@ _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame"
 #define PG_IDLE ((uint64_t)1 << 24)
 #define PG_INDEX ((uint64_t)1 << 25)	/* PG_SLAB that is a page-cache index node */
 #define PG_HEAD ((uint64_t)1 << 26)	/* head of a block of order > 0 in use */
-#define PG_TAIL ((uint64_t)1 << 27)	/* tail of such a block */
+#define PG_TAIL ((uint64_t)1 << 27)	/* tail of one that was asked for with COMP */
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */
 #define PG_MOVABLE ((uint64_t)1 << 29)	/* PG_KERNEL whose owner can move it: core/migrate.h */
 #define PG_HUGETLB ((uint64_t)1 << 30)	/* head of a page of the pool: core/hugepool.h */

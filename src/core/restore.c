@@ -129,7 +129,7 @@ int restore_used_block(struct zone *zone, uint32_t pfn, uint32_t order)
 {
 	if (!block_is_unplaced(zone, pfn, order))
 		return -EINVAL;
-	alloc_prepare_block(zone, pfn, order);
+	alloc_prepare_block(zone, pfn, order, false);
 	return 0;
 }
 

@@ -202,12 +202,20 @@ static void test_fresh_pages(void **state)
 	assert_int_equal(page_order(page), 3);
 	assert_true(page_test(page, PG_HEAD));
 	for (uint32_t i = 1; i < 8; i++) {
-		assert_int_equal(page_flags(&page[i]), PG_TAIL | page_place(0, ZONE_NORMAL));
+		assert_false(page_test(&page[i], PG_HEAD | PG_BUDDY));
 		assert_int_equal(page_refs(&page[i]), 0);
 	}
 	assert_int_equal(f.hw.nr_zeroed, 8);
 	assert_int_equal(machine_event(f.m, EV_SIM_PAGE_ZERO), 8);
 	core_free(&f, pfn, 3);
+	request.gfp = GFP_KERNEL | GFP_BIT_COMP;
+	pfn = alloc_pages(f.t, &request);
+	page = &f.m->pages[pfn];
+	for (uint32_t i = 1; i < 8; i++)
+		assert_int_equal(page_flags(&page[i]), PG_TAIL | page_place(0, ZONE_NORMAL));
+	core_free(&f, pfn, 3);
+	for (uint32_t i = 1; i < 8; i++)
+		assert_int_equal(page_flags(&page[i]), 0);
 	for (uint32_t i = 0; i < 100; i++) {
 		pfn = alloc_page(f.t, GFP_KERNEL);
 		page = &f.m->pages[pfn];

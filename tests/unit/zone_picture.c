@@ -152,7 +152,7 @@ static void make_huge(struct picture *picture, uint32_t pfn)
 		page_set(&page[i],
 			 i == 0 ? PG_HEAD | PG_KERNEL |
 					  (uint64_t)NEAP_PAGEBLOCK_ORDER << PAGE_ORDER_SHIFT
-				: PG_TAIL);
+				: 0);
 		atomic_store(&page[i].refs, i == 0);
 	}
 }
