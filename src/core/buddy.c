@@ -137,17 +137,16 @@ static bool buddy_merge_likely(const struct zone *zone, uint32_t pfn, uint32_t o
 	return buddy_is_free(zone, parent ^ (2u << order), order + 1);
 }
 
-void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+/* Merges a block, counted already, with its free buddies, and links what comes of it. */
+static ALWAYS_INLINE void buddy_merge(struct task *t, struct zone *zone, uint32_t pfn,
+				      uint32_t order, uint32_t type)
 {
 	uint32_t list_type = type & ~BUDDY_TO_TAIL;
 
-	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(order <= NEAP_MAX_ORDER && list_type < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
 	DCHECK(pfn >= zone->start_pfn &&
 	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
-	if (list_type != MT_ISOLATE)
-		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
 	while (order < NEAP_MAX_ORDER) {
 		uint32_t buddy = pfn ^ (1u << order);
 
@@ -169,6 +168,41 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 	buddy_link(zone, pfn, order, type);
 }
 
+void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	spin_assert_held(t, LOCK_ZONE);
+	if ((type & ~BUDDY_TO_TAIL) != MT_ISOLATE)
+		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
+	buddy_merge(t, zone, pfn, order, type);
+}
+
+/*
+ * Until a block of a higher order inside the run is complete, its parts have no buddies outside: so
+ * the largest aligned blocks can be freed at once, in the order in which they would become
+ * complete, and leave what the single blocks would have left. Whole pageblocks stay apart, as
+ * there.
+ */
+void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run)
+{
+	uint32_t first = run->first;
+	uint32_t end = first + (run->nr << run->order);
+
+	spin_assert_held(t, LOCK_ZONE);
+	DCHECK(t->capture == NULL && run->type < NR_TYPES && run->type != MT_ISOLATE);
+	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << run->order, run->nr);
+	while (first < end) {
+		uint32_t at = run->descending ? end : first;
+		uint32_t order = min_u32((uint32_t)__builtin_ctz(at), fls_u64(end - first) - 1);
+
+		order = min_u32(order, NEAP_PAGEBLOCK_ORDER);
+		if (run->descending)
+			end -= 1u << order;
+		else
+			first += 1u << order;
+		buddy_merge(t, zone, run->descending ? end : at, order, run->type);
+	}
+}
+
 uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, uint32_t type)
 {
 	uint32_t orders = nonempty_read(zone, type) >> order;
@@ -185,6 +219,33 @@ uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, 
 		buddy_link(zone, pfn + (1u << found), found, type);
 	}
 	return pfn;
+}
+
+/*
+ * The lists below the smallest sufficient block are empty, so the splits that single requests would
+ * have made leave exactly one block for each bit of what remains.
+ */
+uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run)
+{
+	uint32_t orders = nonempty_read(zone, run->type) >> run->order;
+
+	spin_assert_held(t, LOCK_ZONE);
+	if (orders == 0)
+		return 0;
+	uint32_t found = run->order + (uint32_t)__builtin_ctz(orders);
+	uint32_t pfn = zone->area[found].list[run->type].first;
+	uint32_t nr = min_u32(run->nr, 1u << (found - run->order));
+	uint32_t end = pfn + (1u << found);
+
+	buddy_unlink(zone, pfn, found);
+	for (uint32_t at = pfn + (nr << run->order); at < end;) {
+		uint32_t order = (uint32_t)__builtin_ctz(at - pfn);
+
+		buddy_link(zone, at, order, run->type);
+		at += 1u << order;
+	}
+	run->first = pfn;
+	return nr;
 }
 
 uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,

@@ -18,6 +18,28 @@
  */
 void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
 
+/* Blocks of one order beside each other, freed or taken one after the other. */
+struct buddy_run {
+	uint32_t first;	 /* lowest frame */
+	uint32_t nr;	 /* blocks; taking: at most so many */
+	uint32_t order;	 /* of each */
+	uint32_t type;	 /* enum migrate_type, not Isolate */
+	bool descending; /* freed from the highest to the lowest */
+};
+
+/*
+ * Does what buddy_free() of each block, one after the other, would do. => pinned, zone lock held,
+ * nothing is captured
+ */
+void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run);
+
+/*
+ * Takes what buddy_take_smallest(), called again and again, would give from one block: always
+ * upwards. Does not count.
+ * => how many blocks, from run->first on; 0 if the type has none. Zone lock held
+ */
+uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run);
+
 /*
  * Takes the smallest sufficient block of exactly this type, and gives its upper part back. Does not
  * count.

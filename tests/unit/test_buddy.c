@@ -447,6 +447,102 @@ static void test_random_traffic(void **state)
 		traffic_round(&rng, shapes[i]);
 }
 
+/* ---- runs ---- */
+
+#define RUN_PAGES 4096u
+#define RUN_STEPS 1500u
+
+/* Twins: one takes and frees runs, the other block by block. */
+struct twins {
+	struct lists runs, singles;
+	bool used[RUN_PAGES];
+	struct rng rng;
+};
+
+static void assert_twins_equal(struct twins *w)
+{
+	const struct pcp *a = &w->runs.zone->pcp[0];
+	const struct pcp *b = &w->singles.zone->pcp[0];
+
+	for (uint32_t order = 0; order < NR_ORDERS; order++) {
+		const struct free_area *area = &w->runs.zone->area[order];
+		const struct free_area *other = &w->singles.zone->area[order];
+		uint32_t pfn = area->list[MT_MOVABLE].first;
+
+		assert_int_equal(area->nr_free, other->nr_free);
+		assert_int_equal(pfn, other->list[MT_MOVABLE].first);
+		for (; pfn != PFN_NONE; pfn = w->runs.f.m->pages[pfn].next)
+			assert_int_equal(w->runs.f.m->pages[pfn].next,
+					 w->singles.f.m->pages[pfn].next);
+	}
+	assert_int_equal(a->diff[NR_FREE_PAGES], b->diff[NR_FREE_PAGES]);
+	assert_int_equal(zone_stat(w->runs.zone, NR_FREE_PAGES),
+			 zone_stat(w->singles.zone, NR_FREE_PAGES));
+}
+
+static void twins_take(struct twins *w, uint32_t order, uint32_t most)
+{
+	struct buddy_run run = { .nr = most, .order = order, .type = MT_MOVABLE };
+	uint32_t nr = buddy_take_run(w->runs.f.t, w->runs.zone, &run);
+
+	assert_true(nr <= most);
+	zone_stat_add(w->runs.f.t, w->runs.zone, NR_FREE_PAGES, -((int64_t)nr << order));
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t pfn =
+			buddy_take_smallest(w->singles.f.t, w->singles.zone, order, MT_MOVABLE);
+
+		assert_int_equal(pfn, run.first + (i << order));
+		memset(&w->used[pfn - BASE], true, 1u << order);
+	}
+	zone_stat_add(w->singles.f.t, w->singles.zone, NR_FREE_PAGES, -((int64_t)nr << order));
+	if (nr == 0)
+		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order,
+						     MT_MOVABLE),
+				 PFN_NONE);
+}
+
+/* Frees used frames from `first` on, at most `most` single pages. */
+static void twins_free(struct twins *w, uint32_t first, uint32_t most, bool descending)
+{
+	struct buddy_run run = { .first = BASE + first,
+				 .type = MT_MOVABLE,
+				 .descending = descending };
+
+	while (run.nr < most && first + run.nr < RUN_PAGES && w->used[first + run.nr])
+		run.nr++;
+	if (run.nr == 0)
+		return;
+	memset(&w->used[first], false, run.nr);
+	buddy_free_run(w->runs.f.t, w->runs.zone, &run);
+	for (uint32_t i = 0; i < run.nr; i++)
+		lists_free(&w->singles, run.first + (descending ? run.nr - 1 - i : i), 0,
+			   MT_MOVABLE);
+}
+
+static void test_runs_are_singles(void **state)
+{
+	struct twins *w = calloc(1, sizeof(*w));
+
+	(void)state;
+	assert_non_null(w);
+	lists_open(&w->runs, RUN_PAGES);
+	lists_open(&w->singles, RUN_PAGES);
+	rng_seed(&w->rng, core_seed());
+	for (uint32_t step = 0; step < RUN_STEPS; step++) {
+		uint32_t most = 1 + (uint32_t)rng_below(&w->rng, 1u << rng_below(&w->rng, 12));
+
+		if (rng_below(&w->rng, 2) != 0)
+			twins_take(w, (uint32_t)rng_below(&w->rng, 4), most);
+		else
+			twins_free(w, (uint32_t)rng_below(&w->rng, RUN_PAGES), most,
+				   rng_below(&w->rng, 2) != 0);
+		assert_twins_equal(w);
+	}
+	lists_close(&w->singles);
+	lists_close(&w->runs);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_counting_pageblocks),
 		cmocka_unit_test(test_verify_finds),
 		cmocka_unit_test(test_random_traffic),
+		cmocka_unit_test(test_runs_are_singles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
