@@ -290,15 +290,8 @@ static const struct bench_line mixed_lines[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
-static bool mix_begin(struct pages_mix *mix, bool quick)
-{
-	uint64_t nr_pages = (quick ? 128 * MIB : GIB) / NEAP_PAGE_BYTES;
-
-	*mix = (struct pages_mix){ .max = nr_pages, .calls = quick ? 50000 : 500000 };
-	mix->held = malloc(nr_pages * sizeof(*mix->held));
-	rng_seed(&mix->rng, 1);
-	return mix->held != NULL;
-}
+#define MIX_BYTES(quick) ((quick) ? 128 * MIB : GIB)
+#define MIX_CALLS(quick) ((quick) ? 50000u : 500000u)
 
 static void mix_values(double *value, uint32_t level, const struct pages_mixed *mixed)
 {
@@ -310,23 +303,19 @@ static void mix_values(double *value, uint32_t level, const struct pages_mixed *
 static int mixed_task(struct task *t, void *arg)
 {
 	struct bench_run *run = arg;
-	struct pages_mix mix;
 	uint64_t managed = atomic_load(&t->machine->total_pages);
-	int err = 0;
+	uint64_t nr_pages = min_u64(MIX_BYTES(run->quick) / NEAP_PAGE_BYTES, managed);
+	struct pages_mix mix;
+	bool begun = pages_mix_begin(&mix, (uint32_t)nr_pages, MIX_CALLS(run->quick));
 
-	if (!mix_begin(&mix, run->quick))
-		return -ENOMEM;
-	uint64_t nr_pages = min_u64(mix.max, managed);
-
-	for (uint32_t level = 0; level < MIX_LEVELS && err == 0; level++) {
+	for (uint32_t level = 0; level < MIX_LEVELS && begun; level++) {
 		struct pages_mixed mixed = { 0 };
 
-		err = pages_mixed(ours_movable, t, &mix, nr_pages * mix_percent[level] / 100,
-				  &mixed);
+		pages_mixed(ours_movable, t, &mix, nr_pages * mix_percent[level] / 100, &mixed);
 		mix_values(run->value, level, &mixed);
 	}
 	pages_mix_end(ours_movable, t, &mix);
-	return err;
+	return begun ? 0 : -ENOMEM;
 }
 
 static int mixed_run(struct bench_run *run)
@@ -336,19 +325,18 @@ static int mixed_run(struct bench_run *run)
 
 static int mixed_run_peer(bool quick, double *value)
 {
+	uint64_t nr_pages = MIX_BYTES(quick) / NEAP_PAGE_BYTES;
 	struct pages_mix mix;
-	int err = 0;
+	bool begun = pages_mix_begin(&mix, (uint32_t)nr_pages, MIX_CALLS(quick));
 
-	if (!mix_begin(&mix, quick))
-		return -ENOMEM;
-	for (uint32_t level = 0; level < MIX_LEVELS && err == 0; level++) {
+	for (uint32_t level = 0; level < MIX_LEVELS && begun; level++) {
 		struct pages_mixed mixed = { 0 };
 
-		err = pages_mixed(peer, NULL, &mix, mix.max * mix_percent[level] / 100, &mixed);
+		pages_mixed(peer, NULL, &mix, nr_pages * mix_percent[level] / 100, &mixed);
 		mix_values(value, level, &mixed);
 	}
 	pages_mix_end(peer, NULL, &mix);
-	return err;
+	return begun ? 0 : -ENOMEM;
 }
 
 const struct bench bench_alloc_mixed = {

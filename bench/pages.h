@@ -9,8 +9,8 @@
  *   mixed   memory kept at 50, 90, 98 % full with blocks of orders 0..9 (80 % order 0,
  *           15 % orders 1..3, 5 % orders 4..9), random ones given back
  *
- * Times are per call, or per page where it says so. What the loop itself does (random
- * numbers, the array of blocks) is counted in: it is the same for every source.
+ * Times are per call, or per page where it says so. The loop itself (an array of blocks,
+ * a list of what to do) is counted in: it is the same for every source.
  */
 #ifndef NEAP_BENCH_PAGES_H
 #define NEAP_BENCH_PAGES_H
@@ -138,80 +138,131 @@ static ALWAYS_INLINE int pages_bulk(const struct pages_source source, void *ctx,
 
 /* ---- mixed ---- */
 
-struct pages_block {
-	uintptr_t block;
-	uint32_t order;
+/*
+ * What to do is written down before it is done, so that neither random numbers nor the choice of a
+ * victim are in the time.
+ */
+struct pages_op {
+	uint32_t slot;
+	uint16_t order;
+	bool take; /* else give back what is in the slot, if anything */
 };
 
-/* Blocks in use, in no order. */
 struct pages_mix {
-	struct pages_block *held;
-	uint64_t nr, max;
-	uint64_t pages;
-	uint64_t calls; /* that are timed */
+	uintptr_t *block; /* by slot; 0 = its request found nothing */
+	uint8_t *order;	  /* by slot */
+	uint32_t *slot;	  /* the first nr_used are in use, the others free */
+	uint32_t nr_slots, nr_used;
+	uint64_t pages; /* wanted by the slots in use */
 	struct rng rng;
-	uint32_t next_order; /* of the next request */
-	uint64_t failed;     /* requests that got nothing; they are calls, too */
+	struct pages_op *op;
+	uint64_t nr_ops;
+	uint64_t failed; /* requests that found nothing; they are calls, too */
 };
+
+/* => false: memory is out. Free it with pages_mix_end(). */
+static inline bool pages_mix_begin(struct pages_mix *mix, uint32_t nr_slots, uint64_t nr_ops)
+{
+	*mix = (struct pages_mix){
+		.block = calloc(nr_slots, sizeof(*mix->block)),
+		.order = malloc(nr_slots),
+		.slot = malloc(nr_slots * sizeof(*mix->slot)),
+		.op = malloc(nr_ops * sizeof(*mix->op)),
+		.nr_slots = nr_slots,
+		.nr_ops = nr_ops,
+	};
+	rng_seed(&mix->rng, 1);
+	if (mix->block == NULL || mix->order == NULL || mix->slot == NULL || mix->op == NULL)
+		return false;
+	for (uint32_t i = 0; i < nr_slots; i++)
+		mix->slot[i] = i;
+	return true;
+}
 
 static inline uint32_t pages_pick_order(struct rng *rng)
 {
-	uint64_t random = rng_next(rng);
-	uint32_t percent = (uint32_t)((random >> 32) % 100);
-	uint32_t which = (uint32_t)random;
+	uint32_t percent = (uint32_t)rng_below(rng, 100);
 
 	if (percent < 80)
 		return 0;
-	return percent < 95 ? 1 + which % 3 : 4 + which % 6;
+	return percent < 95 ? 1 + (uint32_t)rng_below(rng, 3) : 4 + (uint32_t)rng_below(rng, 6);
 }
 
-/* One call: takes a block if it fits below the goal, else gives a random one back. */
-static ALWAYS_INLINE void pages_mix_step(const struct pages_source source, void *ctx,
-					 struct pages_mix *mix, uint64_t goal)
+/* The next call: a block of `order` if it fits below the goal, else a random one back. */
+static inline struct pages_op pages_plan_one(struct pages_mix *mix, uint64_t goal, uint32_t order)
 {
-	uint32_t order = mix->next_order;
+	bool take = mix->pages + (1u << order) <= goal && mix->nr_used < mix->nr_slots;
+	uint32_t at = take ? mix->nr_used : (uint32_t)rng_below(&mix->rng, mix->nr_used);
+	uint32_t slot = mix->slot[at];
 
-	if (mix->pages + (1u << order) > goal || mix->nr == mix->max) {
-		uint64_t index = rng_below(&mix->rng, mix->nr);
-		struct pages_block give = mix->held[index];
-
-		mix->held[index] = mix->held[--mix->nr];
-		mix->pages -= 1u << give.order;
-		source.give(ctx, give.block, give.order);
-		return;
+	if (take) {
+		mix->order[slot] = (uint8_t)order;
+		mix->nr_used++;
+		mix->pages += 1u << order;
+	} else {
+		mix->nr_used--;
+		mix->slot[at] = mix->slot[mix->nr_used];
+		mix->slot[mix->nr_used] = slot;
+		mix->pages -= 1u << mix->order[slot];
 	}
-	uintptr_t block = source.take(ctx, order);
+	return (struct pages_op){ .slot = slot, .order = mix->order[slot], .take = take };
+}
 
-	mix->next_order = pages_pick_order(&mix->rng);
-	if (block == 0) {
-		mix->failed++;
-		return;
+static inline void pages_plan(struct pages_mix *mix, uint64_t goal)
+{
+	uint32_t order = pages_pick_order(&mix->rng);
+
+	for (uint64_t i = 0; i < mix->nr_ops; i++) {
+		mix->op[i] = pages_plan_one(mix, goal, order);
+		if (mix->op[i].take)
+			order = pages_pick_order(&mix->rng);
 	}
-	mix->held[mix->nr++] = (struct pages_block){ block, order };
-	mix->pages += 1u << order;
+}
+
+static ALWAYS_INLINE void pages_do(const struct pages_source source, void *ctx,
+				   struct pages_mix *mix, const struct pages_op *op)
+{
+	uintptr_t *block = &mix->block[op->slot];
+
+	if (op->take) {
+		*block = source.take(ctx, op->order);
+		mix->failed += *block == 0 ? 1 : 0;
+	} else if (*block != 0) {
+		source.give(ctx, *block, op->order);
+	}
+}
+
+static ALWAYS_INLINE uint64_t pages_do_all(const struct pages_source source, void *ctx,
+					   struct pages_mix *mix)
+{
+	uint64_t start_ns = bench_cpu_ns();
+
+	mix->failed = 0;
+	for (uint64_t i = 0; i < mix->nr_ops; i++)
+		pages_do(source, ctx, mix, &mix->op[i]);
+	return bench_cpu_ns() - start_ns;
 }
 
 /* Time of a single call that 999 of 1000 stay below, without the clock's own. ns */
-static ALWAYS_INLINE double pages_mix_tail(const struct pages_source source, void *ctx,
-					   struct pages_mix *mix, uint64_t goal)
+static ALWAYS_INLINE double pages_tail(const struct pages_source source, void *ctx,
+				       struct pages_mix *mix)
 {
-	static const uint64_t one_in = 1000;
 	uint32_t ticks[PAGES_TICKS] = { 0 };
 	uint64_t clock_ns = UINT64_MAX;
 	uint64_t slower = 0;
 	uint32_t bucket = PAGES_TICKS;
 
-	for (uint64_t i = 0; i < mix->calls; i++) {
+	for (uint64_t i = 0; i < mix->nr_ops; i++) {
+		uint64_t before_ns = bench_clock_ns();
 		uint64_t start_ns = bench_clock_ns();
-		uint64_t empty_ns = bench_clock_ns();
 
-		pages_mix_step(source, ctx, mix, goal);
-		uint64_t took_ns = bench_clock_ns() - empty_ns;
+		pages_do(source, ctx, mix, &mix->op[i]);
+		uint64_t took_ns = bench_clock_ns() - start_ns;
 
-		clock_ns = min_u64(clock_ns, empty_ns - start_ns);
+		clock_ns = min_u64(clock_ns, start_ns - before_ns);
 		ticks[min_u64(took_ns, PAGES_TICKS - 1)]++;
 	}
-	while (bucket > 0 && slower < mix->calls / one_in)
+	while (bucket > 0 && slower < mix->nr_ops / 1000)
 		slower += ticks[--bucket];
 	return (double)bucket - (double)min_u64(clock_ns, bucket);
 }
@@ -220,36 +271,37 @@ struct pages_mixed {
 	double call_ns, tail_ns, failed_percent;
 };
 
-/* Memory of nr_pages kept `percent` full. */
-static ALWAYS_INLINE int pages_mixed(const struct pages_source source, void *ctx,
-				     struct pages_mix *mix, uint64_t goal, struct pages_mixed *out)
+/* Memory kept at `goal` pages; nr_ops calls for each number. */
+static ALWAYS_INLINE void pages_mixed(const struct pages_source source, void *ctx,
+				      struct pages_mix *mix, uint64_t goal, struct pages_mixed *out)
 {
-	/* Until full, and so often again that blocks of all ages lie beside each other. */
-	for (uint64_t i = 0; i < mix->calls || mix->pages + PAGES_SLACK < goal; i++) {
-		if (i > 8 * mix->max)
-			return -ENOMEM;
-		pages_mix_step(source, ctx, mix, goal);
+	/* Until full, and once more, so that blocks of all ages lie beside each other. */
+	for (bool full = false; !full;) {
+		full = mix->pages + PAGES_SLACK >= goal || mix->nr_used == mix->nr_slots;
+		pages_plan(mix, goal);
+		pages_do_all(source, ctx, mix);
 	}
-	mix->failed = 0;
-	uint64_t start_ns = bench_cpu_ns();
-
-	for (uint64_t i = 0; i < mix->calls; i++)
-		pages_mix_step(source, ctx, mix, goal);
-	out->call_ns = (double)(bench_cpu_ns() - start_ns) / (double)mix->calls;
-	out->failed_percent = 100 * (double)mix->failed / (double)mix->calls;
-	out->tail_ns = pages_mix_tail(source, ctx, mix, goal);
-	return 0;
+	pages_plan(mix, goal);
+	out->call_ns = (double)pages_do_all(source, ctx, mix) / (double)mix->nr_ops;
+	out->failed_percent = 100 * (double)mix->failed / (double)mix->nr_ops;
+	pages_plan(mix, goal);
+	out->tail_ns = pages_tail(source, ctx, mix);
 }
 
+/* Gives everything back. Also after a begin that failed. */
 static ALWAYS_INLINE void pages_mix_end(const struct pages_source source, void *ctx,
 					struct pages_mix *mix)
 {
-	while (mix->nr > 0) {
-		struct pages_block *last = &mix->held[--mix->nr];
+	for (uint32_t i = 0; i < mix->nr_used; i++) {
+		uint32_t slot = mix->slot[i];
 
-		source.give(ctx, last->block, last->order);
+		if (mix->block[slot] != 0)
+			source.give(ctx, mix->block[slot], mix->order[slot]);
 	}
-	free(mix->held);
+	free(mix->block);
+	free(mix->order);
+	free(mix->slot);
+	free(mix->op);
 }
 
 #endif
