@@ -85,8 +85,10 @@ static int run_access(struct bench_run *run)
 	if (error != 0)
 		return error;
 	error = touch_all(region, true);
+	bench_count_begin();
 	if (error == 0)
 		error = touch_random(region, operations, false, bench_cpu_ns, &ns);
+	bench_count_end("access", operations);
 	run->value[0] = per(ns, operations);
 	neap_region_destroy(region);
 	return error;
@@ -126,10 +128,12 @@ static int run_fault(struct bench_run *run)
 
 	if (error != 0)
 		return error;
+	bench_count_begin();
 	uint64_t start_ns = bench_clock_ns();
 
 	error = touch_all(region, true);
 	run->value[0] = per(bench_clock_ns() - start_ns, bytes / NEAP_PAGE_SIZE);
+	bench_count_end("fault", bytes / NEAP_PAGE_SIZE);
 	neap_region_destroy(region);
 	return error;
 }
@@ -255,9 +259,13 @@ static int cycle_anon(struct bench_run *run, double *value)
 	error = touch_all(region, true);
 	uint64_t before = neap_counter(run->machine, "pswpin");
 
+	bench_count_begin();
 	if (error == 0)
 		error = touch_random(region, operations, false, bench_cpu_ns, &ns);
-	*value = per(ns, neap_counter(run->machine, "pswpin") - before);
+	uint64_t cycles = neap_counter(run->machine, "pswpin") - before;
+
+	bench_count_end("sim.anon", cycles);
+	*value = per(ns, cycles);
 	neap_region_destroy(region);
 	return error;
 }
@@ -272,12 +280,17 @@ static int cycle_file(struct bench_run *run, double *value)
 		return error;
 	error = read_file(file, 96 * MIB / NEAP_PAGE_SIZE, false);
 	uint64_t before = neap_counter(run->machine, "workingset_refault_file");
+
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 
 	if (error == 0)
 		error = read_file(file, operations, true);
-	*value = per(bench_cpu_ns() - start_ns,
-		     neap_counter(run->machine, "workingset_refault_file") - before);
+	uint64_t ns = bench_cpu_ns() - start_ns;
+	uint64_t cycles = neap_counter(run->machine, "workingset_refault_file") - before;
+
+	bench_count_end("sim.file", cycles);
+	*value = per(ns, cycles);
 	int closing = neap_file_close(file);
 
 	return error != 0 ? error : closing;

@@ -108,7 +108,12 @@ static int hot_ours_task(struct task *t, void *arg)
 	pages_meet(&work->arrived, work->nr_threads);
 	int err = pages_pair(ours_kernel, t, rounds * PAGES_ROUND, &work->pair_ns);
 
-	return err != 0 ? err : pages_round(ours_kernel, t, rounds, &work->round_ns);
+	if (err != 0)
+		return err;
+	bench_count_begin();
+	err = pages_round(ours_kernel, t, rounds, &work->round_ns);
+	bench_count_end("alloc.round", 2 * PAGES_ROUND * rounds);
+	return err;
 }
 
 /* The second thread of two. */

@@ -116,10 +116,12 @@ static int move_bite(struct task *t, struct move_work *work, const uint32_t *sou
 		cpu_unpin(t);
 		list_add_tail(t->machine->pages, &list, source[i]);
 	}
-	uint64_t start_ns = bench_clock_ns();
+	bench_count_resume();
+	uint64_t start_ns = bench_cpu_ns();
 	int err = migrate_pages(t, &list, &control);
 
-	work->move_ns += bench_clock_ns() - start_ns;
+	work->move_ns += bench_cpu_ns() - start_ns;
+	bench_count_pause();
 	if (err != 0)
 		migrate_putback(t, &list);
 	return err > 0 ? -EBUSY : err;
@@ -128,12 +130,12 @@ static int move_bite(struct task *t, struct move_work *work, const uint32_t *sou
 static void copy_bite(struct task *t, struct move_work *work, const uint32_t *source)
 {
 	struct hw *hw = t->machine->hw;
-	uint64_t start_ns = bench_clock_ns();
+	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint32_t i = 0; i < BITE; i++)
 		memcpy(hw->ops->window(hw, take_target(t, work)), hw->ops->window(hw, source[i]),
 		       NEAP_PAGE_BYTES);
-	work->copy_ns += bench_clock_ns() - start_ns;
+	work->copy_ns += bench_cpu_ns() - start_ns;
 }
 
 static void give_frames(struct task *t, const uint32_t *pfn, uint64_t nr)
@@ -181,7 +183,11 @@ static int move_task(struct task *t, void *arg)
 		shuffle(work->source, work->nr, 1);
 		shuffle(work->other, work->nr, 2);
 		shuffle(work->target, work->nr_targets, 3);
+		bench_count_begin();
+		bench_count_pause();
 		err = move_all(t, work);
+		bench_count_resume();
+		bench_count_end("compact.migrate", work->nr);
 	}
 	give_frames(t, work->target, work->nr_targets);
 	give_frames(t, work->other, nr_other);
@@ -294,16 +300,21 @@ static int scan_task(struct task *t, void *arg)
 				      .ignore_skip_hint = true,
 				      .ignore_block_suitable = true,
 				      .whole_zone = true };
+
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 	int err = compact_scan_range(t, &cc, begin, pageblock_start(zone_end(zone)), &next);
 
 	run->value[0] =
 		(double)(bench_cpu_ns() - start_ns) / (double)max_u64(cc.nr_migrate_scanned, 1);
+	bench_count_end("compact.migrate_scan", cc.nr_migrate_scanned);
 	cc.nr_migrate = COMPACT_CLUSTER_PAGES; /* so many targets are wanted */
+	bench_count_begin();
 	start_ns = bench_cpu_ns();
 	scan_free(t, &cc, begin);
 	run->value[1] =
 		(double)(bench_cpu_ns() - start_ns) / (double)max_u64(cc.nr_free_scanned, 1);
+	bench_count_end("compact.free_scan", cc.nr_free_scanned);
 	uint64_t wanted = filled - filled / 8;
 
 	if (err == 0 && (cc.nr_migrate_scanned < wanted || cc.nr_free_scanned < wanted))

@@ -46,10 +46,12 @@ static int clean_task(struct task *t, void *arg)
 				   .may_unmap = true };
 
 	lru_drain_all(t);
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 
 	reclaim_shrink_node(t, node, &sc);
 	work->run->value[0] = per(bench_cpu_ns() - start_ns, sc.nr_reclaimed);
+	bench_count_end("reclaim.clean", sc.nr_reclaimed);
 	return sc.nr_reclaimed < work->pages / 2 ? -ENODATA : 0;
 }
 
@@ -90,7 +92,7 @@ const struct bench bench_reclaim_clean = {
 /* ---- pages that stay ---- */
 
 /* One pass over the inactive anonymous list. => 0 and *ns a page */
-static int pass_inactive(struct task *t, uint64_t pages, double *ns)
+static int pass_inactive(struct task *t, uint64_t pages, const char *line, double *ns)
 {
 	struct scan_control sc = { .nr_to_reclaim = UINT64_MAX,
 				   .reclaim_idx = NR_ZONES - 1,
@@ -99,10 +101,12 @@ static int pass_inactive(struct task *t, uint64_t pages, double *ns)
 				   .may_swap = true };
 
 	lru_drain_all(t);
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 
 	reclaim_shrink_node(t, &t->machine->nodes[0], &sc);
 	*ns = per(bench_cpu_ns() - start_ns, sc.nr_scanned);
+	bench_count_end(line, sc.nr_scanned);
 	return sc.nr_scanned < pages || sc.nr_reclaimed != 0 ? -ENODATA : 0;
 }
 
@@ -110,14 +114,14 @@ static int kept_task(struct task *t, void *arg)
 {
 	struct reclaim_work *work = arg;
 
-	return pass_inactive(t, work->pages, &work->run->value[0]);
+	return pass_inactive(t, work->pages, "reclaim.kept", &work->run->value[0]);
 }
 
 static int active_task(struct task *t, void *arg)
 {
 	struct reclaim_work *work = arg;
 
-	return pass_inactive(t, work->pages, &work->run->value[1]);
+	return pass_inactive(t, work->pages, "reclaim.active", &work->run->value[1]);
 }
 
 static int refill_task(struct task *t, void *arg)
@@ -128,11 +132,14 @@ static int refill_task(struct task *t, void *arg)
 				   .gfp_mask = GFP_KERNEL,
 				   .may_unmap = true };
 	uint64_t before = lruvec_size(&node->lruvec, LRU_ACTIVE_ANON, NR_ZONES - 1);
+
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint64_t done = 0; done < before; done += SWAP_CLUSTER_MAX)
 		reclaim_shrink_active(t, node, &sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
 	work->run->value[2] = per(bench_cpu_ns() - start_ns, before);
+	bench_count_end("reclaim.refill", before);
 	return before < work->pages / 2 ? -ENODATA : 0;
 }
 

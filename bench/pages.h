@@ -38,6 +38,7 @@ struct pages_source {
 static ALWAYS_INLINE int pages_pair(const struct pages_source source, void *ctx, uint64_t rounds,
 				    double *ns)
 {
+	bench_count_begin();
 	uint64_t start_ns = bench_cpu_ns();
 
 	for (uint64_t i = 0; i < rounds; i++) {
@@ -48,6 +49,7 @@ static ALWAYS_INLINE int pages_pair(const struct pages_source source, void *ctx,
 		source.give(ctx, block, 0);
 	}
 	*ns = (double)(bench_cpu_ns() - start_ns) / (double)(2 * rounds);
+	bench_count_end("alloc.pair", 2 * rounds);
 	return 0;
 }
 
@@ -116,23 +118,31 @@ static ALWAYS_INLINE int pages_bulk(const struct pages_source source, void *ctx,
 	uint64_t at_ns[4];
 
 	for (uint32_t time = 0; time < 2; time++) {
+		bench_count_begin();
 		at_ns[0] = bench_cpu_ns();
 		if (pages_take_all(source, ctx, block, nr) != 0)
 			return -ENOMEM;
 		at_ns[1] = bench_cpu_ns();
+		bench_count_end("alloc.bulk_take", nr);
+		bench_count_begin();
+		at_ns[2] = bench_cpu_ns();
 		for (uint64_t i = 0; i < nr; i++)
 			source.give(ctx, block[i], 0);
-		at_ns[2] = bench_cpu_ns();
+		at_ns[3] = bench_cpu_ns();
+		bench_count_end("alloc.bulk_give", nr);
 	}
 	out->take_ns = (double)(at_ns[1] - at_ns[0]) / (double)nr;
-	out->give_ns = (double)(at_ns[2] - at_ns[1]) / (double)nr;
+	out->give_ns = (double)(at_ns[3] - at_ns[2]) / (double)nr;
 	if (pages_take_all(source, ctx, block, nr) != 0)
 		return -ENOMEM;
 	pages_shuffle(block, nr);
-	at_ns[3] = bench_cpu_ns();
+	bench_count_begin();
+	uint64_t start_ns = bench_cpu_ns();
+
 	for (uint64_t i = 0; i < nr; i++)
 		source.give(ctx, block[i], 0);
-	out->random_ns = (double)(bench_cpu_ns() - at_ns[3]) / (double)nr;
+	out->random_ns = (double)(bench_cpu_ns() - start_ns) / (double)nr;
+	bench_count_end("alloc.random_give", nr);
 	return 0;
 }
 
@@ -282,7 +292,9 @@ static ALWAYS_INLINE void pages_mixed(const struct pages_source source, void *ct
 		pages_do_all(source, ctx, mix);
 	}
 	pages_plan(mix, goal);
+	bench_count_begin();
 	out->call_ns = (double)pages_do_all(source, ctx, mix) / (double)mix->nr_ops;
+	bench_count_end("alloc.mixed", mix->nr_ops);
 	out->failed_percent = 100 * (double)mix->failed / (double)mix->nr_ops;
 	pages_plan(mix, goal);
 	out->tail_ns = pages_tail(source, ctx, mix);

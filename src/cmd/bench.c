@@ -35,10 +35,12 @@ enum bench_key {
 	KEY_JSON,
 	KEY_PEER,
 	KEY_NO_PEERS,
+	KEY_COUNT,
 };
 
 struct bench_options {
 	bool quick, json, no_peers;
+	bool count;	  /* for instruction counts: one quick repetition, ours only */
 	const char *peer; /* this process is a peer's: what to do */
 	const char *names[NAMES_MAX];
 	uint32_t nr_names;
@@ -49,6 +51,8 @@ static const struct argp_option bench_options[] = {
 	{ "quick", KEY_QUICK, NULL, 0, "a tenth of the work: to see that all run", 0 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON document", 0 },
 	{ "no-peers", KEY_NO_PEERS, NULL, 0, "no other allocators beside ours", 0 },
+	{ "count", KEY_COUNT, NULL, 0,
+	  "once and quickly, for counting instructions under callgrind", 0 },
 	{ "peer", KEY_PEER, "WORDS", OPTION_HIDDEN, NULL, 0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
@@ -118,6 +122,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 		options->json = true;
 		return 0;
 	case KEY_NO_PEERS:
+		options->no_peers = true;
+		return 0;
+	case KEY_COUNT:
+		options->count = true;
+		options->quick = true;
 		options->no_peers = true;
 		return 0;
 	case KEY_PEER:
@@ -210,7 +219,9 @@ static int repeat_peers(struct bench_options *options, uint32_t index, struct be
 
 static int run_bench(struct bench_options *options, uint32_t index, struct bench_result *result)
 {
-	uint32_t repetitions = options->quick ? REPETITIONS_QUICK : BENCH_REPETITIONS;
+	uint32_t repetitions = options->count	? 1
+			       : options->quick ? REPETITIONS_QUICK
+						: BENCH_REPETITIONS;
 	int status = CMD_FINE;
 
 	memset(result, 0, sizeof(*result));
@@ -221,7 +232,9 @@ static int run_bench(struct bench_options *options, uint32_t index, struct bench
 		if (status != CMD_FINE)
 			break;
 		bench_result_add(&result->ours, bench_table[index], value);
-		status = repeat_peers(options, index, result);
+		/* Peers take most of the time: one repetition is enough to see that they run. */
+		if (!options->quick || i == 0)
+			status = repeat_peers(options, index, result);
 	}
 	bench_result_sort(result, bench_table[index]);
 	return status;

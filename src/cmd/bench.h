@@ -65,6 +65,15 @@ uint64_t bench_clock_ns(void);
  */
 uint64_t bench_cpu_ns(void);
 
+/*
+ * Brackets of what is timed, for counting instructions (cmd/bench_count.c). pause and resume: what
+ * lies between is not counted. line: a name of bench.lines; operations: done since begin.
+ */
+void bench_count_begin(void);
+void bench_count_pause(void);
+void bench_count_resume(void);
+void bench_count_end(const char *line, uint64_t operations);
+
 /* The other allocators, in the order of their columns. */
 struct bench_peer {
 	const char *name;
