@@ -187,6 +187,25 @@ static void test_reclaimable(void **state)
 
 /* ---- pages ---- */
 
+/* Only the tails of a compound block say what they are, and only while it is in use. */
+static void test_compound_tails(void **state)
+{
+	struct core_fixture f;
+	struct alloc_request request = { .gfp = GFP_KERNEL | GFP_BIT_COMP, .order = 3 };
+
+	(void)state;
+	core_setup_normal(&f, 1, 8192);
+	uint32_t pfn = alloc_pages(f.t, &request);
+	const struct page *page = &f.m->pages[pfn];
+
+	for (uint32_t i = 1; i < 8; i++)
+		assert_int_equal(page_flags(&page[i]), PG_TAIL | page_place(0, ZONE_NORMAL));
+	core_free(&f, pfn, 3);
+	for (uint32_t i = 1; i < 8; i++)
+		assert_int_equal(page_flags(&page[i]), 0);
+	core_teardown(&f);
+}
+
 static void test_fresh_pages(void **state)
 {
 	struct core_fixture f;
@@ -208,14 +227,6 @@ static void test_fresh_pages(void **state)
 	assert_int_equal(f.hw.nr_zeroed, 8);
 	assert_int_equal(machine_event(f.m, EV_SIM_PAGE_ZERO), 8);
 	core_free(&f, pfn, 3);
-	request.gfp = GFP_KERNEL | GFP_BIT_COMP;
-	pfn = alloc_pages(f.t, &request);
-	page = &f.m->pages[pfn];
-	for (uint32_t i = 1; i < 8; i++)
-		assert_int_equal(page_flags(&page[i]), PG_TAIL | page_place(0, ZONE_NORMAL));
-	core_free(&f, pfn, 3);
-	for (uint32_t i = 1; i < 8; i++)
-		assert_int_equal(page_flags(&page[i]), 0);
 	for (uint32_t i = 0; i < 100; i++) {
 		pfn = alloc_page(f.t, GFP_KERNEL);
 		page = &f.m->pages[pfn];
@@ -899,6 +910,7 @@ int main(void)
 		cmocka_unit_test(test_safe_test_is_exact),
 		cmocka_unit_test(test_reclaimable),
 		cmocka_unit_test(test_fresh_pages),
+		cmocka_unit_test(test_compound_tails),
 		cmocka_unit_test(test_free_list),
 		cmocka_unit_test(test_zone_choice),
 		cmocka_unit_test(test_nofragment),
