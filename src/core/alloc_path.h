@@ -48,8 +48,8 @@ uint32_t alloc_walk(struct task *t, struct alloc_context *ac);
 uint32_t alloc_slow(struct task *t, struct alloc_context *ac);
 
 /*
- * Makes a block that is on no list ready for use: one reference. Counts nothing. compound: the tails
- * shall say what they are (PG_TAIL).
+ * Makes a block that is on no list ready for use: one reference. Counts nothing. compound: its
+ * tails shall say what they are (PG_TAIL).
  */
 void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool compound);
 

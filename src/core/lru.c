@@ -64,10 +64,10 @@ bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
 
 void lru_resize(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta)
 {
-	struct neap_machine *m = t->machine;
-	enum lru_list list = page_lru_list(page);
-	struct node *node = page_node(m, page);
-	struct zone *zone = page_zone(m, page);
+	uint64_t flags = page_flags(page);
+	enum lru_list list = lru_list_of(flags);
+	struct node *node = &t->machine->nodes[page_node_of(flags)];
+	struct zone *zone = &node->zone[page_zone_index_of(flags)];
 	_Atomic uint64_t *size = &lruvec->size[list][zone->type];
 
 	atomic_store_explicit(size,

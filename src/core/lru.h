@@ -80,14 +80,18 @@ static inline uint32_t page_is_file_lru(const struct page *page)
 	return !page_test(page, PG_SWAPBACKED);
 }
 
-static inline enum lru_list page_lru_list(const struct page *page)
+/* The list that flags which were read belong to. */
+static inline enum lru_list lru_list_of(uint64_t flags)
 {
-	uint64_t flags = page_flags(page);
-
 	if (flags & PG_UNEVICTABLE)
 		return LRU_UNEVICTABLE;
 	return (enum lru_list)(((flags & PG_SWAPBACKED) ? 0u : 2u) +
 			       ((flags & PG_ACTIVE) ? 1u : 0u));
+}
+
+static inline enum lru_list page_lru_list(const struct page *page)
+{
+	return lru_list_of(page_flags(page));
 }
 
 #endif

@@ -95,7 +95,9 @@ static enum fate check_references(struct task *t, struct visit *v, struct page *
 {
 	if (v->ignore_references)
 		return FATE_GO_ON;
-	bool was_referenced = page_test_clear(page, PG_REFERENCED);
+	/* Looked at first: most pages do not have it, and a look is cheaper than an exchange. */
+	bool was_referenced =
+		page_test(page, PG_REFERENCED) && page_test_clear(page, PG_REFERENCED);
 	uint32_t young = rmap_referenced(t, page);
 
 	if (young > 0) {
