@@ -92,6 +92,8 @@ static int runtime_create(struct api_machine *a, const struct neap_config *confi
 		.quantum_ns = costs->quantum_ns,
 		.slice_ns = costs->slice_ns,
 		.wake_latency_ns = costs->wake_latency_ns,
+		.steal_run_ns = costs->steal_run_ns,
+		.steal_away_ns = costs->steal_away_ns,
 		.switch_item = EV_SIM_SWITCH,
 		.explore = config->explore,
 	};

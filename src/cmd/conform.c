@@ -38,6 +38,7 @@ enum conform_key {
 	KEY_DOCUMENT,
 	KEY_SAVE,
 	KEY_COMPARE,
+	KEY_COSTS,
 };
 
 static const struct argp_option option_table[] = {
@@ -50,6 +51,7 @@ static const struct argp_option option_table[] = {
 	  0 },
 	{ "save", KEY_SAVE, "FILE", 0, "keep our counters for --compare", 0 },
 	{ "compare", KEY_COMPARE, "FILE", 0, "what has changed since --save FILE", 0 },
+	{ "costs", KEY_COSTS, "NAME|FILE", 0, "as of neap sim (emulated-guest)", 0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
 };
@@ -83,6 +85,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_COMPARE:
 		options->compare = value;
+		return 0;
+	case KEY_COSTS:
+		options->costs = value;
 		return 0;
 	case ARGP_KEY_ARGS:
 		options->dirs = state->argv + state->next;

@@ -20,13 +20,15 @@ struct conform_options {
 	const char *save;     /* file that gets our counters; NULL */
 	const char *compare;  /* file with our counters of before; NULL */
 	const char *tmp_dir;
+	const char *costs; /* as of neap sim; NULL */
 };
 
 /* A recorded job, and what became of ours. */
 struct conform_job {
-	char *dir;	/* the recordings */
-	char *name;	/* the directory's own name */
-	char *job_path; /* DIR/NAME.job, or the one there is */
+	char *dir;	   /* the recordings */
+	char *name;	   /* the directory's own name */
+	char *job_path;	   /* DIR/NAME.job, or the one there is */
+	const char *costs; /* the cost table to play it with; NULL: by default */
 	char *boot_dir; /* the machine before the first command, written out; NULL: not recorded */
 	char *trace_path; /* the kernel's trace of reclaim; NULL */
 	struct record_set kernel, ours;

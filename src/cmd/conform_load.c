@@ -78,7 +78,9 @@ static int add_job(struct conform *conform, const char *dir, char *job_path)
 		return out_of_memory();
 	}
 	job = &jobs[conform->nr_jobs++];
-	*job = (struct conform_job){ .dir = resolved, .job_path = job_path };
+	*job = (struct conform_job){ .dir = resolved,
+				     .job_path = job_path,
+				     .costs = conform->options->costs };
 	job->name = strdup(strrchr(resolved, '/') + 1);
 	return job->name == NULL ? out_of_memory() : CMD_FINE;
 }

@@ -79,6 +79,7 @@ static void set_options(const struct task *task, struct options *options)
 	options->silent = true;
 	options->quiet = true;
 	options->like = task->job->boot_dir;
+	options->costs = task->job->costs;
 }
 
 static bool write_all(int fd, const struct text_buf *text)

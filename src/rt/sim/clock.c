@@ -19,6 +19,13 @@
  * up with it. After STILL_MAX preempt points without progress the clock moves by
  * a microsecond, which only such a loop ever notices.
  *
+ * Stolen time. A virtual CPU whose host has other things to do stands still now and
+ * then while its clock goes on. It runs for a time drawn evenly between nothing and
+ * twice the mean, and is away likewise. As with a fair scheduler of the host, idle time
+ * is credit: who slept gets the processor at once and keeps it longer. For the CPU's
+ * tasks the time away is gone, its callbacks are late, and the other CPUs have gone
+ * ahead when it comes back.
+ *
  * What must never happen: a clock that goes back.
  */
 #include <errno.h>
@@ -73,6 +80,31 @@ void clock_skip_meter(struct sim *sim, uint32_t cpu)
 	c->metered = c->meter != NULL ? clock_sum_ps(sim, c->meter) : 0;
 }
 
+/* The CPU has run for a while: the host may take the processor away for a while. */
+static void clock_steal(struct sim *sim, struct sim_cpu *c, uint64_t ran_ns)
+{
+	const struct rt_sim_config *config = &sim->config;
+
+	if (c->steal_at_ns == 0)
+		c->steal_at_ns = 1 + rng_below(&c->steal_rng, 2 * config->steal_run_ns);
+	c->ran_ns += ran_ns;
+	if (c->ran_ns < c->steal_at_ns)
+		return;
+	c->clock_ns += rng_below(&c->steal_rng, 2 * config->steal_away_ns + 1);
+	c->ran_ns = 0;
+	c->steal_at_ns = 0;
+}
+
+void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	if (until_ns <= c->clock_ns)
+		return;
+	c->ran_ns -= min_u64(c->ran_ns, until_ns - c->clock_ns);
+	c->clock_ns = until_ns;
+}
+
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
@@ -88,6 +120,8 @@ uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 	c->metered = sum;
 	c->clock_ns += ps / PS_PER_NS;
 	c->carry_ps = ps % PS_PER_NS;
+	if (sim->config.steal_run_ns != 0)
+		clock_steal(sim, c, ps / PS_PER_NS);
 	return c->clock_ns;
 }
 

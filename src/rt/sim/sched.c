@@ -120,7 +120,7 @@ static void sched_fire_call(struct sim *sim, struct sim_call *call)
 	struct sim_cpu *c = &sim->cpus[call->cpu];
 
 	if (c->running == NULL && !c->irq_active && c->calls == NULL)
-		c->clock_ns = max_u64(c->clock_ns, call->event.at_ns);
+		clock_idle(sim, call->cpu, call->event.at_ns);
 	call->next = NULL;
 	*c->calls_tail = call;
 	c->calls_tail = &call->next;
@@ -232,7 +232,7 @@ static void sched_begin_turn(struct sim *sim, uint32_t cpu)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
 
-	c->clock_ns = max_u64(c->clock_ns, sim->keys_ns[cpu]); /* S2 */
+	clock_idle(sim, cpu, sim->keys_ns[cpu]); /* S2 */
 	struct sim_task *st = queue_take(sim, cpu);
 
 	CHECK(st != NULL);

@@ -77,6 +77,9 @@ struct sim_cpu {
 	uint64_t slice_end_ns;	  /* end of the running task's turn */
 	uint64_t preempted_ns;	  /* clock at the latest preempt point that found it moved */
 	uint32_t still;		  /* preempt points since then */
+	uint64_t ran_ns;	  /* since the host took the processor away, less what was idle */
+	uint64_t steal_at_ns;	  /* the host takes it when ran_ns is here; 0 = not drawn yet */
+	struct rng steal_rng;	  /* draws only that, so that ties stay what the seed makes them */
 	uint64_t yielded_ns;	  /* clock at the latest yield */
 	uint32_t nr_programs;	  /* ordinary tasks at home here */
 	uint32_t nr_kthreads;	  /* engine threads at home here */
@@ -198,6 +201,8 @@ uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
 void clock_skip_meter(struct sim *sim, uint32_t cpu);
 
 /* Counts one context switch on the CPU's meter. */
+/* The CPU had nothing to do until then; its clock is there at least. */
+void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns);
 void clock_count_switch(struct sim *sim, uint32_t cpu);
 
 /* ---- queue.c ---- */

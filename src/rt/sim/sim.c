@@ -566,6 +566,8 @@ static int sim_allocate(struct sim *sim, const struct rt_sim_config *config)
 	    sim->free_fibers == NULL)
 		return -ENOMEM;
 	memset(sim->head.rt.slots, 0, nr * sizeof(struct cpu_slot));
+	for (uint32_t cpu = 0; cpu < nr; cpu++)
+		rng_seed(&sim->cpus[cpu].steal_rng, mix_u64(config->seed) ^ (cpu + 1));
 	return clock_take_costs(sim, config->cost_ps, config->nr_meter);
 }
 

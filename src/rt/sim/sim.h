@@ -21,6 +21,11 @@ struct rt_sim_config {
 	uint64_t quantum_ns;	  /* how far a CPU may run ahead of the next; 0 = 20 us */
 	uint64_t slice_ns;	  /* turn of one task when several share a CPU; 0 = 4 ms */
 	uint64_t wake_latency_ns; /* until a woken engine thread preempts; 0 = at once */
+	/*
+	 * A virtual CPU on a busy host loses the processor: after it has run for steal_run_ns on
+	 * average, for steal_away_ns on average. 0 = never.
+	 */
+	uint64_t steal_run_ns, steal_away_ns;
 	uint32_t switch_item; /* meter item counted at each context switch; RT_SIM_NO_ITEM = none */
 	bool explore;	      /* also switch CPUs at random, under locks too */
 	uint64_t end_ns;      /* virtual time at which rt_sim_run() gives up; 0 = never */
