@@ -24,7 +24,6 @@
  * entry as it was, so that the next access reads again.
  *
  * Linux: mm/memory.c (do_anonymous_page, do_swap_page, do_wp_page, do_fault).
- * DIFF: no fault-around: one file page is mapped per fault.
  */
 #include "core/fault.h"
 
@@ -34,6 +33,7 @@
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/pagelock.h"
+#include "core/readahead.h"
 #include "core/rmap.h"
 #include "core/swap.h"
 #include "core/thp.h"
@@ -50,6 +50,8 @@ struct fault {
 	bool major; /* out: had to wait for I/O */
 };
 
+/* Pages that a read fault maps at once if the cache has them: 64 KiB, aligned. */
+#define FAULT_AROUND_PAGES 16u
 /* The answer "look again", beside 0 and errors. */
 #define FAULT_AGAIN 1
 
@@ -264,19 +266,74 @@ static int map_file_page(struct task *t, struct fault *f, struct page *page)
 	return 0;
 }
 
+/* Maps a cached page that can be had without waiting. => whether it is mapped now */
+static bool map_around_page(struct task *t, struct fault *f, uint64_t index)
+{
+	struct mapping *mapping = f->region->mapping;
+	uint32_t pfn = mapping_find(t, mapping, index);
+	struct page *page = machine_page(t->machine, pfn != PFN_NONE ? pfn : t->machine->zero_pfn);
+	struct fault around = { .region = f->region,
+				.page = index,
+				.vpn = f->region->start_vpn + index };
+	bool mapped = false;
+
+	if (pfn == PFN_NONE)
+		return false;
+	if (page_test(page, PG_UPTODATE) && !readahead_is_mark(mapping, index) &&
+	    page_trylock(t, page)) {
+		if (page->owner == mapping->id && page->index == index &&
+		    page_test(page, PG_UPTODATE))
+			mapped = map_file_page(t, &around, page) == 0;
+		page_unlock(t, page);
+	}
+	page_put(t, page);
+	return mapped;
+}
+
+/*
+ * A read fault maps what the cache has of the 16 aligned pages around it. => whether the page
+ * itself is among it: then the fault is done
+ */
+static bool fault_around(struct task *t, struct fault *f)
+{
+	uint64_t first = f->page & ~(uint64_t)(FAULT_AROUND_PAGES - 1);
+	uint64_t end = min_u64(first + FAULT_AROUND_PAGES, f->region->nr_pages);
+	uint32_t nr = 0;
+	bool done = false;
+
+	/* The index of the file may end before the region does; then there is nothing. */
+	for (uint64_t index = first; index < end; index++) {
+		if (!map_around_page(t, f, index))
+			continue;
+		nr++;
+		done |= index == f->page;
+	}
+	readahead_fault_hit(f->region->mapping, nr);
+	return done;
+}
+
 static int fault_file(struct task *t, struct fault *f)
 {
 	struct mapping *mapping = f->region->mapping;
-	uint32_t pfn = mapping_find(t, mapping, f->page);
 
-	if (pfn == PFN_NONE || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
+	if (!f->write && !(f->region->flags & REGION_LOCKED) && fault_around(t, f))
+		return 0;
+	uint32_t pfn = mapping_find(t, mapping, f->page);
+	bool missing = pfn == PFN_NONE;
+
+	if (!missing) {
+		readahead_fault_hit(mapping, 1);
+		mapping_found(t, mapping, f->page);
+	}
+	if (missing || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
 		if (pfn != PFN_NONE)
 			page_put(t, machine_page(t->machine, pfn));
-		int err = mapping_get_page(t, mapping, f->page, 0, &pfn);
+		int err = mapping_get_page(t, mapping, f->page, MAPPING_FAULT, &pfn);
 
 		if (err != 0)
 			return err;
-		f->major = true;
+		/* One that is on its way was asked for by somebody else's miss. */
+		f->major = missing;
 	}
 	struct page *page = machine_page(t->machine, pfn);
 	int result = FAULT_AGAIN;

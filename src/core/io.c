@@ -172,6 +172,12 @@ void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 	store->ops->submit(store, t, STORE_READ, pages, nr, STORE_OWN);
 }
 
+void io_read_ahead(struct task *t, struct store *store, const struct store_page *pages, uint32_t nr)
+{
+	count_submit(t, IO_FILE_READ, nr);
+	store->ops->submit(store, t, STORE_READ, pages, nr, 0);
+}
+
 static void send(struct task *t, struct io_plug *plug)
 {
 	uint32_t nr = plug->nr;

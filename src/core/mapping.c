@@ -21,8 +21,7 @@
  * failed write makes it dirty again and is kept for the next sync; closing the
  * file with pages that could not be written reports the error.
  *
- * Linux: mm/filemap.c, mm/readahead.c, mm/truncate.c. DIFF: read-ahead has no
- * look-ahead mark: the next window is read when the program reaches it.
+ * Linux: mm/filemap.c, mm/readahead.c, mm/truncate.c.
  */
 #include "core/mapping.h"
 
@@ -33,13 +32,11 @@
 #include "core/io.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
+#include "core/readahead.h"
 #include "core/rmap.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
 #include "core/writeback.h"
-
-#define READAHEAD_FIRST_PAGES 4u
-#define READAHEAD_MAX_PAGES 32u
 
 /* ---- life ---- */
 
@@ -116,6 +113,16 @@ uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index)
 	return pfn;
 }
 
+/* Is there a page at index? It may be gone in a moment. */
+static bool mapping_has(struct task *t, struct mapping *mapping, uint64_t index)
+{
+	spin_lock(t, &mapping->lock, LOCK_MAPPING);
+	bool has = index_is_page(index_load(t, mapping, index));
+
+	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
+	return has;
+}
+
 /*
  * A new locked page at index, not up to date, with a reference beside the cache's.
  * => 0, -EEXIST (somebody else's is there), -ENOMEM
@@ -157,25 +164,6 @@ static int mapping_add_page(struct task *t, struct mapping *mapping, uint64_t in
 
 /* ---- reading ---- */
 
-/* How many pages to read for a miss at index. */
-static uint32_t readahead_window(struct mapping *mapping, uint64_t index)
-{
-	uint64_t state = atomic_load_explicit(&mapping->readahead, memory_order_relaxed);
-	uint64_t pages =
-		round_up_u64(atomic_load(&mapping->bytes), NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
-	uint32_t window = 1;
-
-	if (index == state >> 8)
-		window = min_u32(READAHEAD_MAX_PAGES,
-				 max_u32(READAHEAD_FIRST_PAGES, 2 * (uint32_t)(state & 0xff)));
-	if (index + window > pages)
-		window = pages > index ? (uint32_t)(pages - index) : 1;
-	atomic_store_explicit(&mapping->readahead,
-			      (index + window) << 8 | (window > 1 ? window : 0),
-			      memory_order_relaxed);
-	return window;
-}
-
 static struct store_page read_request(uint64_t index, uint32_t pfn)
 {
 	return (struct store_page){ .offset = index,
@@ -184,33 +172,64 @@ static struct store_page read_request(uint64_t index, uint32_t pfn)
 }
 
 /*
- * Reads a locked page, and pages after it; waits for the page. Its lock goes over to the I/O.
- * => the page is unlocked, up to date or not
+ * Adds the pages of a window that are missing, without waiting for memory, and a request for each.
+ * `except` has its page already. => number of requests
  */
-static void mapping_read_around(struct task *t, struct mapping *mapping, struct page *page,
-				uint32_t window)
+static uint32_t add_window(struct task *t, struct mapping *mapping,
+			   const struct readahead_window *window, struct page *except,
+			   struct store_page *request)
 {
-	struct neap_machine *m = t->machine;
-	struct store_page request[READAHEAD_MAX_PAGES];
-	uint64_t index = page->index;
+	uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
 	uint32_t nr = 0;
 
-	page_get(page);
-	page_lock_handover(t);
-	request[nr++] = read_request(index, (uint32_t)(page - m->pages));
-	while (nr < window) {
-		uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+	for (uint64_t index = window->first; index < window->first + window->nr; index++) {
 		uint32_t pfn;
+		int err;
 
-		if (mapping_add_page(t, mapping, index + nr, gfp, &pfn) != 0)
+		if (except != NULL && index == except->index) {
+			page_lock_handover(t);
+			pfn = (uint32_t)(except - t->machine->pages);
+			request[nr++] = read_request(index, pfn);
+			continue;
+		}
+		if (mapping_has(t, mapping, index))
+			continue;
+		err = mapping_add_page(t, mapping, index, gfp, &pfn);
+		if (err == -EEXIST || (err != 0 && except != NULL && index < except->index))
+			continue; /* the page that is waited for comes still */
+		if (err != 0)
 			break;
 		/* The reference that mapping_add_page() gave us becomes the I/O's. */
 		page_lock_handover(t);
-		request[nr] = read_request(index + nr, pfn);
-		nr++;
+		request[nr++] = read_request(index, pfn);
 	}
+	return nr;
+}
+
+/*
+ * Reads a locked page, and others of its window; waits for the page. Its lock goes over to the I/O.
+ * => the page is unlocked, up to date or not
+ */
+static void mapping_read_window(struct task *t, struct mapping *mapping, struct page *page,
+				const struct readahead_window *window)
+{
+	struct store_page request[READAHEAD_MAX_PAGES];
+	uint32_t nr;
+
+	page_get(page);
+	nr = add_window(t, mapping, window, page, request);
 	io_read_pages(t, mapping->store, IO_FILE_READ, request, nr);
 	io_wait_page(t, mapping->store, page);
+}
+
+void mapping_found(struct task *t, struct mapping *mapping, uint64_t index)
+{
+	struct readahead_window window = readahead_hit(mapping, index);
+	struct store_page request[READAHEAD_MAX_PAGES];
+	uint32_t nr = window.nr == 0 ? 0 : add_window(t, mapping, &window, NULL, request);
+
+	if (nr != 0)
+		io_read_ahead(t, mapping->store, request, nr);
 }
 
 /*
@@ -238,13 +257,21 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 		}
 		struct page *page = machine_page(t->machine, pfn);
 
-		if (!fresh)
+		if (!fresh) {
+			if (!(flags & MAPPING_FAULT))
+				mapping_found(t, mapping, index);
 			page_lock(t, page);
+		}
 		/* A page with a reference stays in the index, so this is the one at index. */
 		DCHECK(page->owner == mapping->id && page->index == index);
 		if (!page_test(page, PG_UPTODATE) && !(flags & MAPPING_OVERWRITE)) {
-			mapping_read_around(t, mapping, page,
-					    fresh ? readahead_window(mapping, index) : 1);
+			struct readahead_window window = { .first = index, .nr = 1 };
+
+			if (fresh)
+				window = flags & MAPPING_FAULT
+						 ? readahead_fault_miss(mapping, index)
+						 : readahead_miss(mapping, index);
+			mapping_read_window(t, mapping, page, &window);
 			/*
 			 * Locked again without looking it up: a page found anew could be one that
 			 * nobody has read yet, and its state would say nothing about our read.
@@ -287,6 +314,7 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 	if (err == 0) {
 		mapping_wait_stable(t, mapping, machine_page(t->machine, *pfn));
 		event_add(t, EV_SIM_SYSCALL_PAGE, 1);
+		readahead_note_read(mapping, index);
 		if (flags & MAPPING_ACCESSED)
 			lru_mark_accessed(t, machine_page(t->machine, *pfn));
 	}

@@ -28,7 +28,9 @@ struct mapping {
 	uint32_t next_mapping;	       /* machine.mapping_list_lock: the machine's mappings by id */
 	_Atomic uint32_t users;	       /* a: flushers that look at it right now */
 	_Atomic uint64_t flush_position;  /* a: where background write-out goes on */
-	_Atomic uint64_t readahead;	  /* a: page expected next << 8 | last window */
+	_Atomic uint64_t readahead;	  /* a: the latest window: core/readahead.c */
+	_Atomic uint64_t last_read;	  /* a: page that a read-type call had last, plus 1 */
+	_Atomic uint32_t fault_misses;	  /* a: by faults, less what they found */
 	bool stable_writes;		  /* I */
 	bool unlisted;			  /* machine.mapping_list_lock: being destroyed */
 	_Atomic uint64_t dirtied_when_ns; /* a: when it became dirty; 0 = clean */
@@ -37,7 +39,7 @@ struct mapping {
 
 #define MAPPING_OVERWRITE 1u /* the whole page will be written: do not read it */
 #define MAPPING_ACCESSED 2u  /* count as an access by a read- or write-type call */
-#define MAPPING_MAJOR 4u     /* a fault: count pgmajfault if it has to be read */
+#define MAPPING_FAULT 4u     /* a page fault: it reads around the page, not ahead */
 
 /*
  * The mapping takes over the store's done callback, not its ownership. May sleep. => 0 or -ENOMEM
@@ -56,6 +58,8 @@ int mapping_destroy(struct task *t, struct mapping *mapping);
  */
 int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
 		     uint32_t *pfn) MUST_CHECK;
+/* A cached page was met that may be the mark at which more is read ahead. May sleep. */
+void mapping_found(struct task *t, struct mapping *mapping, uint64_t index);
 /* The cached page at index with a reference, or PFN_NONE. Never sleeps. */
 uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index);
 /*

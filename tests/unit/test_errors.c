@@ -228,6 +228,7 @@ static void body_file_read(struct machine_fixture *f)
 		f, &(struct region_spec){ .nr_pages = 40, .mapping = file->mapping });
 	uint64_t value = 0;
 
+	file->mapping->readahead = UINT64_MAX; /* reads one page */
 	fail_next(f, file->store, STORE_READ, -EIO);
 	assert_int_equal(machine_file_read(f, file, 20, &value), -EIO);
 	assert_int_equal(machine_file_read(f, file, 20, &value), 0);
@@ -237,6 +238,7 @@ static void body_file_read(struct machine_fixture *f)
 	assert_int_equal(machine_read(f, region, 25, &value), 0);
 	assert_int_equal(value, machine_file_value(25, 0));
 	/* A neighbour read ahead failed: whoever wants it reads it again, and is told nothing. */
+	file->mapping->readahead = 0;
 	store_fault_arm(file->store, f->t, STORE_READ, 3, -EIO);
 	assert_int_equal(machine_file_read(f, file, 0, &value), 0);
 	for (uint64_t page = 0; page < 4; page++) {
@@ -533,7 +535,7 @@ static void test_nth_io(void **state)
 	}
 	/* Pages that were wanted, not only read ahead. */
 	assert_true(reported[FAIL_SWAP_READ] > 10);
-	assert_true(reported[FAIL_FILE_READ] > 10);
+	assert_true(reported[FAIL_FILE_READ] > 2); /* most are read around or ahead */
 }
 
 static void test_nth_page(void **state)

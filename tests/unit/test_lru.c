@@ -282,17 +282,17 @@ MACHINE_TEST(rotate, .nr_cpus = 1);
 
 static void body_deactivate_file(struct machine_fixture *f)
 {
-	struct fixture_file *file = listed_file(f, 8);
+	struct fixture_file *file = listed_file(f, 24);
 	struct region *region = machine_region_spec(
-		f, &(struct region_spec){ .nr_pages = 8, .mapping = file->mapping });
+		f, &(struct region_spec){ .nr_pages = 24, .mapping = file->mapping });
 	struct page *clean = machine_file_page(f, file, 1);
 	struct page *dirty = machine_file_page(f, file, 2);
-	struct page *mapped = machine_file_page(f, file, 3);
+	struct page *mapped = machine_file_page(f, file, 20); /* with 16 to 23 around it */
 	uint64_t rotated = machine_events(f, EV_PGROTATED);
 	uint64_t deactivated = machine_events(f, EV_PGDEACTIVATE);
 	uint64_t value;
 
-	assert_int_equal(machine_read(f, region, 3, &value), 0);
+	assert_int_equal(machine_read(f, region, 20, &value), 0);
 	assert_int_equal(machine_file_write(f, file, 2, 77), 0);
 	lru_drain(f->t);
 	lru_activate(f->t, clean);

@@ -22,9 +22,10 @@
  * Stolen time. A virtual CPU whose host has other things to do stands still now and
  * then while its clock goes on. It runs for a time drawn evenly between nothing and
  * twice the mean, and is away likewise. As with a fair scheduler of the host, idle time
- * is credit: who slept gets the processor at once and keeps it longer. For the CPU's
- * tasks the time away is gone, its callbacks are late, and the other CPUs have gone
- * ahead when it comes back.
+ * is credit: who slept keeps the processor longer. But who slept for long finds it
+ * taken as often as a running CPU loses it, and waits. For the CPU's tasks the time
+ * away is gone, its callbacks are late, and the other CPUs have gone ahead when it
+ * comes back.
  *
  * What must never happen: a clock that goes back.
  */
@@ -36,6 +37,8 @@
 #define STILL_MAX 1000u
 #define STEP_NS (1 * NSEC_PER_USEC)
 #define PS_PER_NS 1000u
+/* A host leaves the processor of who sleeps for less to it (CFS: sched_migration_cost, 0.5 ms). */
+#define STEAL_HOT_NS (500 * NSEC_PER_USEC)
 
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter)
 {
@@ -97,12 +100,20 @@ static void clock_steal(struct sim *sim, struct sim_cpu *c, uint64_t ran_ns)
 
 void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 {
+	const struct rt_sim_config *config = &sim->config;
 	struct sim_cpu *c = &sim->cpus[cpu];
 
 	if (until_ns <= c->clock_ns)
 		return;
-	c->ran_ns -= min_u64(c->ran_ns, until_ns - c->clock_ns);
+	uint64_t idle_ns = until_ns - c->clock_ns;
+
+	c->ran_ns -= min_u64(c->ran_ns, idle_ns);
 	c->clock_ns = until_ns;
+	if (config->steal_run_ns == 0 || idle_ns < STEAL_HOT_NS ||
+	    rng_below(&c->steal_rng, config->steal_run_ns + config->steal_away_ns) <
+		    config->steal_run_ns)
+		return;
+	c->clock_ns += rng_below(&c->steal_rng, 2 * config->steal_away_ns + 1);
 }
 
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)

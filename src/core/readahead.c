@@ -1,0 +1,188 @@
+/*
+ * readahead.c: what to read of a file before it is asked for.
+ *
+ * A file remembers its latest window: where it begins, how many pages it has, and
+ * how many of them lie behind its MARK, the page at which the next window is begun
+ * while the program still works on this one:
+ *
+ *     |<------------ size ------------->|
+ *     [ read . . . . ][mark . . . . . . ]  next window: twice as large, up to 32
+ *     start            |<---- ahead --->|
+ *
+ *   miss, in order or at the file's beginning  a first window of 4 pages, mark at 1
+ *   miss right behind the window               the next window, as at its mark
+ *   miss elsewhere                             the page alone
+ *   the mark is met                            the next window, read while nobody waits
+ *   miss by a page fault                       32 pages around it, mark at the 24th; none
+ *                                              after 100 misses in a row without hits
+ *
+ * A window that begins where the miss is and whose whole length lies ahead grows at
+ * once, so that its mark is not its first page.
+ *
+ * The state is a hint: readers of one file share it and race on it, as they do where
+ * they share a descriptor. One word holds all of a window, so that it is never torn.
+ *
+ * DIFF: the mark is a number of the file, not a flag of a page, so that only the latest
+ * window has one; and each file has one state, as if it had been opened once.
+ *
+ * What must never happen: a window that begins behind the missing page, or is empty.
+ *
+ * Linux: mm/readahead.c, and mm/filemap.c for faults.
+ */
+#include "core/readahead.h"
+
+#define FIRST_PAGES 4u	     /* of a file that is read in order, one page a call */
+#define FAULT_AHEAD_PAGES 8u /* of a window around a fault */
+#define FAULT_MISSES_MAX 100u
+#define FAULT_MISSES_KEPT 1000u
+#define START_SHIFT 16u
+
+struct window {
+	uint64_t start;
+	uint32_t size, ahead;
+};
+
+static struct window window_load(const struct mapping *mapping)
+{
+	struct mapping *file = (struct mapping *)(uintptr_t)mapping;
+	uint64_t state = atomic_load_explicit(&file->readahead, memory_order_relaxed);
+
+	return (struct window){ .start = state >> START_SHIFT,
+				.size = (uint32_t)(state >> 8) & 0xff,
+				.ahead = (uint32_t)state & 0xff };
+}
+
+static void window_store(struct mapping *mapping, const struct window *window)
+{
+	uint64_t state = window->start << START_SHIFT | (uint64_t)window->size << 8 | window->ahead;
+
+	atomic_store_explicit(&mapping->readahead, state, memory_order_relaxed);
+}
+
+static bool readahead_off(const struct mapping *mapping)
+{
+	struct mapping *file = (struct mapping *)(uintptr_t)mapping;
+
+	return atomic_load_explicit(&file->readahead, memory_order_relaxed) == READAHEAD_NONE;
+}
+
+/* A small window grows fourfold, a larger one to twice its size, up to the most. */
+static uint32_t next_size(uint32_t size)
+{
+	if (size < READAHEAD_MAX_PAGES / 16)
+		return 4 * size;
+	return min_u32(2 * size, READAHEAD_MAX_PAGES);
+}
+
+/* The window's pages that the file has. => at least the one at `index` */
+static struct readahead_window clip(const struct mapping *mapping, const struct window *window,
+				    uint64_t index)
+{
+	struct mapping *file = (struct mapping *)(uintptr_t)mapping;
+	uint64_t bytes = atomic_load_explicit(&file->bytes, memory_order_relaxed);
+	uint64_t pages = round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
+	uint64_t end = max_u64(min_u64(window->start + window->size, pages), index + 1);
+
+	return (struct readahead_window){ .first = window->start,
+					  .nr = (uint32_t)(end - window->start) };
+}
+
+/* Takes the window as the latest one. */
+static struct readahead_window begin(struct mapping *mapping, struct window *window, uint64_t index)
+{
+	if (window->start == index && window->size == window->ahead) {
+		uint32_t more = next_size(window->size);
+
+		if (window->size + more <= READAHEAD_MAX_PAGES) {
+			window->ahead = more;
+			window->size += more;
+		} else {
+			window->size = READAHEAD_MAX_PAGES;
+			window->ahead = READAHEAD_MAX_PAGES / 2;
+		}
+	}
+	window_store(mapping, window);
+	return clip(mapping, window, index);
+}
+
+/* The window behind this one. */
+static struct window next_window(const struct window *window)
+{
+	uint32_t size = next_size(max_u32(window->size, 1));
+
+	return (struct window){ .start = window->start + window->size,
+				.size = size,
+				.ahead = size };
+}
+
+struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index)
+{
+	uint64_t read = atomic_load_explicit(&mapping->last_read, memory_order_relaxed);
+	struct window window = window_load(mapping);
+
+	if (readahead_off(mapping))
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	if (index != 0 && window.size != 0 && index == window.start + window.size) {
+		window = next_window(&window);
+		return begin(mapping, &window, index);
+	}
+	/* last_read counts from 1. In order: the same page once more, or the next one. */
+	if (index != 0 && index != read && index + 1 != read)
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	window = (struct window){ .start = index, .size = FIRST_PAGES, .ahead = FIRST_PAGES - 1 };
+	return begin(mapping, &window, index);
+}
+
+struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index)
+{
+	uint64_t bytes = atomic_load_explicit(&mapping->bytes, memory_order_relaxed);
+	struct window window;
+
+	if (!readahead_is_mark(mapping, index))
+		return (struct readahead_window){ .nr = 0 };
+	window = window_load(mapping);
+	window = next_window(&window);
+	window_store(mapping, &window);
+	if (window.start >= round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES)
+		return (struct readahead_window){ .nr = 0 };
+	return clip(mapping, &window, window.start);
+}
+
+bool readahead_is_mark(const struct mapping *mapping, uint64_t index)
+{
+	struct window window = window_load(mapping);
+
+	return window.size != 0 && window.ahead != 0 && !readahead_off(mapping) &&
+	       index == window.start + window.size - window.ahead;
+}
+
+struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index)
+{
+	uint32_t misses = atomic_load_explicit(&mapping->fault_misses, memory_order_relaxed);
+	struct window window = { .start = index - min_u64(index, READAHEAD_MAX_PAGES / 2),
+				 .size = READAHEAD_MAX_PAGES,
+				 .ahead = FAULT_AHEAD_PAGES };
+
+	if (readahead_off(mapping))
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	if (misses < FAULT_MISSES_KEPT)
+		atomic_store_explicit(&mapping->fault_misses, misses + 1, memory_order_relaxed);
+	if (misses >= FAULT_MISSES_MAX)
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	window_store(mapping, &window);
+	return clip(mapping, &window, index);
+}
+
+void readahead_fault_hit(struct mapping *mapping, uint32_t nr)
+{
+	uint32_t misses = atomic_load_explicit(&mapping->fault_misses, memory_order_relaxed);
+
+	if (misses != 0)
+		atomic_store_explicit(&mapping->fault_misses, misses - min_u32(misses, nr),
+				      memory_order_relaxed);
+}
+
+void readahead_note_read(struct mapping *mapping, uint64_t index)
+{
+	atomic_store_explicit(&mapping->last_read, index + 1, memory_order_relaxed);
+}
