@@ -16,6 +16,9 @@
  * takes them as they lie. They come from the highest zone of their node, as the saved
  * ones did as long as that had room; lists of nodes come out exactly, of zones nearly.
  *
+ * Frames that boot keeps lie where the seed says, since a kernel is loaded at a random
+ * address; compaction meets them.
+ *
  * Marks start as observed, boost included. A booted kernel's are older than its sizes
  * (diag/stale.c); they stay so until a write recomputes them.
  *
@@ -32,6 +35,7 @@
 #include <string.h>
 
 #include "api/store.h"
+#include "base/rng.h"
 #include "core/likeness.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
@@ -91,10 +95,24 @@ static int check_machine_line(struct neap_config *config)
 	return 0;
 }
 
+/*
+ * Where the reserved frames of a zone lie: those of the kernel's image are most of them, and it is
+ * loaded at a random address, a multiple of 2 MiB.
+ */
+static uint32_t place_reserved(struct rng *rng, const struct machine_zone_desc *zone)
+{
+	if (zone->hole_first || zone->managed < NEAP_PAGEBLOCK_PAGES)
+		return 0;
+	return (uint32_t)rng_below(rng, zone->managed / NEAP_PAGEBLOCK_PAGES + 1) *
+	       NEAP_PAGEBLOCK_PAGES;
+}
+
 static int place_zones(struct neap_config *config, struct machine_desc *desc)
 {
 	const struct snapshot *saved = config->snapshot;
+	struct rng rng;
 
+	rng_seed(&rng, mix_u64(config->seed));
 	for (uint32_t n = 0; n < saved->nr_nodes; n++) {
 		for (uint32_t z = 0; z < NR_ZONES; z++) {
 			const struct snapshot_zone *zone = &saved->node[n].zone[z];
@@ -113,6 +131,9 @@ static int place_zones(struct neap_config *config, struct machine_desc *desc)
 				.managed = (uint32_t)zone->managed,
 				.hole_first = z == ZONE_DMA && zone->spanned > zone->present,
 			};
+			if (z != ZONE_MOVABLE)
+				desc->node[n].zone[z].reserved_at =
+					place_reserved(&rng, &desc->node[n].zone[z]);
 		}
 	}
 	return 0;

@@ -53,6 +53,8 @@ static bool zone_desc_valid(const struct machine_zone_desc *zone)
 	if (zone->spanned == 0)
 		return zone->present == 0 && zone->managed == 0;
 	return zone->start_pfn != PFN_NONE && zone->managed <= zone->present &&
+	       (zone->reserved_at == 0 ||
+		(!zone->hole_first && zone->reserved_at <= zone->managed)) &&
 	       zone->present <= zone->spanned &&
 	       (uint64_t)zone->start_pfn + zone->spanned <= PFN_LIMIT;
 }
@@ -244,6 +246,8 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->nr_reserved = (desc->hole_first ? desc->spanned : desc->present) - desc->managed;
 	zone->reserved_first =
 		type == ZONE_MOVABLE ? desc->start_pfn + desc->managed : desc->start_pfn;
+	if (desc->reserved_at != 0)
+		zone->reserved_first = desc->start_pfn + desc->reserved_at;
 	if (desc->spanned == 0)
 		return 0;
 	node->nr_zones = type + 1;
@@ -316,12 +320,14 @@ static void machine_free_boot(struct task *t, struct neap_machine *m)
 		for (uint32_t i = 0; i < NR_ZONES; i++) {
 			struct zone *zone = &m->nodes[n].zone[i];
 			uint32_t managed = (uint32_t)zone_managed(zone);
-			uint32_t first = zone->start_pfn;
+			uint32_t below = zone->reserved_first - zone->start_pfn;
+			uint32_t above = zone->reserved_first + zone->nr_reserved;
 
-			if (zone->reserved_first == first)
-				first += zone->nr_reserved;
-			if (managed != 0)
-				zone_free_boot(t, zone, first, first + managed);
+			if (managed == 0)
+				continue;
+			below = min_u32(below, managed);
+			zone_free_boot(t, zone, zone->start_pfn, zone->start_pfn + below);
+			zone_free_boot(t, zone, above, above + managed - below);
 		}
 	}
 }

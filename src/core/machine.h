@@ -499,6 +499,7 @@ struct machine_zone_desc {
 	 * Movable the last present ones.
 	 */
 	uint32_t managed;
+	uint32_t reserved_at; /* frames of the zone below the reserved ones, if not at that end */
 	bool hole_first; /* absent frames follow the reserved ones instead of ending the zone */
 };
 
