@@ -32,6 +32,7 @@ int cmd_ledger(int argc, char **argv);
 int cmd_graph(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_conform(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 
 /* Prints "neap: sentence" to standard error. */
 void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);
