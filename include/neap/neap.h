@@ -70,6 +70,8 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *   memory    total size; one zone Normal per node unless `machine` is given. Default 64M.
  *   nodes     number of nodes the memory and CPUs are split over. Default 1.
  *   cpus      number of CPUs. Default 2.
+ *   hotplug   size of the memory that can be added later. Default 0.
+ *   block     size of a memory block, a power of two from 4M on. Default 128M.
  *   machine   a PC as in job files: "nodes=2G/0-1+2G/2-3 cpus=4 dist=0-1:15 type=q35"
  *   runtime   live | sim. Default live.
  *   contents  real | tags. Default real for live (tags is refused there), tags for sim.
@@ -252,6 +254,57 @@ NEAP_API NEAP_MUST_CHECK int neap_file_load(struct neap_file *file, uint64_t pag
 NEAP_API NEAP_MUST_CHECK int neap_file_sync(struct neap_file *file);
 /* Drops clean, unmapped cached pages (POSIX_FADV_DONTNEED). => pages dropped */
 NEAP_API int64_t neap_file_drop(struct neap_file *file);
+
+/* ---- hot-plug ---- */
+
+/*
+ * CPUs and memory come and go while programs run; marks, reserves and per-CPU limits of all zones
+ * follow as in Linux 6.1. All of these may block, one runs at a time, and none changes anything if
+ * it fails.
+ */
+
+/* Takes a CPU out of use: tasks leave it. => 0; -EINVAL it is not online; -EBUSY it is the last */
+NEAP_API NEAP_MUST_CHECK int neap_cpu_offline(struct neap_machine *machine, uint32_t cpu);
+/* => 0; -EINVAL it is not offline */
+NEAP_API NEAP_MUST_CHECK int neap_cpu_online(struct neap_machine *machine, uint32_t cpu);
+
+/* Memory is handled in blocks of this size; block N begins at byte N times it. Bytes. */
+NEAP_API uint64_t neap_memory_block_bytes(struct neap_machine *machine);
+/*
+ * Plugs memory into a node, offline so far. bytes: a multiple of the block size; room for it was
+ * made by the configuration's `hotplug`. => 0 and *first_block; -EINVAL; -ENOSPC no room
+ */
+NEAP_API NEAP_MUST_CHECK int neap_memory_add(struct neap_machine *machine, uint32_t node,
+					     uint64_t bytes, uint32_t *first_block);
+/* Unplugs blocks that were added and are offline. => 0; -EINVAL; -EBUSY one is online */
+NEAP_API NEAP_MUST_CHECK int neap_memory_remove(struct neap_machine *machine, uint32_t first_block,
+						uint32_t nr_blocks);
+
+/* Which zone a block becomes part of: the words of Linux's files `state`. */
+enum neap_memory_use {
+	NEAP_MEMORY_DEFAULT, /* online: with the zone around it, else as kernel */
+	NEAP_MEMORY_KERNEL,  /* online_kernel */
+	NEAP_MEMORY_MOVABLE, /* online_movable: can be taken offline again unless something is
+				pinned */
+};
+/* => 0; -EINVAL the block is not offline; -ENOMEM */
+NEAP_API NEAP_MUST_CHECK int neap_memory_online(struct neap_machine *machine, uint32_t block,
+						enum neap_memory_use use);
+/*
+ * Moves everything in the block elsewhere and takes it out of use. May block for long.
+ * => 0; -EINVAL not online, or it has holes or several zones; -EBUSY something cannot be moved
+ */
+NEAP_API NEAP_MUST_CHECK int neap_memory_offline(struct neap_machine *machine, uint32_t block);
+
+struct neap_memory_state {
+	uint32_t node;
+	bool online;
+	bool fixed;    /* online for ever: parts of several zones, or holes */
+	uint32_t zone; /* online and not fixed: 0 DMA, 1 DMA32, 2 Normal, 3 Movable */
+};
+/* => 0; -ENOENT there is no memory */
+NEAP_API NEAP_MUST_CHECK int neap_memory_state(struct neap_machine *machine, uint32_t block,
+					       struct neap_memory_state *out);
 
 /* ---- kernel-like allocations ---- */
 

@@ -36,6 +36,9 @@
 #define DEFAULT_CPUS 2u
 #define LOWEST_MEMORY_BYTES MIB
 #define HIGHEST_MEMORY_BYTES (4096 * GIB)
+#define LOWEST_BLOCK_BYTES (4 * MIB)
+#define DEFAULT_BLOCK_BYTES (128 * MIB)
+#define HIGHEST_BLOCK_BYTES (2 * GIB)
 
 static const char *const fault_names[NR_CONFIG_FAULTS] = {
 	[CONFIG_FAULT_SWAP_READ] = "swap-read", [CONFIG_FAULT_SWAP_WRITE] = "swap-write",
@@ -142,6 +145,32 @@ static int set_memory(struct neap_config *config, const char *name, const char *
 	config->memory_bytes = bytes;
 	config->memory_given = true;
 	return 0;
+}
+
+static int set_hotplug(struct neap_config *config, const char *name, const char *value)
+{
+	uint64_t bytes;
+	int err = config_parse_size(config, name, value, &bytes);
+
+	if (err == 0 && bytes > HIGHEST_MEMORY_BYTES)
+		err = config_fail(config, -EINVAL, "hotplug: %s is more than 4096G.", value);
+	if (err == 0)
+		config->hotplug_bytes = bytes;
+	return err;
+}
+
+static int set_block(struct neap_config *config, const char *name, const char *value)
+{
+	uint64_t bytes;
+	int err = config_parse_size(config, name, value, &bytes);
+
+	if (err == 0 && (bytes < LOWEST_BLOCK_BYTES || bytes > HIGHEST_BLOCK_BYTES ||
+			 (bytes & (bytes - 1)) != 0))
+		err = config_fail(config, -EINVAL,
+				  "block: %s is not a power of two between 4M and 2G.", value);
+	if (err == 0)
+		config->block_bytes = bytes;
+	return err;
 }
 
 static int set_nodes(struct neap_config *config, const char *name, const char *value)
@@ -389,7 +418,8 @@ static const struct config_key config_keys[] = {
 	{ "machine", set_machine }, { "runtime", set_runtime }, { "contents", set_contents },
 	{ "seed", set_seed },	    { "explore", set_explore }, { "costs", set_costs },
 	{ "swap", set_swap },	    { "tmp", set_tmp },		{ "uring", set_uring },
-	{ "sysctl.", set_sysctl },  { "fault.", set_fault },	{ "like", set_like },
+	{ "hotplug", set_hotplug }, { "block", set_block },	{ "sysctl.", set_sysctl },
+	{ "fault.", set_fault },    { "like", set_like },
 };
 
 struct neap_config *neap_config_new(void)
@@ -400,6 +430,7 @@ struct neap_config *neap_config_new(void)
 	if (config == NULL)
 		return NULL;
 	config->memory_bytes = DEFAULT_MEMORY_BYTES;
+	config->block_bytes = DEFAULT_BLOCK_BYTES;
 	config->nr_nodes = 1;
 	config->nr_cpus = DEFAULT_CPUS;
 	config->seed = 1;

@@ -67,7 +67,8 @@ struct neap_config {
 	uint32_t nr_cpus;
 	bool cpus_given;
 	bool memory_given;
-	bool has_pc; /* pc is valid */
+	uint64_t hotplug_bytes, block_bytes; /* memory that can be added; of a memory block */
+	bool has_pc;			     /* pc is valid */
 	bool sim;
 	bool contents_given;
 	bool tags; /* valid if contents_given */

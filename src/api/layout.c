@@ -396,6 +396,32 @@ static void layout_check(const struct machine_desc *desc)
 	CHECK(layout_max_pfn(desc) != 0);
 }
 
+/*
+ * Room for memory to come lies behind all other memory; on a PC at or above 4 GiB, where its
+ * firmware puts modules, at a multiple of 1 GiB.
+ */
+static int hot_make(struct neap_config *config, struct machine_desc *desc)
+{
+	uint64_t align = config->has_pc ? GIB >> NEAP_PAGE_SHIFT : 1;
+	uint64_t first = layout_max_pfn(desc);
+
+	desc->block_pages = (uint32_t)(config->block_bytes >> NEAP_PAGE_SHIFT);
+	if (config->hotplug_bytes == 0)
+		return 0;
+	if (config->has_pc)
+		first = max_u64(first, NORMAL_FIRST_PFN);
+	first = round_up_u64(round_up_u64(first, align), desc->block_pages);
+	if (config->hotplug_bytes % config->block_bytes != 0)
+		return config_fail(config, -EINVAL,
+				   "hotplug: memory comes in whole blocks of %llu MiB (block).",
+				   (unsigned long long)(config->block_bytes / MIB));
+	if (first + (config->hotplug_bytes >> NEAP_PAGE_SHIFT) > INT32_MAX)
+		return config_fail(config, -EINVAL, "hotplug: there is no room for so much.");
+	desc->hot_first_pfn = (uint32_t)first;
+	desc->hot_pages = (uint32_t)(config->hotplug_bytes >> NEAP_PAGE_SHIFT);
+	return 0;
+}
+
 int layout_make(struct neap_config *config, struct machine_desc *desc)
 {
 	int err;
@@ -406,14 +432,15 @@ int layout_make(struct neap_config *config, struct machine_desc *desc)
 		err = like_layout(config, desc);
 	else
 		err = config->has_pc ? pc_make(config, desc) : plain_make(config, desc);
-	if (err == 0)
-		layout_check(desc);
-	return err;
+	if (err != 0)
+		return err;
+	layout_check(desc);
+	return hot_make(config, desc);
 }
 
 uint32_t layout_max_pfn(const struct machine_desc *desc)
 {
-	uint32_t max_pfn = 0;
+	uint32_t max_pfn = desc->hot_first_pfn + desc->hot_pages;
 
 	for (uint32_t nid = 0; nid < desc->nr_nodes; nid++)
 		for (uint32_t type = 0; type < NR_ZONES; type++)

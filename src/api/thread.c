@@ -127,9 +127,10 @@ int neap_thread_start(struct neap_machine *machine, const char *name, int cpu, i
 
 	if (t == NULL)
 		return api_no_task(a);
-	if (cpu < -1 || cpu >= (int)a->m.nr_cpus)
-		return api_fail(a, -EINVAL, "CPU %d does not exist; the machine has %u.", cpu,
-				a->m.nr_cpus);
+	if (cpu < -1 || cpu >= (int)a->m.nr_cpus ||
+	    (cpu >= 0 && !machine_cpu_online(&a->m, (uint32_t)cpu)))
+		return api_fail(a, -EINVAL, "CPU %d is not there or offline; the machine has %u.",
+				cpu, a->m.nr_cpus);
 	thread = calloc(1, sizeof(*thread));
 	if (thread == NULL)
 		return -ENOMEM;
@@ -189,9 +190,9 @@ int neap_set_cpu(struct neap_machine *machine, uint32_t cpu)
 
 	if (t == NULL)
 		return api_no_task(a);
-	if (cpu >= a->m.nr_cpus)
-		return api_fail(a, -EINVAL, "CPU %u does not exist; the machine has %u.", cpu,
-				a->m.nr_cpus);
+	if (cpu >= a->m.nr_cpus || !machine_cpu_online(&a->m, cpu))
+		return api_fail(a, -EINVAL, "CPU %u is not there or offline; the machine has %u.",
+				cpu, a->m.nr_cpus);
 	cpumask_set(&cpus, cpu);
 	api_access_flush(t);
 	return t->rt->ops->set_cpus(t, &cpus);

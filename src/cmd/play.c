@@ -216,6 +216,8 @@ static bool set_machine_line(struct neap_config *config, const struct job *job,
 		       set(config, "memory", machine->memory);
 	else
 		fine = set_machine_spec(config, job, options);
+	fine = fine && set(config, "hotplug", machine->hotplug) &&
+	       set(config, "block", machine->block);
 	if (options->nr_swaps == 0 && !machine->noswapon)
 		fine = fine && set(config, "swap", machine->swap);
 	return fine && set_machine_settings(config, job);

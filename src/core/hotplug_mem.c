@@ -54,8 +54,8 @@
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/sleeplock.h"
-#include "core/visit.h"
 #include "core/thp.h"
+#include "core/visit.h"
 #include "core/vmstat.h"
 #include "core/zonelist.h"
 

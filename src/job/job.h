@@ -58,6 +58,10 @@ enum job_op {
 	JOB_OP_SWAPOFF,
 	JOB_OP_FSYNC,
 	JOB_OP_CPU,
+	JOB_OP_CPU_STATE,     /* on: whether it comes or goes */
+	JOB_OP_MEMORY_ADD,    /* count: bytes */
+	JOB_OP_MEMORY_STATE,  /* count: block; on; advice by name: default, kernel, movable */
+	JOB_OP_MEMORY_REMOVE, /* count: first block; every: how many */
 	JOB_OP_SLEEP,
 	JOB_OP_SNAPSHOT,
 	JOB_OP_EVERY,
@@ -117,6 +121,8 @@ struct job_machine {
 	char *swap2;	/* a size: the second one, for swapon 2 */
 	bool noswapon;	/* the first one waits for swapon 1 */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
+	char *hotplug;	/* a size: memory that can be added, or NULL */
+	char *block;	/* a size: of a memory block, or NULL */
 	char *memory;	/* memory=: a size in one zone a node, not a PC's; then spec is empty */
 };
 

@@ -440,12 +440,54 @@ static void parse_digest(struct parser *p)
 		p->job->digest_line = p->line;
 }
 
+/* cpu N, cpu online N, cpu offline N [try] */
 static void parse_cpu(struct parser *p)
 {
-	struct job_command *command = parser_add_command(p, JOB_OP_CPU);
+	bool on = strcmp(word(p, 1), "online") == 0;
+	bool state = on || strcmp(word(p, 1), "offline") == 0;
+	struct job_command *command = parser_add_command(p, state ? JOB_OP_CPU_STATE : JOB_OP_CPU);
 
-	if (command != NULL)
-		command->count = number(p, word(p, 1), "cpu", 4095);
+	if (command == NULL)
+		return;
+	command->on = on;
+	command->count = number(p, word(p, state ? 2 : 1), "cpu", 4095);
+	command->may_fail = state && flag(p, "try");
+}
+
+/* memory add SIZE [node=N], memory online|offline BLOCK [kernel|movable], memory remove BLOCK N */
+static void parse_memory(struct parser *p)
+{
+	static const char *const what[] = { "add", "online", "offline", "remove" };
+	static const enum job_op ops[] = { JOB_OP_MEMORY_ADD, JOB_OP_MEMORY_STATE,
+					   JOB_OP_MEMORY_STATE, JOB_OP_MEMORY_REMOVE };
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(what) && strcmp(word(p, 1), what[i]) != 0)
+		i++;
+	if (i == ARRAY_LEN(what)) {
+		parser_error(p, "memory takes add, online, offline or remove");
+		return;
+	}
+	struct job_command *command = parser_add_command(p, ops[i]);
+
+	if (command == NULL)
+		return;
+	if (i == 0) {
+		const char *node = option(p, "node");
+
+		command->count = size(p, word(p, 2));
+		command->object = node != NULL ? (uint32_t)number(p, node, "node", 63) : 0;
+		return;
+	}
+	command->on = i == 1;
+	command->count = number(p, word(p, 2), "the block", UINT32_MAX);
+	command->may_fail = flag(p, "try");
+	if (i == 1 && flag(p, "kernel"))
+		command->every = NEAP_MEMORY_KERNEL;
+	else if (i == 1 && flag(p, "movable"))
+		command->every = NEAP_MEMORY_MOVABLE;
+	if (i == 3)
+		command->every = number(p, word(p, 3), "the number of blocks", UINT32_MAX);
 }
 
 static void parse_sleep(struct parser *p)
@@ -775,6 +817,8 @@ static void parse_machine(struct parser *p)
 	value = option(p, "cpus");
 	if (value != NULL && number(p, value, "cpus", 4096) > 0)
 		machine->cpus = parser_copy(p, value);
+	machine->hotplug = take_disk(p, "hotplug");
+	machine->block = take_disk(p, "block");
 	machine->swap = take_disk(p, "swap");
 	machine->swap2 = take_disk(p, "swap2");
 	value = option(p, "noswapon");
@@ -799,7 +843,7 @@ struct command_entry {
 static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
-	  " [noswapon=1] [swapiops=N] [fsiops=N]" },
+	  " [noswapon=1] [swapiops=N] [fsiops=N] [hotplug=SIZE] [block=SIZE]" },
 	{ "anon", 2, false, parse_anon, "anon NAME SIZE [thp|nothp] [node=N] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
 	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
@@ -818,7 +862,10 @@ static const struct command_entry commands[] = {
 	{ "swapoff", 1, true, parse_swapoff, "swapoff 1|2" },
 	{ "fsync", 1, true, parse_fsync, "fsync NAME" },
 	{ "digest", 1, true, parse_digest, "digest NAME" },
-	{ "cpu", 1, false, parse_cpu, "cpu N" },
+	{ "cpu", 1, false, parse_cpu, "cpu N, cpu online|offline N [try]" },
+	{ "memory", 2, false, parse_memory,
+	  "memory add SIZE [node=N], memory online BLOCK [kernel|movable], memory offline BLOCK"
+	  " [try], memory remove BLOCK N" },
 	{ "sleep", 1, true, parse_sleep, "sleep MS" },
 	{ "snapshot", 1, true, parse_snapshot, "snapshot LABEL" },
 	{ "every", 3, false, parse_every, "every MS snapshot LABEL" },

@@ -474,6 +474,69 @@ static void do_cpu(struct run_thread *thread)
 		thread->run->cpu = (int)command->count;
 }
 
+/* A refusal is an answer if the job said `try`. */
+static void plug_result(struct run_thread *thread, const char *what, int error)
+{
+	struct run *run = thread->run;
+	const struct job_command *command = thread->command;
+	bool refused = error == -EBUSY && command->may_fail;
+
+	if (error != 0 && !refused) {
+		run_fail(run, command->line, RUN_FAILED, "%s: %s", what,
+			 neap_machine_error(run->machine));
+		return;
+	}
+	pthread_mutex_lock(&run->mutex);
+	if (run->log != NULL)
+		fprintf(run->log, "#   %s %" PRIu64 ": %s\n", what, command->count,
+			refused ? "refused" : "done");
+	pthread_mutex_unlock(&run->mutex);
+}
+
+static void do_cpu_state(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	struct neap_machine *machine = thread->run->machine;
+	uint32_t cpu = (uint32_t)command->count;
+
+	if (command->on)
+		plug_result(thread, "cpu online", neap_cpu_online(machine, cpu));
+	else
+		plug_result(thread, "cpu offline", neap_cpu_offline(machine, cpu));
+}
+
+static void do_memory_add(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	uint32_t first;
+
+	plug_result(thread, "memory add",
+		    neap_memory_add(thread->run->machine, command->object, command->count, &first));
+}
+
+static void do_memory_state(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	struct neap_machine *machine = thread->run->machine;
+	uint32_t block = (uint32_t)command->count;
+
+	if (command->on)
+		plug_result(thread, "memory online",
+			    neap_memory_online(machine, block,
+					       (enum neap_memory_use)command->every));
+	else
+		plug_result(thread, "memory offline", neap_memory_offline(machine, block));
+}
+
+static void do_memory_remove(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+
+	plug_result(thread, "memory remove",
+		    neap_memory_remove(thread->run->machine, (uint32_t)command->count,
+				       (uint32_t)command->every));
+}
+
 /* => false when the run ends meanwhile */
 static bool sleep_ns(struct run *run, uint64_t ns)
 {
@@ -698,6 +761,10 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_SWAPOFF] = do_swapoff,
 	[JOB_OP_FSYNC] = do_fsync,
 	[JOB_OP_CPU] = do_cpu,
+	[JOB_OP_CPU_STATE] = do_cpu_state,
+	[JOB_OP_MEMORY_ADD] = do_memory_add,
+	[JOB_OP_MEMORY_STATE] = do_memory_state,
+	[JOB_OP_MEMORY_REMOVE] = do_memory_remove,
 	[JOB_OP_SLEEP] = do_sleep,
 	[JOB_OP_SNAPSHOT] = do_snapshot,
 	[JOB_OP_ALLOC] = do_alloc,

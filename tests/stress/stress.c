@@ -20,6 +20,7 @@
  * Of a simulated run the seed alone repeats it, step by step; of a live one it only
  * repeats the workers' choices.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,6 +75,8 @@ static void machine_create(struct world *w)
 	for (uint32_t i = 0; i < 2 && !w->opt->heal; i++)
 		set(w, config, "swap", number);
 	set(w, config, "contents", "real");
+	set(w, config, "block", "4M");
+	set(w, config, "hotplug", "16M");
 	set(w, config, "runtime", w->opt->sim ? "sim" : "live");
 	if (w->opt->faults)
 		set(w, config, "fault.enable", "1");
@@ -185,6 +188,41 @@ static void watch_write(struct world *w, uint64_t *rng)
 
 	if (neap_sysctl_write(w->machine, name, value, strlen(value)) < 0)
 		fail(w, "%s=%s: %s", name, value, neap_machine_error(w->machine));
+}
+
+#define HOT_BLOCKS 4u
+#define HOT_BLOCK_BYTES (UINT64_C(4) << 20)
+
+/* Memory of node 1 comes and goes, and so do CPUs; a refusal is as good as success. */
+static void watch_plug(struct world *w, uint64_t *rng)
+{
+	uint32_t block = w->first_hot + (uint32_t)(rng_next(rng) % HOT_BLOCKS);
+	uint32_t cpu = (uint32_t)(rng_next(rng) % 4);
+	int err;
+
+	switch (rng_next(rng) % 8) {
+	case 0:
+	case 1:
+		err = neap_memory_online(w->machine, block,
+					 rng_next(rng) % 8 == 0 ? NEAP_MEMORY_KERNEL
+								: NEAP_MEMORY_MOVABLE);
+		break;
+	case 2:
+	case 3:
+		err = neap_memory_offline(w->machine, block);
+		break;
+	case 4:
+		err = neap_cpu_offline(w->machine, cpu);
+		break;
+	case 5:
+		err = neap_cpu_online(w->machine, cpu);
+		break;
+	default:
+		return;
+	}
+	if (err != 0 && err != -EINVAL && err != -EBUSY)
+		fail(w, "hot-plug: %s", neap_machine_error(w->machine));
+	w->nr_plugged += err == 0 ? 1 : 0;
 }
 
 /* For the areas that ask for them. */
@@ -310,11 +348,15 @@ static void live_run(const struct options *opt)
 	huge_pages_on(&w);
 	world_create(&w);
 	workers_start(&w);
+	if (neap_memory_add(w.machine, opt->heal ? 0 : 1, HOT_BLOCKS * HOT_BLOCK_BYTES,
+			    &w.first_hot) != 0)
+		fail(&w, "no memory to plug: %s", neap_machine_error(w.machine));
 	for (uint64_t round = 1; clock_ns() < end_ns; round++) {
 		alarm(HANG_SECONDS);
 		neap_sleep(w.machine, WATCH_NS);
 		watch_read(&w);
 		watch_trace(&w, round);
+		watch_plug(&w, &rng);
 		if (round % 8 == 0)
 			watch_write(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)
@@ -327,6 +369,7 @@ static void live_run(const struct options *opt)
 	verify(&w, "at the end");
 	world_check(&w);
 	verify(&w, "after the last look");
+	printf("stress: %" PRIu64 " times CPUs and memory came or went\n", w.nr_plugged);
 	print_counts(&w, opt->faults  ? "live, with I/O errors"
 			 : opt->uring ? "live"
 				      : "live without io_uring");

@@ -82,7 +82,9 @@ struct world {
 	const struct options *opt;
 	struct neap_machine *machine;
 	uint64_t seed;
-	uint64_t memory; /* bytes of the machine */
+	uint32_t first_hot;  /* memory block that comes and goes */
+	uint64_t nr_plugged; /* how often something did */
+	uint64_t memory;     /* bytes of the machine */
 	struct area area[NR_AREAS];
 	_Atomic uint64_t next_key;
 	_Atomic uint32_t profile; /* PROFILE_* */

@@ -904,6 +904,55 @@ int neap_inject(struct neap_machine *m, const char *kind, uint64_t nth, int erro
 	(void)error;
 	return -ENOENT;
 }
+
+/* ---- hot-plug: always fine ---- */
+
+int neap_cpu_offline(struct neap_machine *machine, uint32_t cpu)
+{
+	(void)machine;
+	(void)cpu;
+	return 0;
+}
+
+int neap_cpu_online(struct neap_machine *machine, uint32_t cpu)
+{
+	(void)machine;
+	(void)cpu;
+	return 0;
+}
+
+int neap_memory_add(struct neap_machine *machine, uint32_t node, uint64_t bytes,
+		    uint32_t *first_block)
+{
+	(void)machine;
+	(void)node;
+	(void)bytes;
+	*first_block = 1;
+	return 0;
+}
+
+int neap_memory_remove(struct neap_machine *machine, uint32_t first_block, uint32_t nr_blocks)
+{
+	(void)machine;
+	(void)first_block;
+	(void)nr_blocks;
+	return 0;
+}
+
+int neap_memory_online(struct neap_machine *machine, uint32_t block, enum neap_memory_use use)
+{
+	(void)machine;
+	(void)block;
+	(void)use;
+	return 0;
+}
+
+int neap_memory_offline(struct neap_machine *machine, uint32_t block)
+{
+	(void)machine;
+	(void)block;
+	return 0;
+}
 #else
 /* Nothing: the fake exists in tests that ask for it. */
 typedef int fake_neap_is_not_wanted_here;
