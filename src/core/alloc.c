@@ -25,7 +25,7 @@
  * a buddy list, a per-CPU list or a caller), or freed while anybody refers to it.
  *
  * Linux: get_page_from_freelist(), rmqueue(), __zone_watermark_ok(), zone_statistics()
- * of mm/page_alloc.c, late 6.1.y. Node reclaim, cpusets and CMA are not there.
+ * of mm/page_alloc.c, late 6.1.y. Cpusets and CMA are not there.
  */
 #include "core/alloc.h"
 
@@ -36,6 +36,7 @@
 #include "core/kswapd.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
+#include "core/reclaim_local.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 #include "core/zonelist.h"
@@ -303,6 +304,18 @@ static bool node_has_dirty_room(struct node *node)
 	return node_stat(node, NR_DIRTY) + node_stat(node, NR_WRITEBACK) <= node_dirty_limit(node);
 }
 
+/* The zone missed its mark; a little reclaim in its node may help. => it passes now */
+static NOINLINE bool walk_reclaims(struct task *t, const struct alloc_context *ac,
+				   struct zone *zone)
+{
+	if (likely(sysctl_get(&t->machine->sysctl.zone_reclaim_mode) == 0) ||
+	    reclaim_local_try(t, ac, zone) < RECLAIM_LOCAL_SOME)
+		return false;
+	return zone_watermark_ok(zone, ac->order,
+				 zone_mark(zone, (enum wmark)(ac->flags & ALLOC_WMARK_MASK)),
+				 ac->highest, ac->flags);
+}
+
 /*
  * One pass. *leaving: the pass stopped because NOFRAGMENT would have made it leave the preferred
  * node.
@@ -330,7 +343,8 @@ static uint32_t alloc_walk_once(struct task *t, const struct alloc_context *ac, 
 			*leaving = true;
 			return PFN_NONE;
 		}
-		if (!watermark_walk(zone, ac) && !(ac->flags & ALLOC_NO_WATERMARKS))
+		if (!watermark_walk(zone, ac) && !(ac->flags & ALLOC_NO_WATERMARKS) &&
+		    !walk_reclaims(t, ac, zone))
 			continue;
 		uint32_t pfn = alloc_take(t, zone, ac);
 

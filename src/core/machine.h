@@ -122,9 +122,9 @@ struct zone {
 	_Atomic uint64_t reserve[NR_ZONES];   /* w: lowmem protection by request limit */
 	_Atomic uint64_t drift_mark;	      /* w */
 	_Atomic uint32_t flags;		      /* a: ZONE_* */
-	int32_t threshold_normal;	      /* w */
-	int32_t threshold_pressure;	      /* w */
-	bool nofragment;		      /* I: requests that prefer it spare other types */
+	_Atomic int32_t threshold_normal;     /* w */
+	_Atomic int32_t threshold_pressure;   /* w */
+	_Atomic bool nofragment;	      /* w: requests that prefer it spare other types */
 	struct pcp *pcp;	  /* one per CPU; NULL until the zone was populated once */
 	_Atomic uint32_t pcp_off; /* a: users that want its per-CPU lists to stay empty */
 

@@ -308,7 +308,8 @@ void vmstat_node_thresholds(struct task *t, struct node *node, bool pressure)
 	for (uint32_t i = 0; i < NR_ZONES; i++) {
 		struct zone *zone = &node->zone[i];
 
-		if (atomic_load_explicit(&zone->drift_mark, memory_order_relaxed) == 0)
+		if (!zone_populated(zone) ||
+		    atomic_load_explicit(&zone->drift_mark, memory_order_relaxed) == 0)
 			continue;
 		zone_set_threshold(
 			zone, pressure ? vmstat_threshold_pressure(zone_low_minus_min(zone), cpus)

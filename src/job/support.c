@@ -86,7 +86,7 @@ static const struct sysctl_word sysctls[] = {
 	{ "vfs_cache_pressure", true },
 	{ "watermark_boost_factor", true },
 	{ "watermark_scale_factor", true },
-	{ "zone_reclaim_mode", false },
+	{ "zone_reclaim_mode", true },
 };
 
 const char *support_missing_command(const char *command)

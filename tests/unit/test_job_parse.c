@@ -52,7 +52,7 @@ static const struct bad_job bad_jobs[] = {
 	{ "anon A 4M\nadvise A cold\n", "t.job:2: advise cold is not possible yet" },
 	{ "anon A 4M\nadvise A free\n", "advise free is not possible yet" },
 	{ "anon A 4M\nfill A zero\n", "'zero' is no kind of contents" },
-	{ "sysctl zone_reclaim_mode 1\n", "t.job:1: sysctl zone_reclaim_mode is not possible yet" },
+	{ "sysctl panic_on_oom 1\n", "t.job:1: sysctl panic_on_oom is not possible yet" },
 	{ "sysctl swapiness 20\n", "there is no 'swapiness' below /proc/sys/vm" },
 	{ "cgroup g max=64M\n", "t.job:1: cgroup is not possible yet (control groups)" },
 	{ "reclaim 64M\n", "reclaim is not possible yet" },

@@ -48,7 +48,7 @@ static const struct write_case writes[] = {
 	{ "overcommit_memory", "2\n", -ENOTSUP, "0\n" },
 	{ "overcommit_memory", "0\n", 2, "0\n" },
 	{ "overcommit_memory", "3\n", -EINVAL, "0\n" },
-	{ "zone_reclaim_mode", "1\n", -ENOTSUP, "0\n" },
+	{ "zone_reclaim_mode", "1\n", 2, "1\n" },
 	{ "compaction_proactiveness", "50", 2, "50\n" },
 	{ "compaction_proactiveness", "20", 2, "20\n" },
 	{ "nr_hugepages", "1\n", 2, "1\n" },
