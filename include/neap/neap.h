@@ -203,6 +203,25 @@ NEAP_API NEAP_MUST_CHECK int neap_pin(struct neap_region *region, uint64_t page_
 				      void **data);
 NEAP_API void neap_unpin(struct neap_region *region, uint64_t page_index);
 
+/* From which nodes memory comes; `nodes` has a bit for each, none for DEFAULT and LOCAL. */
+enum neap_policy {
+	NEAP_POLICY_DEFAULT,	    /* of a region: its task's; of a task: LOCAL */
+	NEAP_POLICY_PREFERRED,	    /* near the first of the nodes */
+	NEAP_POLICY_BIND,	    /* from these nodes only */
+	NEAP_POLICY_INTERLEAVE,	    /* from these nodes in turn: of a region by page number */
+	NEAP_POLICY_LOCAL,	    /* near the CPU */
+	NEAP_POLICY_PREFERRED_MANY, /* from these nodes as long as that needs no reclaim */
+};
+/*
+ * The policy of the calling task (set_mempolicy) or of a region (mbind), for pages that come from
+ * now on. Set a region's before several threads use it. A node given when the region was made goes
+ * before all policies. => 0; -EINVAL no such policy, or none of the nodes has memory
+ */
+NEAP_API NEAP_MUST_CHECK int neap_set_policy(struct neap_machine *machine, enum neap_policy policy,
+					     uint64_t nodes);
+NEAP_API NEAP_MUST_CHECK int neap_region_policy(struct neap_region *region, enum neap_policy policy,
+						uint64_t nodes);
+
 /*
  * Gives pages back (MADV_DONTNEED): anonymous ones read as zero afterwards. => pages that held
  * something

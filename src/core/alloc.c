@@ -34,6 +34,7 @@
 #include "core/buddy.h"
 #include "core/event.h"
 #include "core/kswapd.h"
+#include "core/mempolicy.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/reclaim_local.h"
@@ -516,18 +517,8 @@ static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 {
 	const struct node *home = task_cpu_here(t)->home;
 
-	/*
-	 * A policy does not bind requests for low zones: other nodes may be the only ones to have
-	 * them.
-	 */
-	if (unlikely(t->policy_node != 0) && gfp_highest_zone(gfp) >= t->machine->policy_zone) {
-		const uint64_t mask = (uint64_t)1 << (t->policy_node - 1);
-		const struct alloc_request bound = { .gfp = gfp,
-						     .node = home->id,
-						     .nodemask = &mask };
-
-		return alloc_pages(t, &bound);
-	}
+	if (unlikely(t->policy_mode != 0))
+		return mempolicy_alloc(t, gfp, 0);
 	const struct alloc_request request = { .gfp = gfp, .node = home->id };
 
 	return alloc_request_pages(t, home, &request);
@@ -538,7 +529,7 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
 {
 	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
 
-	return (gfp & rare) == 0 && t->policy_node == 0 &&
+	return (gfp & rare) == 0 && t->policy_mode == 0 &&
 	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)) == 0 &&
 	       racy_read(t->machine->inject[0]) == 0 &&
 	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;

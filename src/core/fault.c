@@ -32,6 +32,7 @@
 #include "core/alloc.h"
 #include "core/lru.h"
 #include "core/mapping.h"
+#include "core/mempolicy.h"
 #include "core/pagelock.h"
 #include "core/readahead.h"
 #include "core/rmap.h"
@@ -54,16 +55,6 @@ struct fault {
 #define FAULT_AROUND_PAGES 16u
 /* The answer "look again", beside 0 and errors. */
 #define FAULT_AGAIN 1
-
-static uint32_t fault_alloc(struct task *t, struct region *region, uint32_t gfp)
-{
-	if (region->node == 0)
-		return alloc_page(t, gfp);
-	uint64_t mask = (uint64_t)1 << (region->node - 1);
-	struct alloc_request request = { .gfp = gfp, .node = region->node - 1, .nodemask = &mask };
-
-	return alloc_pages(t, &request);
-}
 
 /* A new page of an anonymous region, not yet mapped. */
 static void make_anon(struct task *t, struct fault *f, struct page *page)
@@ -97,7 +88,8 @@ static int fault_new_small(struct task *t, struct fault *f)
 
 	if (err != 0)
 		return err == -EAGAIN ? FAULT_AGAIN : err;
-	uint32_t pfn = fault_alloc(t, f->region, GFP_HIGHUSER_MOVABLE | GFP_BIT_ZERO);
+	uint32_t pfn =
+		mempolicy_alloc_region(t, f->region, f->page, GFP_HIGHUSER_MOVABLE | GFP_BIT_ZERO);
 
 	if (pfn == PFN_NONE)
 		return -ENOMEM;

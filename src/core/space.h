@@ -95,6 +95,8 @@ struct region {
 	uint64_t nr_pages;	    /* I */
 	uint32_t flags;		    /* I: REGION_* */
 	uint32_t node;		    /* I: strict node + 1; 0 = none */
+	uint32_t policy_mode;	    /* w: core/mempolicy.h; 0 = the task's */
+	uint64_t policy_nodes;	    /* w: as bits */
 	uint32_t next_of_mapping;   /* M: next region id that maps the same file */
 	_Atomic uint64_t readahead; /* a: swap read-ahead state: page << 16 | window << 8 | hits */
 	_Atomic uint64_t last_file_page; /* a: file read-ahead state */

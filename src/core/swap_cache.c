@@ -32,6 +32,7 @@
 #include "core/alloc.h"
 #include "core/io.h"
 #include "core/lru.h"
+#include "core/mempolicy.h"
 #include "core/pagelock.h"
 #include "core/racy.h"
 #include "core/space.h"
@@ -263,6 +264,7 @@ void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_ind
 /* A swap-in in progress: what will be read, in one batch per area. */
 struct swap_read {
 	struct region *region;
+	uint64_t page;	 /* of the region, that is wanted: a policy goes by it */
 	uint32_t wanted; /* entry */
 	uint32_t nr;
 	uint32_t entry[SWAP_WINDOW_MAX];
@@ -336,16 +338,6 @@ static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
 
 /* ---- reading ---- */
 
-static uint32_t read_alloc(struct task *t, const struct region *region, uint32_t gfp)
-{
-	if (region->node == 0)
-		return alloc_page(t, gfp);
-	uint64_t mask = (uint64_t)1 << (region->node - 1);
-	struct alloc_request request = { .gfp = gfp, .node = region->node - 1, .nodemask = &mask };
-
-	return alloc_pages(t, &request);
-}
-
 /*
  * Puts a new locked page into the cache for an entry that has none.
  * => 0 and *pfn with one reference for the I/O; -EEXIST cached already; -ENOENT free slot; -ENOMEM
@@ -365,7 +357,7 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 		return -ENOENT;
 	if (peek & SWAP_HAS_CACHE)
 		return -EEXIST;
-	uint32_t pfn = read_alloc(t, read->region, gfp);
+	uint32_t pfn = mempolicy_alloc_region(t, read->region, read->page, gfp);
 
 	if (pfn == PFN_NONE)
 		return -ENOMEM;
@@ -443,7 +435,7 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	    uint32_t *pfn_out)
 {
 	struct neap_machine *m = t->machine;
-	struct swap_read read = { .region = region, .wanted = entry };
+	struct swap_read read = { .region = region, .page = page_index, .wanted = entry };
 	uint32_t added[SWAP_WINDOW_MAX];
 	uint32_t nr_added = 0;
 	uint32_t wanted = PFN_NONE;

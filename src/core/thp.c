@@ -39,6 +39,7 @@
 
 #include "core/alloc.h"
 #include "core/lru.h"
+#include "core/mempolicy.h"
 #include "core/pagelock.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
@@ -122,8 +123,12 @@ static uint32_t thp_alloc(struct task *t, const struct region *region)
 	uint32_t gfp =
 		thp_gfp(knobs_get(&m->sysctl.thp_defrag), (region->flags & REGION_HUGE) != 0);
 	uint32_t home = m->cpus[task_cpu(t)].node;
-	uint32_t bound = region->node != 0 ? region->node : t->policy_node; /* node + 1 */
+	uint32_t bound = region->node; /* node + 1 */
 	uint64_t mask = bound != 0 ? (uint64_t)1 << (bound - 1) : 0;
+
+	/* A policy decides page by page; a huge page would take 512 turns at once. */
+	if (bound == 0 && mempolicy_rules(t, region))
+		return PFN_NONE;
 
 	if (bound != 0 && bound - 1 != home)
 		return request_block(t, gfp, bound - 1, &mask);

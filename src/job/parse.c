@@ -465,3 +465,25 @@ int job_open_traces(struct job *job, const char *tmp_dir, char **errors)
 	}
 	return 0;
 }
+
+uint64_t parser_nodes(const char *text)
+{
+	uint64_t nodes = 0;
+
+	while (*text >= '0' && *text <= '9') {
+		char *end;
+		unsigned long first = strtoul(text, &end, 10);
+		unsigned long last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+
+		if (last > 63 || first > last)
+			return 0;
+		for (; first <= last; first++)
+			nodes |= UINT64_C(1) << first;
+		if (*end == '\0')
+			return nodes;
+		if (*end != ',')
+			return 0;
+		text = end + 1;
+	}
+	return 0;
+}

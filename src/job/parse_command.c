@@ -110,6 +110,37 @@ static void take_node(struct parser *p, struct job_object *object)
 		object->node = (int)number(p, node, "node", 1023);
 }
 
+/* policy=MODE[:NODES] */
+static void take_policy(struct parser *p, struct job_object *object)
+{
+	static const char *const names[] = {
+		[NEAP_POLICY_DEFAULT] = "default", [NEAP_POLICY_PREFERRED] = "preferred",
+		[NEAP_POLICY_BIND] = "bind",	   [NEAP_POLICY_INTERLEAVE] = "interleave",
+		[NEAP_POLICY_LOCAL] = "local",	   [NEAP_POLICY_PREFERRED_MANY] = "preferred-many",
+	};
+	const char *text = option(p, "policy");
+
+	if (text == NULL)
+		return;
+	size_t length = strcspn(text, ":");
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(names) &&
+	       (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
+		i++;
+	if (i < ARRAY_LEN(names))
+		object->policy = (enum neap_policy)i;
+	else
+		parser_error(p,
+			     "policy %.40s is none of default, preferred, bind, interleave,"
+			     " local, preferred-many",
+			     text);
+	if (text[length] == ':')
+		object->policy_nodes = parser_nodes(text + length + 1);
+	if (text[length] == ':' && object->policy_nodes == 0)
+		parser_error(p, "'%.40s' is not a list of nodes such as 0-1,3", text + length + 1);
+}
+
 static void parse_anon(struct parser *p)
 {
 	struct job_object *object = parser_add_object(p, word(p, 1), JOB_ANON);
@@ -126,6 +157,7 @@ static void parse_anon(struct parser *p)
 	object->bytes = bytes;
 	object->flags = flags;
 	take_node(p, object);
+	take_policy(p, object);
 	command = parser_add_command(p, JOB_OP_ANON);
 	if (command != NULL)
 		command->object = p->job->nr_objects - 1;
@@ -844,7 +876,8 @@ static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
 	  " [noswapon=1] [swapiops=N] [fsiops=N] [hotplug=SIZE] [block=SIZE]" },
-	{ "anon", 2, false, parse_anon, "anon NAME SIZE [thp|nothp] [node=N] [mlock]" },
+	{ "anon", 2, false, parse_anon,
+	  "anon NAME SIZE [thp|nothp] [node=N] [policy=MODE[:NODES]] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
 	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
 	{ "touch", 3, true, parse_touch,

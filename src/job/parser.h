@@ -44,4 +44,7 @@ char *parser_copy(struct parser *p, const char *text);
 /* Performs the command of the current line. */
 void parser_run_line(struct parser *p);
 
+/* A list of nodes, 0-1,3, as bits. => 0 if it is none */
+uint64_t parser_nodes(const char *text);
+
 #endif

@@ -87,7 +87,13 @@ static void do_anon(struct run_thread *thread)
 	if (error != 0) {
 		object->target.region = NULL;
 		fail(thread, "anon", error);
+		return;
 	}
+	if (job->policy == NEAP_POLICY_DEFAULT)
+		return;
+	error = neap_region_policy(object->target.region, job->policy, job->policy_nodes);
+	if (error != 0)
+		fail(thread, "anon: its policy:", error);
 }
 
 /* Gives a new file its contents, behind the page cache's back: nothing of it is cached. */

@@ -117,7 +117,9 @@ struct task {
 	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
 	uint32_t psi_depth;    /* o: nesting of memory-stall sections */
 	uint32_t access_run;   /* o: resident accesses since the last preempt point */
-	uint32_t policy_node;  /* o: strict node of the task's memory policy + 1; 0 = none */
+	uint32_t policy_mode;  /* o: the task's memory policy (core/mempolicy.h); 0 = none */
+	uint32_t policy_last;  /* o: node that had the latest turn */
+	uint64_t policy_nodes; /* o: the policy's, as bits */
 	uint64_t random_state; /* o */
 	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside reclaim */
 	void *group;		     /* o: memory cgroup, NULL = root */

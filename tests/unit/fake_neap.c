@@ -953,6 +953,14 @@ int neap_memory_offline(struct neap_machine *machine, uint32_t block)
 	(void)block;
 	return 0;
 }
+
+int neap_region_policy(struct neap_region *region, enum neap_policy policy, uint64_t nodes)
+{
+	(void)region;
+	(void)policy;
+	(void)nodes;
+	return 0;
+}
 #else
 /* Nothing: the fake exists in tests that ask for it. */
 typedef int fake_neap_is_not_wanted_here;

@@ -4,6 +4,7 @@
  */
 #include "core_fixture.h"
 
+#include "core/mempolicy.h"
 #include "core/alloc_dry.h"
 #include "core/alloc_path.h"
 #include "base/rng.h"
@@ -417,10 +418,11 @@ static void test_policy(void **state)
 
 	(void)state;
 	setup_two_nodes(&f);
-	f.t->policy_node = 1 + 1;
+	f.t->policy_mode = MEMPOLICY_BIND;
+	f.t->policy_nodes = 2;
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(page_node_id(&f.m->pages[alloc_page(f.t, GFP_KERNEL)]), 1);
-	f.t->policy_node = 0;
+	f.t->policy_mode = MEMPOLICY_DEFAULT;
 	assert_int_equal(page_node_id(&f.m->pages[alloc_page(f.t, GFP_KERNEL)]), 0);
 	fake_rt_cpu(&f.rt, 1);
 	assert_int_equal(page_node_id(&f.m->pages[alloc_page(f.t, GFP_KERNEL)]), 1);
