@@ -430,7 +430,7 @@ static int play_once(const struct job *job, const struct options *options, struc
 	if (json != NULL) {
 		report_json_add(json, &report);
 	} else if (result.outcome != RUN_REFUSED && !options->silent) {
-		if (result.notes != NULL)
+		if (!options->quiet && result.notes != NULL)
 			fputs(result.notes, stdout);
 		if (result.digests != NULL)
 			fputs(result.digests, stdout);

@@ -16,6 +16,9 @@
  * that the machine prints. Values are read from the same texts a user would read,
  * so a job that passes tests the files, too.
  *
+ * What was found is said also when a condition holds: a job that measures something
+ * shows it in its summary.
+ *
  * What must never happen: a misspelt name that reads as 0 and makes a condition
  * true by accident.
  */
@@ -323,6 +326,17 @@ int expect_check_names(const struct expect *expect, struct neap_machine *machine
 	return error;
 }
 
+/* Adds "vmstat.pswpout 0" to what was found; names that no longer fit are left out at the end. */
+static void add_found(char *message, const struct term *term, uint64_t value)
+{
+	size_t used = strlen(message), room = EXPECT_MESSAGE_BYTES - used;
+	int length = snprintf(message + used, room, "%s%s.%s %" PRIu64, used > 0 ? ", " : "",
+			      file_names[term->file], term->name, value);
+
+	if (length < 0 || (size_t)length >= room)
+		message[used] = '\0';
+}
+
 int expect_evaluate(const struct expect *expect, struct neap_machine *machine,
 		    const struct expect_facts *facts, char *message)
 {
@@ -333,6 +347,7 @@ int expect_evaluate(const struct expect *expect, struct neap_machine *machine,
 	if (result != 0)
 		return result;
 	result = 1;
+	message[0] = '\0';
 	for (uint32_t i = 0; i < expect->nr_terms && result == 1; i++) {
 		const struct term *term = &expect->terms[i];
 
@@ -346,6 +361,8 @@ int expect_evaluate(const struct expect *expect, struct neap_machine *machine,
 				 file_names[term->file], term->name, compare_names[term->compare],
 				 term->number, value);
 			result = 0;
+		} else {
+			add_found(message, term, value);
 		}
 	}
 	texts_free(&texts);

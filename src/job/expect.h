@@ -34,7 +34,7 @@ void expect_free(struct expect *expect);
 int expect_check_names(const struct expect *expect, struct neap_machine *machine, char *message);
 
 /*
- * => 1 true, 0 false with a sentence giving the first term that does not hold and the value
+ * => 1 true with the values found, 0 false with a sentence giving the first term that does not hold and the value
  *    found, or a negative errno
  */
 int expect_evaluate(const struct expect *expect, struct neap_machine *machine,

@@ -249,10 +249,14 @@ static void check_expectation(struct run *run, const struct job_command *command
 	char message[EXPECT_MESSAGE_BYTES] = "";
 	int held = expect_evaluate(command->expect, run->machine, &facts, message);
 
-	if (held == 1)
+	if (held != 1) {
+		run_fail(run, command->line, RUN_FAILED, "%s",
+			 message[0] != '\0' ? message : strerror(-held));
 		return;
-	run_fail(run, command->line, RUN_FAILED, "%s",
-		 message[0] != '\0' ? message : strerror(-held));
+	}
+	pthread_mutex_lock(&run->mutex);
+	fprintf(run->notes, "found      line %u: %s\n", command->line, message);
+	pthread_mutex_unlock(&run->mutex);
 }
 
 /* => number of the last command performed */

@@ -69,7 +69,8 @@ struct run_result {
 	char *messages; /* "FILE:LINE: sentence" lines; NULL if there are none */
 	char *findings; /* what the verifier found, one line each; NULL if nothing */
 	char *digests;	/* "digest NAME HEX" lines; NULL if there are none */
-	char *notes;	/* what commands obtained: "asked 60 hugepages, have 37"; NULL if nothing */
+	/* what commands obtained or found: "asked 60 hugepages, have 37"; NULL if nothing */
+	char *notes;
 	struct run_counts counts;
 	struct verify_totals verified;
 	bool swept; /* every page was checked at the end */
