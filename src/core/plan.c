@@ -237,6 +237,12 @@ void plan_setup_protection(struct plan *plan)
 
 /* ---- per-CPU limits, thresholds, ratios ---- */
 
+/* The limit of kernels before 5.14: none for a zone so small that its batch came out as 0. */
+static uint32_t six_batches(const struct plan_zone *zone)
+{
+	return zone->managed < 8192 ? 0 : 6 * zone->batch;
+}
+
 void plan_setup_limits(struct plan *plan)
 {
 	uint64_t fraction = (uint64_t)plan->knobs.high_fraction;
@@ -254,6 +260,8 @@ void plan_setup_limits(struct plan *plan)
 							 : zone->managed / fraction;
 			zone->batch = pcp_batch_for(zone->managed);
 			zone->high = pcp_high_for(zone->high_total, cpus, zone->batch);
+			if (plan->six_batches)
+				zone->high = six_batches(zone);
 		}
 	}
 }

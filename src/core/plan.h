@@ -62,6 +62,7 @@ struct plan {
 	uint64_t block_pages; /* of a pageblock: what huge pages want depends on it */
 	bool movable_apart;   /* 6.18: Movable has a small minimum and no share, like HighMem */
 	bool halves;	      /* a kernel without watermark_scale_factor (marks.h) */
+	bool six_batches;     /* before 5.14: per-CPU high is 6 batches, whatever the marks */
 	uint32_t node_cpus[NEAP_MAX_NODES];
 	uint64_t managed_total; /* of all zones: MemTotal */
 	uint64_t share_total;	/* term: of the zones that share min_free_kbytes */

@@ -16,6 +16,7 @@
  *   Movable has 32 pages when empty      6.18: it has no share (movable_apart)
  *   high - low = min/2 - min/4, odd      before 4.6: no scale factor (halves)
  *   low - min > high - low               Android: extra_free_kbytes (extra)
+ *   per-CPU highs are 6 batches          before 5.14 (six_batches)
  *   per-CPU highs differ                 6.7 and later: they are tuned
  *
  * The inverse rests on monotony: with larger knobs no mark and no gap gets smaller, so
@@ -220,6 +221,30 @@ static void guess_knobs(struct marks_machine *machine)
 			      factor != 0 ? (int32_t)factor : 10, memory_order_relaxed);
 }
 
+/* Whether the first CPU's limits are all 6 batches, or none for a small zone. */
+static bool has_six_batches(const struct snapshot *snapshot)
+{
+	uint32_t first = cpumask_next(&snapshot->online, 0);
+	bool found = false;
+
+	if (first >= NEAP_MAX_CPUS)
+		return false;
+	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
+		for (uint32_t i = 0; i < NEAP_NR_ZONES; i++) {
+			const struct snapshot_pageset *set =
+				&snapshot->node[n].zone[i].pageset[first];
+
+			if (snapshot->node[n].zone[i].present == 0 ||
+			    (set->high == 0 && set->batch <= 1))
+				continue;
+			if (set->high != 6 * set->batch)
+				return false;
+			found = true;
+		}
+	}
+	return found;
+}
+
 /* Whether the CPUs of some zone have different limits. */
 static bool has_tuned_limits(const struct snapshot *snapshot)
 {
@@ -256,7 +281,8 @@ int marks_machine_new(const struct snapshot *snapshot, struct marks_machine **ou
 	plan_from_snapshot(&machine->printed, snapshot);
 	knobs_plan_set(&machine->printed, &machine->knobs);
 	machine->min_free_guessed = !complete;
-	machine->limits_tuned = has_tuned_limits(snapshot);
+	machine->printed.six_batches = has_six_batches(snapshot);
+	machine->limits_tuned = !machine->printed.six_batches && has_tuned_limits(snapshot);
 	find_rules(machine);
 	if (!complete)
 		guess_knobs(machine);

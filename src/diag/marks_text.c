@@ -148,6 +148,8 @@ static void add_knobs(struct text_buf *out, const struct marks_machine *machine)
 			machine->printed.nr_cpus == 1 ? "" : "s");
 	if (machine->printed.movable_apart)
 		text_buf_puts(out, "Movable has no share: the marks are those of 6.18 or later\n");
+	if (machine->printed.six_batches)
+		text_buf_puts(out, "per-CPU limits are 6 batches: a kernel before 5.14\n");
 	if (machine->limits_tuned)
 		text_buf_puts(out, "per-CPU limits differ: the kernel (6.7 or later) tunes them\n");
 	if (machine->extra)

@@ -12,7 +12,7 @@
  * For going to sleep the fullest decides: one balanced zone is enough (spec 12).
  *
  * What must never happen: a comparison that is not true of the numbers in it. Each
- * sentence with a "<" or ">" is chosen by making the comparison.
+ * sentence with a "<", "=" or ">" is chosen by making the comparison.
  */
 #include "diag/reason.h"
 
@@ -45,7 +45,10 @@ static uint64_t mark_of(const struct reason_zone *zone, enum mark mark)
 	return mark == MARK_MIN ? zone->min : mark == MARK_LOW ? zone->low : zone->high;
 }
 
-/* The zone of a node that is furthest below (or above) a mark. => NULL: there is none */
+/*
+ * The zone of a node that is furthest below (or above) a mark. A zone exactly at it counts as below:
+ * requests are refused there, and nothing is balanced. => NULL: there is none
+ */
 static const struct reason_zone *extreme(const struct reason_zone *zones, uint32_t nr_zones,
 					 int64_t node, enum mark mark, bool below)
 {
@@ -57,7 +60,7 @@ static const struct reason_zone *extreme(const struct reason_zone *zones, uint32
 		uint64_t by = below ? limit - zones[i].free : zones[i].free - limit;
 
 		if ((node >= 0 && zones[i].node != node) ||
-		    (below ? zones[i].free >= limit : zones[i].free <= limit) ||
+		    (below ? zones[i].free > limit : zones[i].free <= limit) ||
 		    (found != NULL && by <= most))
 			continue;
 		found = &zones[i];
@@ -66,11 +69,15 @@ static const struct reason_zone *extreme(const struct reason_zone *zones, uint32
 	return found;
 }
 
-static void add_test(struct text_buf *out, const struct reason_zone *zone, enum mark mark,
-		     bool below)
+static void add_test(struct text_buf *out, const struct reason_zone *zone, enum mark mark)
 {
+	uint64_t limit = mark_of(zone, mark);
+
 	text_buf_printf(out, "free %" PRIu64 " %c %s %" PRIu64 " in zone %s", zone->free,
-			below ? '<' : '>', mark_names[mark], mark_of(zone, mark), zone->name);
+			zone->free > limit   ? '>'
+			: zone->free < limit ? '<'
+					     : '=',
+			mark_names[mark], limit, zone->name);
 	if (zone->boost > 0)
 		text_buf_printf(out, " (boost %" PRIu64 ")", zone->boost);
 }
@@ -104,7 +111,7 @@ static void tell_wakeup(struct text_buf *out, const struct trace_line *line,
 		zone = extreme(zones, nr_zones, node, mark, true);
 	}
 	if (zone != NULL)
-		add_test(out, zone, mark, true);
+		add_test(out, zone, mark);
 	else if (order > 0)
 		text_buf_printf(out, "enough is free, but not in blocks of order %" PRId64, order);
 	else if (!add_boost(out, zones, nr_zones, node))
@@ -119,7 +126,7 @@ static void tell_awake(struct text_buf *out, const struct trace_line *line,
 	const struct reason_zone *zone = extreme(zones, nr_zones, node, MARK_HIGH, true);
 
 	if (zone != NULL) {
-		add_test(out, zone, MARK_HIGH, true);
+		add_test(out, zone, MARK_HIGH);
 		text_buf_puts(out, ": it frees pages");
 	} else if (number(line, "order") > 0) {
 		text_buf_printf(out, "enough is free, but not in blocks of order %" PRId64,
@@ -141,7 +148,7 @@ static void tell_sleep(struct text_buf *out, const struct trace_line *line,
 		text_buf_puts(out, "it has given up: nothing could be freed, 16 times in a row");
 		return;
 	}
-	add_test(out, zone, MARK_HIGH, false);
+	add_test(out, zone, MARK_HIGH);
 	text_buf_puts(out, " after a nap: it sleeps");
 }
 
@@ -153,7 +160,7 @@ static void tell_direct(struct text_buf *out, const struct trace_line *line,
 	const struct reason_zone *zone = extreme(zones, nr_zones, -1, MARK_MIN, true);
 
 	if (zone != NULL)
-		add_test(out, zone, MARK_MIN, true);
+		add_test(out, zone, MARK_MIN);
 	else
 		text_buf_puts(out, "the try at the min mark failed");
 	text_buf_printf(out, ": %s must reclaim itself", line->task);

@@ -134,6 +134,10 @@ void terms_limits_add(struct text_buf *out, const struct plan *plan, const struc
 	uint64_t cpus = max_u64(zone->high_cpus, 1);
 
 	text_buf_printf(out, "high %u = ", zone->high);
+	if (plan->six_batches) {
+		text_buf_printf(out, "%u * batch %u", zone->high == 0 ? 0 : 6, zone->batch);
+		return;
+	}
 	if (zone->high_total / cpus < (uint64_t)zone->batch * 4)
 		text_buf_printf(out, "4 * batch, more than ");
 	if (fraction != 0)

@@ -232,6 +232,36 @@ static void test_report_of_004(void **state)
 	free(machine);
 }
 
+/* Kernel 5.0's report: lists of 6 batches, none in the small zone, whatever the marks are. */
+static void test_six_batches(void **state)
+{
+	static const struct zone_row rows[] = {
+		{ ZONE_DMA, 3977, 67, 83, 99, { 0, 3426, 3867, 3867, 3867 } },
+		{ ZONE_DMA32, 889680, 14908, 18635, 22362, { 0, 0, 441, 441, 441 } },
+		{ ZONE_NORMAL, 112936, 1919, 2398, 2877, { 0 } },
+	};
+	static const struct snapshot_pageset sets[] = { { .high = 0, .batch = 1 },
+							{ .high = 378, .batch = 63 },
+							{ .high = 186, .batch = 31 } };
+	struct snapshot *snapshot = snapshot_of(rows, ARRAY_LEN(rows), 2);
+	struct marks_machine *machine;
+	struct text_buf out;
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(sets); i++)
+		for (uint32_t cpu = 0; cpu < 2; cpu++)
+			snapshot->node[0].zone[rows[i].index].pageset[cpu] = sets[i];
+	machine = machine_of(snapshot);
+	assert_true(machine->printed.six_batches);
+	assert_false(machine->limits_tuned);
+	for (uint32_t i = 0; i < ARRAY_LEN(sets); i++)
+		assert_int_equal(machine->fresh.zone[0][rows[i].index].high, sets[i].high);
+	text_buf_init(&out);
+	terms_limits_add(&out, &machine->fresh, &machine->fresh.zone[0][ZONE_NORMAL]);
+	assert_text(&out, "high 186 = 6 * batch 31");
+	free(machine);
+}
+
 /* A kernel of 6.18: Movable is empty and has 32 pages all the same. */
 static void test_movable_apart(void **state)
 {
@@ -484,10 +514,11 @@ int main(void)
 		cmocka_unit_test(test_terms_of_tests), cmocka_unit_test(test_terms_of_marks),
 		cmocka_unit_test(test_units),	       cmocka_unit_test(test_report_of_002),
 		cmocka_unit_test(test_report_of_000),  cmocka_unit_test(test_report_of_004),
-		cmocka_unit_test(test_movable_apart),  cmocka_unit_test(test_unexplained),
-		cmocka_unit_test(test_absurd),	       cmocka_unit_test(test_apply),
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_want_words),
-		cmocka_unit_test(test_answers),	       cmocka_unit_test(test_width),
+		cmocka_unit_test(test_movable_apart),  cmocka_unit_test(test_six_batches),
+		cmocka_unit_test(test_unexplained),    cmocka_unit_test(test_absurd),
+		cmocka_unit_test(test_apply),	       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_want_words),     cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -452,6 +452,8 @@ static void test_reasons(void **state)
 	zone.free = 3000;
 	assert_reason(&direct, &zone,
 		      "free 3000 < min 3520 in zone Normal: main must reclaim itself");
+	zone.free = zone.low;
+	assert_reason(&wakeup, &zone, "free 4400 = low 4400 in zone Normal: kswapd0 is woken");
 	zone.free = 6000;
 	assert_reason(&rest, &zone, "free 6000 > high 5280 in zone Normal after a nap: it sleeps");
 	assert_reason(&wakeup, &zone, "what is free is reserved for others: kswapd0 is woken");
