@@ -46,7 +46,7 @@ static uint64_t mark_of(const struct reason_zone *zone, enum mark mark)
 }
 
 /*
- * The zone of a node that is furthest below (or above) a mark. A zone exactly at it counts as below:
+ * The zone of a node that is furthest below (or above) a mark. A zone exactly at it is below:
  * requests are refused there, and nothing is balanced. => NULL: there is none
  */
 static const struct reason_zone *extreme(const struct reason_zone *zones, uint32_t nr_zones,

@@ -34,8 +34,8 @@ void expect_free(struct expect *expect);
 int expect_check_names(const struct expect *expect, struct neap_machine *machine, char *message);
 
 /*
- * => 1 true with the values found, 0 false with a sentence giving the first term that does not hold and the value
- *    found, or a negative errno
+ * => 1 true with the values found, 0 false with a sentence giving the first term that does not
+ *    hold and the value found, or a negative errno
  */
 int expect_evaluate(const struct expect *expect, struct neap_machine *machine,
 		    const struct expect_facts *facts, char *message);
