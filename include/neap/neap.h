@@ -367,6 +367,19 @@ NEAP_API NEAP_MUST_CHECK int neap_swapon(struct neap_machine *machine, const cha
 NEAP_API NEAP_MUST_CHECK int neap_swapoff(struct neap_machine *machine, unsigned int number);
 
 /*
+ * Watches /proc/pressure/memory. text: "some|full THRESHOLD WINDOW" in microseconds, as a program
+ * writes it to that file. => a number below 8; -EINVAL, the text is wrong; -EBUSY, eight are open
+ */
+NEAP_API NEAP_MUST_CHECK int neap_pressure_open(struct neap_machine *machine, const char *text);
+/*
+ * Waits until tasks were stalled for the threshold within one window; at most one event a window.
+ * => 0; -ETIMEDOUT after timeout_ns; -ENOENT it is closed
+ */
+NEAP_API NEAP_MUST_CHECK int neap_pressure_wait(struct neap_machine *machine, int number,
+						uint64_t timeout_ns);
+NEAP_API void neap_pressure_close(struct neap_machine *machine, int number);
+
+/*
  * Text of a file as Linux would print it, by its name below /proc ("zoneinfo", "sys/vm/swappiness",
  * "pressure/memory") or in a snapshot ("node0/meminfo", "extfrag_index").
  * *text is malloc'ed and terminated; the caller frees it. => bytes, -ENOENT, -ENOMEM

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "core/psi.h"
 
 struct neap_thread {
 	struct task *task;
@@ -37,8 +38,10 @@ struct task *api_task_attach(struct api_machine *a)
 
 	(void)pthread_getname_np(pthread_self(), name, sizeof(name)); /* keeps "neap" if it fails */
 	t = rt_live_attach(a->rt, name);
-	if (t != NULL)
+	if (t != NULL) {
 		t->machine = &a->m;
+		psi_task_begin(t);
+	}
 	return t;
 }
 
@@ -91,9 +94,13 @@ struct run_call {
 static int run_task(struct task *t, void *arg)
 {
 	struct run_call *call = arg;
+
+	psi_task_begin(t);
 	int result = call->fn(call->arg);
 
 	api_access_flush(t);
+	if (t->machine->rt->virtual_time)
+		psi_task_end(t); /* a live thread goes on after its call */
 	return result;
 }
 
@@ -110,9 +117,12 @@ int neap_run(struct neap_machine *machine, int (*fn)(void *arg), void *arg)
 static int thread_main(struct task *t, void *arg)
 {
 	struct neap_thread *thread = arg;
+
+	psi_task_begin(t);
 	int result = thread->fn(thread->arg);
 
 	api_access_flush(t);
+	psi_task_end(t);
 	return result;
 }
 
@@ -178,6 +188,7 @@ void neap_thread_detach(struct neap_machine *machine)
 
 	if (t != NULL) {
 		api_access_flush(t);
+		psi_task_end(t);
 		rt_live_detach(a->rt);
 	}
 }

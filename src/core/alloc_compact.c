@@ -21,6 +21,7 @@
 #include "core/alloc_compact.h"
 
 #include "core/event.h"
+#include "core/psi.h"
 #include "core/vmstat.h"
 
 #define COSTLY_RETRIES_DIVISOR 4u
@@ -49,9 +50,11 @@ uint32_t alloc_compact_try(struct task *t, struct alloc_context *ac, struct comp
 	if (ac->order == 0)
 		return PFN_NONE;
 	/* What compaction itself allocates must not compact or reclaim. */
+	psi_memstall_enter(t);
 	t->flags |= PF_MEMALLOC;
 	rounds->result = compact_direct(t, ac, rounds->priority, &capture);
 	t->flags &= ~PF_MEMALLOC;
+	psi_memstall_leave(t);
 	if (rounds->result == COMPACT_SKIPPED)
 		return PFN_NONE;
 	event_add(t, EV_COMPACT_STALL, 1);

@@ -39,6 +39,7 @@
 #include "core/kswapd.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
+#include "core/psi.h"
 #include "core/vmstat.h"
 #include "core/zonelist.h"
 
@@ -117,10 +118,12 @@ static uint64_t slow_reclaim(struct task *t, struct alloc_context *ac, uint32_t 
 	};
 
 	/* What reclaim itself allocates must come from the reserves, not from more reclaim. */
+	psi_memstall_enter(t);
 	t->flags |= PF_MEMALLOC;
 	uint64_t reclaimed = direct_reclaim(t, &request);
 
 	t->flags &= ~PF_MEMALLOC;
+	psi_memstall_leave(t);
 	*pfn = PFN_NONE;
 	if (reclaimed == 0)
 		return 0;

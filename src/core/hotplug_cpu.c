@@ -36,6 +36,7 @@
 
 #include "core/lru.h"
 #include "core/pcp.h"
+#include "core/psi.h"
 #include "core/racy.h"
 #include "core/swap.h"
 #include "core/sleeplock.h"
@@ -132,6 +133,7 @@ static void empty_cpu(struct task *t, struct neap_machine *m, uint32_t cpu)
 	swap_slots_drain_pinned(t);
 	pcp_drain_cpu(t, m, NULL);
 	vmstat_fold_pinned(t);
+	psi_cpu_offline(t, cpu);
 	cpu_leave_offline(t, &visit);
 }
 

@@ -27,6 +27,7 @@
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/pagelock.h"
+#include "core/psi.h"
 #include "core/swap.h"
 #include "core/vmstat.h"
 
@@ -229,11 +230,20 @@ void io_wait_page(struct task *t, struct store *store, struct page *page)
 	 * The host is asked at least once, so that every own request is reaped even if ours is done
 	 * already.
 	 */
+	bool thrashing = page_test(page, PG_WORKINGSET);
+
 	if (!page_test(page, PG_LOCKED))
 		seq--;
+	/* Waiting for what reclaim took although it was in use is a stall for lack of memory. */
+	if (thrashing)
+		psi_memstall_enter(t);
+	rt_tell(t, false);
 	store->host->ops->wait(store->host, t, &wq->seq, seq);
+	rt_tell(t, true);
 	waitq_end(wq);
 	page_wait_unlocked(t, page);
+	if (thrashing)
+		psi_memstall_leave(t);
 }
 
 int io_thread(struct task *t, void *machine)

@@ -28,6 +28,7 @@
 
 #include "core/compact.h"
 #include "core/event.h"
+#include "core/psi.h"
 #include "core/freezer.h"
 #include "core/hotplug_cpu.h"
 #include "core/pcp.h"
@@ -222,7 +223,9 @@ static int kcompactd_main(struct task *t, void *arg)
 		if (should_end(node))
 			break;
 		if (wanted(node) && !atomic_load(&node->kcompactd_trigger)) {
+			psi_memstall_enter(t);
 			do_work(t, node);
+			psi_memstall_leave(t);
 			continue;
 		}
 		if (do_proactive(t, node))

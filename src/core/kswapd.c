@@ -36,6 +36,7 @@
 #include "core/hotplug_cpu.h"
 #include "core/kcompactd.h"
 #include "core/lru.h"
+#include "core/psi.h"
 #include "core/racy.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
@@ -437,7 +438,9 @@ static int kswapd_main(struct task *t, void *arg)
 		 */
 		if (!freezer_wait(t, t->machine)) {
 			event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order);
+			psi_memstall_enter(t);
 			reclaim_order = kswapd_balance(t, node, alloc_order, prev);
+			psi_memstall_leave(t);
 			/* The order was dropped on purpose: decide about sleeping at order 0. */
 			if (reclaim_order < alloc_order)
 				continue;

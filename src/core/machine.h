@@ -245,12 +245,58 @@ struct event_ring {
 	uint64_t lost;		     /* p */
 };
 
+/* Pressure stall information (core/psi.h). */
+#define PSI_AVERAGES 3u /* over 10, 60 and 300 s */
+#define PSI_TRIGGERS 8u
+
+enum psi_state {
+	PSI_SOME,
+	PSI_FULL,
+	PSI_NONIDLE,
+	NR_PSI_STATES,
+};
+
+/* All p. */
+struct psi_cpu {
+	uint32_t nr_running, nr_stalled, nr_stalled_running; /* tasks counted here */
+	uint32_t epoch;					     /* grows when the CPU goes offline */
+	bool current_stalled;				     /* the task seen last runs, stalled */
+	uint32_t states;				     /* bits of enum psi_state */
+	uint64_t since_ns;				     /* of the last change */
+	uint64_t time_ns[NR_PSI_STATES], seen_ns[NR_PSI_STATES];
+};
+
+/* All under psi.trigger_lock, except event. window_ns 0: not in use; may be read at any time. */
+struct psi_trigger {
+	uint32_t state;
+	bool breached;
+	uint64_t threshold_ns, window_ns;
+	uint64_t start_ns, start_value_ns, previous_ns; /* the window */
+	uint64_t fired_ns;
+	_Atomic uint32_t event; /* a: fired, and nobody has been told */
+};
+
+struct psi_machine {
+	_Atomic uint32_t updating;		/* a: 1 while totals are brought up to date */
+	_Atomic uint64_t total_ns[PSI_NONIDLE]; /* a: written while updating */
+	_Atomic uint64_t average[PSI_NONIDLE][PSI_AVERAGES]; /* a: the same; 11 fractional bits */
+	uint64_t due_ns, updated_ns;			     /* updating */
+	uint64_t reported_ns[PSI_NONIDLE]; /* updating: part of the totals in the averages */
+	_Atomic uint32_t trigger_lock;	   /* a: sleeping */
+	struct psi_trigger trigger[PSI_TRIGGERS];
+	uint64_t polled_ns;		/* trigger_lock: totals at the last look */
+	_Atomic uint64_t step_ns;	/* a: between looks; 0 = no triggers */
+	_Atomic uint32_t nr_steps_left; /* a: looks until the machine counts as quiet */
+	struct waitq trigger_wait;	/* a */
+};
+
 /* CPU-private data. All p unless marked. */
 struct cpu {
 	uint64_t meter[NR_METER_ITEMS]; /* first: the slot points at it */
 	uint32_t id;			/* I */
 	uint32_t node;			/* I */
 	struct node *home;		/* I: the same */
+	struct psi_cpu psi;
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
@@ -345,6 +391,7 @@ struct neap_machine {
 	struct task *flush_thread; /* neap_flush: write-back of dirty file pages */
 	struct task *timer_thread; /* neap_timer: periodic work */
 	struct waitq flush_wait, timer_wait, dirty_wait;
+	struct psi_machine psi;
 	_Atomic uint32_t flush_requested; /* a */
 	_Atomic uint32_t timer_armed;	  /* a: periodic work is due within a second */
 	_Atomic uint32_t stopping;	  /* a: machine is going down */

@@ -19,6 +19,7 @@
 
 #include "core/hugepool.h"
 #include "core/pageblock.h"
+#include "core/psi.h"
 #include "core/racy.h"
 #include "core/swap.h"
 #include "core/sysctl.h"
@@ -189,7 +190,10 @@ static const struct cpumask all_cpus = { { UINT64_MAX, UINT64_MAX, UINT64_MAX, U
 
 void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 {
+	if (!m->watched)
+		psi_update(t, m);
 	memset(out, 0, snapshot_bytes(m->nr_nodes));
+	psi_fill_snapshot(m, out);
 	out->page_kb = NEAP_PAGE_BYTES / KIB;
 	out->zones_listed = (1u << NEAP_NR_ZONES) - 1;
 	out->time_ns = rt_now(t);

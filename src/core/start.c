@@ -29,6 +29,7 @@
 #include "core/lru.h"
 #include "core/machine.h"
 #include "core/mapping.h"
+#include "core/psi.h"
 #include "core/space.h"
 #include "core/swap.h"
 #include "core/timer.h"
@@ -45,14 +46,18 @@ void timer_kick(struct task *t, struct neap_machine *m)
 		waitq_wake(t, &m->timer_wait, 1);
 }
 
-/* stat_interval: 0 is the next tick; what is negative never comes. */
+/*
+ * stat_interval: 0 is the next tick; what is negative never comes. Sooner while somebody watches
+ * the pressure.
+ */
 static uint64_t timer_period_ns(struct neap_machine *m)
 {
 	int32_t seconds = knobs_get(&m->sysctl.stat_interval);
+	uint64_t poll_ns = psi_poll_ns(m);
 
 	if (seconds < 0)
-		return RT_FOREVER;
-	return seconds == 0 ? TICK_NS : (uint64_t)seconds * NSEC_PER_SEC;
+		return poll_ns;
+	return min_u64(poll_ns, seconds == 0 ? TICK_NS : (uint64_t)seconds * NSEC_PER_SEC);
 }
 
 static int timer_thread(struct task *t, void *machine)
@@ -75,6 +80,8 @@ static int timer_thread(struct task *t, void *machine)
 		atomic_store(&m->timer_armed, 0);
 		for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
 			vmstat_fold_cpu(t, cpu);
+		psi_update(t, m);
+		psi_poll(t, m);
 	}
 	return 0;
 }
@@ -144,6 +151,7 @@ static void stop_memory(struct task *t, struct neap_machine *m)
 int machine_start(struct task *t, struct neap_machine *m)
 {
 	t->machine = m;
+	psi_init(m);
 	atomic_store(&m->stopping, 0);
 	atomic_store(&m->io_stopping, 0);
 	int err = start_memory(t, m);
@@ -280,4 +288,5 @@ void machine_stop(struct task *t, struct neap_machine *m)
 	lru_drain_all(t);
 	swap_slots_drain(t, m);
 	stop_memory(t, m);
+	m->rt->task_hook = NULL;
 }

@@ -37,9 +37,6 @@
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
-/* What no machine can do yet, whatever the value. */
-#define EFFECTS_NOT_YET KNOB_PSI_TRIGGER
-
 void sysctl_init(struct neap_machine *m)
 {
 	uint64_t nodes = 0;
@@ -142,7 +139,7 @@ static bool write_is_beyond(const struct neap_machine *m, const char *name, cons
 	knobs_copy(&trial, &m->sysctl);
 	if (knobs_write(&trial, name, text, bytes, &effects) < 0)
 		return false;
-	return (effects.what & EFFECTS_NOT_YET) != 0 || !knobs_equal(&trial, &m->sysctl);
+	return !knobs_equal(&trial, &m->sysctl);
 }
 
 int64_t sysctl_write(struct task *t, struct neap_machine *m, const char *name, const char *text,

@@ -116,6 +116,9 @@ struct task {
 	_Atomic uint32_t *pin_word;   /* o: what the outermost unpin sets to 0 */
 	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
 	uint32_t psi_depth;    /* o: nesting of memory-stall sections */
+	uint32_t psi_state;    /* o: core/psi.h */
+	uint32_t psi_cpu;      /* o: the CPU that counts it, if one does, */
+	uint32_t psi_epoch;    /* o: and since when */
 	uint32_t access_run;   /* o: resident accesses since the last preempt point */
 	uint32_t policy_mode;  /* o: the task's memory policy (core/mempolicy.h); 0 = none */
 	uint32_t policy_last;  /* o: node that had the latest turn */
@@ -205,6 +208,8 @@ struct rt {
 	uint32_t favour_after;	  /* I: pins in a row that make a favourite; 0 = never */
 	bool virtual_time;	  /* I: rt/sim */
 	bool explore;		  /* I: rt/sim: preempt points under locks */
+	/* Told by the waits below when a task stops and when it goes on; NULL: nobody asks. */
+	void (*task_hook)(struct task *t, bool running); /* I once tasks run */
 };
 
 static inline struct rt *task_rt(struct task *t)
@@ -366,6 +371,13 @@ static ALWAYS_INLINE void spin_assert_held(const struct task *t, enum lock_class
 
 /* ---- the sleeping table, as functions ---- */
 
+/* The task is about to wait, or went on. => nothing held that may not be held while sleeping */
+static inline void rt_tell(struct task *t, bool running)
+{
+	if (t->rt->task_hook != NULL)
+		t->rt->task_hook(t, running);
+}
+
 /* => stops the program if a spin lock or a pin is held, or in completion context */
 void rt_assert_may_sleep(const struct task *t);
 
@@ -378,14 +390,22 @@ static inline int MUST_CHECK rt_spawn(struct task *t, const struct task_spec *sp
 static inline int rt_join(struct task *t, struct task *child)
 {
 	rt_assert_may_sleep(t);
-	return t->rt->ops->join(t, child);
+	rt_tell(t, false);
+	int result = t->rt->ops->join(t, child);
+
+	rt_tell(t, true);
+	return result;
 }
 
 static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expect,
 			  uint64_t timeout_ns)
 {
 	rt_assert_may_sleep(t);
-	return t->rt->ops->wait(t, word, expect, timeout_ns);
+	rt_tell(t, false);
+	int result = t->rt->ops->wait(t, word, expect, timeout_ns);
+
+	rt_tell(t, true);
+	return result;
 }
 
 static inline void rt_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
@@ -396,7 +416,9 @@ static inline void rt_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 static inline void rt_sleep(struct task *t, uint64_t ns)
 {
 	rt_assert_may_sleep(t);
+	rt_tell(t, false);
 	t->rt->ops->sleep(t, ns);
+	rt_tell(t, true);
 }
 
 static inline void rt_yield(struct task *t)
