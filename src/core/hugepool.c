@@ -63,6 +63,7 @@ static struct node *take_turn(struct neap_machine *m, uint32_t *next)
 {
 	struct node *node = &m->nodes[*next];
 
+	CHECK(m->nr_nodes > 0);
 	for (uint32_t i = 0; i < m->nr_nodes && !node_has_memory(node); i++)
 		node = &m->nodes[(node->id + 1) % m->nr_nodes];
 	*next = (node->id + 1) % m->nr_nodes;

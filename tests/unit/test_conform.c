@@ -202,10 +202,12 @@ static void test_unpack(void **state)
 	files.file[0].name = strdup("boot/../../evil");
 	(void)snprintf(dir, sizeof(dir), "/tmp/test-neap-unpack-XXXXXX");
 	assert_non_null(mkdtemp(dir));
+	uint32_t nr = files.nr;
+
 	files.nr = 1;
 	assert_int_equal(unpack_extract(&files, "boot/", dir), 0);
 	assert_int_equal(rmdir(dir), 0); /* empty */
-	files.nr = 1;
+	files.nr = nr;
 	unpack_free(&files);
 	free(run);
 	assert_int_equal(unpack_load("tests/unit/test_conform.c", &files, &err), -EINVAL);
@@ -238,8 +240,8 @@ static void test_decisions(void **state)
 {
 	static const char *const kernel_events[] = {
 		"mm_vmscan_kswapd_wake nid=0 order=0",
-		"mm_vmscan_lru_shrink_inactive nid=0 nr_scanned=32 nr_reclaimed=30 nr_dirty=1"
-		" nr_writeback=1 nr_ref_keep=0 flags=RECLAIM_WB_ANON|RECLAIM_WB_ASYNC",
+		("mm_vmscan_lru_shrink_inactive nid=0 nr_scanned=32 nr_reclaimed=30 nr_dirty=1"
+		 " nr_writeback=1 nr_ref_keep=0 flags=RECLAIM_WB_ANON|RECLAIM_WB_ASYNC"),
 		"mm_vmscan_kswapd_sleep nid=0",
 		"mm_vmscan_direct_reclaim_begin order=0 gfp_flags=GFP_KERNEL",
 		"mm_vmscan_direct_reclaim_end nr_reclaimed=32",
