@@ -79,6 +79,7 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *   explore   0 | 1: simulator may preempt under locks. Default 0.
  *   costs     emulated-guest | server | path of a cost file (simulator). Default
  *             emulated-guest with `machine`, else server.
+ *   cma       SIZE of the contiguous memory area, in whole pageblocks of 2 MiB. Default none.
  *   swap      SIZE or FILE:SIZE, optionally ",pri=N" and, for a simulated machine, ",disk=N": which
  *             of two modelled disks it lies on, 1 (default) or 2; may be set several times.
  *   tmp       directory of temporary files. Default $TMPDIR or /tmp.
@@ -334,6 +335,12 @@ NEAP_API NEAP_MUST_CHECK int neap_memory_state(struct neap_machine *machine, uin
  */
 NEAP_API NEAP_MUST_CHECK int neap_block_alloc(struct neap_machine *machine, uint32_t order,
 					      uint32_t gfp, int node, struct neap_block **out);
+/*
+ * The same from the machine's contiguous memory area (property cma), whose pages nobody but
+ * programs uses meanwhile, so that a range of it can be had at any time. => 0, -ENOMEM
+ */
+NEAP_API NEAP_MUST_CHECK int neap_cma_alloc(struct neap_machine *machine, uint64_t bytes,
+					    struct neap_block **out);
 /*
  * As many frames in a row as `bytes` are, rounded up to pages, of any number and nearly any length:
  * what is in the way is moved elsewhere (alloc_contig_pages()). node: preferred node, or

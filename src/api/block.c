@@ -20,6 +20,7 @@
 
 #include "api/api.h"
 #include "core/alloc.h"
+#include "core/cma.h"
 #include "core/contig.h"
 #include "core/lru.h"
 
@@ -29,6 +30,7 @@ struct neap_block {
 	uint32_t pfn;
 	uint32_t order;
 	uint32_t nr_range;    /* frames of a range, each for itself; 0: a block of the order */
+	bool is_cma;	      /* the range is of the contiguous memory area */
 	struct api_link link; /* g */
 };
 
@@ -74,6 +76,23 @@ int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp,
 	return 0;
 }
 
+/* The end of both functions below: err of the allocation. => 0 or -ENOMEM */
+static int range_done(struct task *t, struct neap_block *block, int err, struct neap_block **out)
+{
+	struct api_machine *a = api_of(t->machine);
+
+	if (err != 0) {
+		free(block);
+		return -ENOMEM; /* a task that ends gets no memory either */
+	}
+	(void)pthread_mutex_lock(&a->guard);
+	api_list_add(a, &a->blocks, &block->link);
+	(void)pthread_mutex_unlock(&a->guard);
+	rt_preempt(t);
+	*out = block;
+	return 0;
+}
+
 int neap_range_alloc(struct neap_machine *machine, uint64_t bytes, int node,
 		     struct neap_block **out)
 {
@@ -99,16 +118,27 @@ int neap_range_alloc(struct neap_machine *machine, uint64_t bytes, int node,
 		contig_alloc_pages(t, node >= 0 ? (uint32_t)node : machine->cpus[task_cpu(t)].node,
 				   block->nr_range, &block->pfn);
 
-	if (err != 0) {
-		free(block);
-		return -ENOMEM; /* a task that ends gets no memory either */
-	}
-	(void)pthread_mutex_lock(&a->guard);
-	api_list_add(a, &a->blocks, &block->link);
-	(void)pthread_mutex_unlock(&a->guard);
-	rt_preempt(t);
-	*out = block;
-	return 0;
+	return range_done(t, block, err, out);
+}
+
+int neap_cma_alloc(struct neap_machine *machine, uint64_t bytes, struct neap_block **out)
+{
+	struct api_machine *a = api_of(machine);
+	struct task *t = api_task(a);
+	uint64_t nr_pages = bytes / NEAP_PAGE_BYTES + (bytes % NEAP_PAGE_BYTES != 0);
+
+	if (t == NULL)
+		return api_no_task(a);
+	if (bytes == 0 || machine->cma.nr_pages == 0)
+		return api_fail(a, -EINVAL, "The machine has no contiguous memory area (cma).");
+	struct neap_block *block = calloc(1, sizeof(*block));
+
+	if (block == NULL)
+		return -ENOMEM;
+	api_access_flush(t);
+	block->is_cma = true;
+	block->nr_range = (uint32_t)min_u64(nr_pages, UINT32_MAX);
+	return range_done(t, block, cma_alloc(t, machine, block->nr_range, &block->pfn), out);
 }
 
 /* => the block is in no list any more */
@@ -116,7 +146,9 @@ static void block_release(struct task *t, struct neap_block *block)
 {
 	struct page *page = machine_page(t->machine, block->pfn);
 
-	if (block->nr_range != 0) {
+	if (block->is_cma) {
+		cma_release(t, t->machine, block->pfn, block->nr_range);
+	} else if (block->nr_range != 0) {
 		contig_free(t, block->pfn, block->nr_range);
 	} else {
 		page_clear(page, PG_KERNEL);

@@ -252,6 +252,11 @@ static int set_tmp(struct neap_config *config, const char *name, const char *val
 	return copy_text(config, name, value, config->tmp, sizeof(config->tmp));
 }
 
+static int set_cma(struct neap_config *config, const char *name, const char *value)
+{
+	return config_parse_size(config, name, value, &config->cma_bytes);
+}
+
 static int set_uring(struct neap_config *config, const char *name, const char *value)
 {
 	return parse_switch(config, name, value, &config->uring);
@@ -419,7 +424,7 @@ static const struct config_key config_keys[] = {
 	{ "seed", set_seed },	    { "explore", set_explore }, { "costs", set_costs },
 	{ "swap", set_swap },	    { "tmp", set_tmp },		{ "uring", set_uring },
 	{ "hotplug", set_hotplug }, { "block", set_block },	{ "sysctl.", set_sysctl },
-	{ "fault.", set_fault },    { "like", set_like },
+	{ "fault.", set_fault },    { "like", set_like },	{ "cma", set_cma },
 };
 
 struct neap_config *neap_config_new(void)
@@ -465,11 +470,12 @@ int neap_config_set(struct neap_config *config, const char *name, const char *va
 			return key->set(config, name, value);
 		}
 	}
-	return config_fail(config, -EINVAL,
-			   "'%s' is not a property; there are memory, nodes, cpus, machine, like,"
-			   " runtime, contents, seed, explore, costs, swap, tmp, uring, sysctl.NAME"
-			   " and fault.NAME.",
-			   name);
+	return config_fail(
+		config, -EINVAL,
+		"'%s' is not a property; there are memory, nodes, cpus, machine, like,"
+		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, sysctl.NAME"
+		" and fault.NAME.",
+		name);
 }
 
 const char *neap_config_error(const struct neap_config *config)

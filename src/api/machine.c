@@ -33,6 +33,7 @@
 #include "api/layout.h"
 #include "api/like.h"
 #include "api/store.h"
+#include "core/cma.h"
 #include "core/sysctl.h"
 
 /* A machine on its way. */
@@ -216,6 +217,16 @@ static void machine_end(struct task *t, struct api_machine *a)
 	a->started = false;
 }
 
+static int cma_begin(struct task *t, struct api_machine *a, uint64_t bytes)
+{
+	int err = cma_create(t, &a->m, (bytes + NEAP_PAGE_BYTES - 1) / NEAP_PAGE_BYTES);
+
+	if (err == 0)
+		return 0;
+	return api_fail(a, err, "There is no room for %llu bytes of contiguous memory (cma).",
+			(unsigned long long)bytes);
+}
+
 /* Steps 6 and 7. */
 static int machine_begin(struct task *t, void *arg)
 {
@@ -233,6 +244,8 @@ static int machine_begin(struct task *t, void *arg)
 	err = space_create(t, &a->m, &a->space);
 	if (err != 0)
 		err = api_fail(a, err, "The machine is too small for its first page table.");
+	if (err == 0 && config->cma_bytes != 0)
+		err = cma_begin(t, a, config->cma_bytes);
 	if (err == 0)
 		err = swaps_begin(t, a, config);
 	if (err == 0 && config->snapshot != NULL)

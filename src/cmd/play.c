@@ -252,7 +252,8 @@ static bool set_options(struct neap_config *config, const struct job *job,
 	uint32_t first = job->machine.noswapon ? 2 : 0;
 
 	bool fine = set(config, "memory", options->memory) &&
-		    set(config, "nodes", options->nodes) && set(config, "tmp", options->tmp_dir);
+		    set(config, "nodes", options->nodes) && set(config, "tmp", options->tmp_dir) &&
+		    set(config, "cma", job->machine.cma);
 
 	for (uint32_t i = first; i < options->nr_swaps && fine; i++)
 		fine = set(config, "swap", options->swaps[i]);

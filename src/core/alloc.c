@@ -32,6 +32,7 @@
 #include "core/alloc_path.h"
 #include "core/alloc_warn.h"
 #include "core/buddy.h"
+#include "core/cma.h"
 #include "core/event.h"
 #include "core/kswapd.h"
 #include "core/mempolicy.h"
@@ -412,6 +413,7 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 		.preferred = preferred,
 	};
 
+	ac.flags |= cma_alloc_flag(t->machine, ac.type);
 	if (preferred->zone != NULL && preferred->zone->nofragment)
 		ac.flags |= ALLOC_NOFRAGMENT;
 	uint32_t pfn = alloc_walk(t, &ac);

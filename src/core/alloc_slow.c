@@ -34,6 +34,7 @@
 #include "core/alloc.h"
 #include "core/alloc_compact.h"
 #include "core/alloc_path.h"
+#include "core/cma.h"
 #include "core/direct.h"
 #include "core/event.h"
 #include "core/kswapd.h"
@@ -99,7 +100,7 @@ static void slow_use_reserves(struct task *t, struct alloc_context *ac)
 	uint32_t reserve = reserve_flags(t, ac->gfp);
 
 	if (reserve != 0)
-		ac->flags = reserve | (ac->flags & ALLOC_KSWAPD);
+		ac->flags = reserve | (ac->flags & (ALLOC_KSWAPD | ALLOC_CMA));
 	if (reserve != 0 || !(ac->flags & ALLOC_CPUSET)) {
 		ac->nodemask = NULL;
 		slow_prefer_first(ac);
@@ -281,7 +282,7 @@ uint32_t alloc_slow(struct task *t, struct alloc_context *ac)
 	alloc_note_free(t->machine);
 	if (can_sleep(ac))
 		rt_assert_may_sleep(t);
-	ac->flags = watermark_slow_flags(ac->gfp, ac->order);
+	ac->flags = watermark_slow_flags(ac->gfp, ac->order) | cma_alloc_flag(t->machine, ac->type);
 	ac->spread_dirty = false;
 	slow_prefer_first(ac);
 	if (ac->preferred->zone == NULL)

@@ -173,6 +173,8 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 	spin_assert_held(t, LOCK_ZONE);
 	if ((type & ~BUDDY_TO_TAIL) != MT_ISOLATE)
 		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
+	if (unlikely((type & ~BUDDY_TO_TAIL) == MT_CMA))
+		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)1 << order);
 	buddy_merge(t, zone, pfn, order, type);
 }
 
@@ -190,6 +192,8 @@ void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *r
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(t->capture == NULL && run->type < NR_TYPES && run->type != MT_ISOLATE);
 	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << run->order, run->nr);
+	if (unlikely(run->type == MT_CMA))
+		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)run->nr << run->order);
 	while (first < end) {
 		uint32_t at = run->descending ? end : first;
 		uint32_t order = min_u32((uint32_t)__builtin_ctz(at), fls_u64(end - first) - 1);
@@ -248,11 +252,29 @@ uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run
 	return nr;
 }
 
+/* A block of the contiguous memory area, which counts them here. */
+static uint32_t take_cma(struct task *t, struct zone *zone, uint32_t order)
+{
+	uint32_t pfn = buddy_take_smallest(t, zone, order, MT_CMA);
+
+	if (pfn != PFN_NONE)
+		zone_stat_add(t, zone, NR_FREE_CMA, -((int64_t)1 << order));
+	return pfn;
+}
+
 uint32_t buddy_take(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		    uint32_t alloc_flags)
 {
-	uint32_t pfn = buddy_take_smallest(t, zone, order, type);
+	bool cma = unlikely(zone->cma != 0) && (alloc_flags & ALLOC_CMA) != 0;
+	uint32_t pfn = PFN_NONE;
 
+	/* The area is used evenly with the rest, rather than when nothing else is left. */
+	if (cma && zone_stat(zone, NR_FREE_CMA) > zone_stat(zone, NR_FREE_PAGES) / 2)
+		pfn = take_cma(t, zone, order);
+	if (likely(pfn == PFN_NONE))
+		pfn = buddy_take_smallest(t, zone, order, type);
+	if (pfn == PFN_NONE && cma)
+		pfn = take_cma(t, zone, order);
 	/* The fallback leaves a sufficient block on the type's own list. */
 	if (pfn == PFN_NONE && pageblock_fallback(t, zone, order, type, alloc_flags)) {
 		pfn = buddy_take_smallest(t, zone, order, type);
@@ -351,6 +373,18 @@ const char *buddy_verify(const struct zone *zone)
 		if (orders[type] != nonempty_read(zone, type))
 			return "3: nonempty does not say which lists have blocks";
 	return NULL;
+}
+
+uint64_t buddy_count_type(const struct zone *zone, uint32_t type)
+{
+	const struct page *pages = zone->machine->pages;
+	uint64_t free_pages = 0;
+
+	for (uint32_t order = 0; order < NR_ORDERS; order++)
+		for (uint32_t pfn = zone->area[order].list[type].first; pfn != PFN_NONE;
+		     pfn = pages[pfn].next)
+			free_pages += (uint64_t)1 << order;
+	return free_pages;
 }
 
 uint64_t buddy_count_free(const struct zone *zone)

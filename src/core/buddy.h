@@ -90,6 +90,8 @@ static inline bool buddy_has_at(const struct zone *zone, uint32_t order, uint32_
  * => zone lock held, or nobody at work; NULL, or what is wrong
  */
 const char *buddy_verify(const struct zone *zone);
+/* Free pages on the lists of a type. Same condition. */
+uint64_t buddy_count_type(const struct zone *zone, uint32_t type);
 /* Free pages on the lists, without those of type Isolate. Same condition. */
 uint64_t buddy_count_free(const struct zone *zone);
 

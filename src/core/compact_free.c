@@ -49,6 +49,8 @@ uint32_t compact_free_detach(struct task *t, struct compact_control *cc, uint32_
 		if (!zone_watermark_ok(zone, 0, min + ((uint64_t)1 << order), 0, ALLOC_CMA))
 			return 0;
 		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << order));
+		if (pageblock_type(m, pfn) == MT_CMA)
+			zone_stat_add(t, zone, NR_FREE_CMA, -((int64_t)1 << order));
 	}
 	buddy_detach(t, zone, pfn);
 	for (uint32_t at = pfn; order + 1 >= NEAP_PAGEBLOCK_ORDER && at < pfn + (1u << order);
@@ -230,7 +232,8 @@ static bool target_suits(const struct compact_control *cc, uint32_t pfn)
 	/* Nearly a huge page already: do not break it up. */
 	if (page_test(page, PG_BUDDY) && page_order(page) >= NEAP_PAGEBLOCK_ORDER)
 		return false;
-	if (!cc->ignore_block_suitable && pageblock_type(m, pfn) != MT_MOVABLE)
+	if (!cc->ignore_block_suitable && pageblock_type(m, pfn) != MT_MOVABLE &&
+	    pageblock_type(m, pfn) != MT_CMA)
 		return false;
 	return cc->ignore_skip_hint || !compact_skip_test(m, pfn);
 }

@@ -379,7 +379,8 @@ static bool source_suits(const struct compact_control *cc, uint32_t pfn)
 		return false;
 	if (cc->mode != MIGRATE_ASYNC || !cc->direct)
 		return true;
-	return pageblock_type(m, pfn) == cc->type;
+	return pageblock_type(m, pfn) == cc->type ||
+	       (cc->type == MT_MOVABLE && pageblock_type(m, pfn) == MT_CMA);
 }
 
 enum compact_scan compact_scan_migrate(struct task *t, struct compact_control *cc)

@@ -163,6 +163,7 @@ static bool block_there(const struct compact_control *cc)
 	uint32_t claim = cc->type == MT_MOVABLE ? max_u32(order, NEAP_PAGEBLOCK_ORDER / 2) : order;
 
 	return buddy_has(cc->zone, order, cc->type) ||
+	       (cc->type == MT_MOVABLE && buddy_has(cc->zone, order, MT_CMA)) ||
 	       buddy_has(cc->zone, claim, others[cc->type][0]) ||
 	       buddy_has(cc->zone, claim, others[cc->type][1]);
 }

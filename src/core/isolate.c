@@ -127,6 +127,8 @@ static void split_at(struct task *t, struct zone *zone, uint32_t border)
 	    m->pages[head].owner != NEAP_MAX_ORDER)
 		return;
 	DCHECK(pageblock_type(m, head) != pageblock_type(m, border));
+	if (m->pages[head].index == MT_CMA)
+		zone_stat_add(t, zone, NR_FREE_CMA, -((int64_t)1 << NEAP_MAX_ORDER));
 	buddy_detach(t, zone, head);
 	if (pageblock_type(m, head) != MT_ISOLATE)
 		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << NEAP_MAX_ORDER));
@@ -143,6 +145,7 @@ static int64_t block_move_free(struct task *t, struct zone *zone, uint32_t block
 {
 	const struct page *pages = zone->machine->pages;
 	int64_t change = 0;
+	int64_t cma = 0;
 
 	for (uint32_t at = block; at < block + NEAP_PAGEBLOCK_PAGES;) {
 		if (!page_test(&pages[at], PG_BUDDY)) {
@@ -153,9 +156,13 @@ static int64_t block_move_free(struct task *t, struct zone *zone, uint32_t block
 
 		change += pages[at].index == MT_ISOLATE ? nr : 0;
 		change -= type == MT_ISOLATE ? nr : 0;
+		cma -= pages[at].index == MT_CMA ? nr : 0;
+		cma += type == MT_CMA ? nr : 0;
 		buddy_move(t, zone, at, type);
 		at += (uint32_t)nr;
 	}
+	if (cma != 0)
+		zone_stat_add(t, zone, NR_FREE_CMA, cma);
 	return change;
 }
 

@@ -326,6 +326,15 @@ struct memory_blocks {
 	uint8_t *node;		 /* w: of blocks that are not absent */
 };
 
+/* The contiguous memory area (core/cma.h). Made once; nr_pages 0: there is none. */
+struct cma_area {
+	struct zone *zone;     /* I */
+	uint32_t first;	       /* I */
+	uint32_t nr_pages;     /* I: whole pageblocks */
+	uint64_t *map;	       /* lock: bit per frame that is given out */
+	_Atomic uint32_t lock; /* a: 1 while somebody allocates (sleeping) */
+};
+
 struct movable_ops;  /* core/migrate.h */
 struct zonelist_set; /* core/zonelist.c */
 struct swap_area;    /* core/swap.h */
@@ -361,6 +370,7 @@ struct neap_machine {
 	_Atomic uint32_t sysctl_lock;	      /* a: 1 while a write runs (sleeping) */
 	_Atomic uint32_t lru_disabled;	      /* a: batching off */
 	uint32_t zero_pfn;		      /* I: the shared zero page */
+	struct cma_area cma;		      /* see there */
 	_Atomic uint32_t huge_resizing;	      /* a: 1 while the pool is resized (sleeping) */
 	uint32_t huge_next_grow;	      /* resizer: node whose turn it is */
 	uint32_t huge_next_shrink;	      /* resizer */

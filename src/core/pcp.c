@@ -55,6 +55,21 @@ uint32_t pcp_list_order(uint32_t list_index)
 	return list_order[list_index];
 }
 
+/*
+ * One block of a zone with a contiguous memory area, of which its type tells, so that it goes back
+ * there. => 1, or 0 if there is none
+ */
+static NOINLINE uint32_t refill_one(struct task *t, struct zone *zone, struct buddy_run *run,
+				    uint32_t alloc_flags)
+{
+	run->first = buddy_take(t, zone, run->order, run->type, alloc_flags);
+	if (run->first == PFN_NONE)
+		return 0;
+	if (pageblock_type(zone->machine, run->first) == MT_CMA)
+		run->type = MT_CMA;
+	return 1;
+}
+
 /* Takes up to nr blocks from the buddy lists to the end of the list. */
 static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		       uint32_t alloc_flags)
@@ -65,19 +80,23 @@ static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32
 	uint32_t batch = racy_read(pcp->batch);
 	uint32_t want = batch > 1 ? max_u32(batch >> order, 2) : batch;
 	uint64_t flags = pcp_page_flags(zone, order, type);
+	bool cma = unlikely(zone->cma != 0) && (alloc_flags & ALLOC_CMA) != 0;
 	uint32_t got = 0;
 
 	spin_lock(t, &zone->lock, LOCK_ZONE);
 	while (got < want) {
 		struct buddy_run run = { .nr = want - got, .order = order, .type = type };
-		uint32_t nr = buddy_take_run(t, zone, &run);
+		uint32_t nr = cma ? refill_one(t, zone, &run, alloc_flags)
+				  : buddy_take_run(t, zone, &run);
 
 		if (nr == 0 && !pageblock_fallback(t, zone, order, type, alloc_flags))
 			break;
 		for (uint32_t i = 0; i < nr; i++) {
 			uint32_t pfn = run.first + (i << order);
 
-			atomic_store_explicit(&pages[pfn].flags, flags, memory_order_relaxed);
+			atomic_store_explicit(&pages[pfn].flags,
+					      cma ? pcp_page_flags(zone, order, run.type) : flags,
+					      memory_order_relaxed);
 			list_add_tail(pages, list, pfn);
 		}
 		got += nr;

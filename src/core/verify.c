@@ -4,7 +4,8 @@
  *   1. Free lists and per-CPU lists are sound, and their frames add up to
  *      nr_free_pages and the sets' counts.
  *   2. Every other managed frame is in exactly one use: table, slab, kernel
- *      block, huge page of the pool (and on its list), zero page, or user page;
+ *      block (marked, if of the contiguous memory area), huge page of the pool (and
+ *      on its list), zero page, or user page;
  *      free + per-CPU + used = managed.
  *   3. A user page is on exactly the LRU list its flags say; lists, sizes and
  *      counters agree.
@@ -31,6 +32,7 @@
 #include <string.h>
 
 #include "core/buddy.h"
+#include "core/cma.h"
 #include "core/freezer.h"
 #include "core/hugepool.h"
 #include "core/index.h"
@@ -235,6 +237,9 @@ static const char *census_zone(struct census *c, struct zone *zone)
 	if (zone_stat_exact(zone, NR_FREE_PAGES) != c->free)
 		return fail(m, "nr_free_pages of a zone", zone_stat_exact(zone, NR_FREE_PAGES),
 			    c->free);
+	if (zone_stat_exact(zone, NR_FREE_CMA) != buddy_count_type(zone, MT_CMA))
+		return fail(m, "nr_free_cma of a zone", zone_stat_exact(zone, NR_FREE_CMA),
+			    buddy_count_type(zone, MT_CMA));
 	if (c->free + c->pcp + c->used != zone_managed(zone))
 		return fail(m, "free + per-CPU + used frames of a zone", c->free + c->pcp + c->used,
 			    zone_managed(zone));
@@ -499,6 +504,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = verify_mappings(m);
 	if (wrong == NULL)
 		wrong = hugepool_verify(m);
+	if (wrong == NULL)
+		wrong = cma_verify(m);
 	if (wrong == NULL && census.whole != census.claimed)
 		wrong = fail(m, "leaf tables of huge pages", census.claimed, census.whole);
 	if (wrong == NULL && census.pool != hugepool_pages(m))

@@ -73,6 +73,7 @@ enum job_op {
 	JOB_OP_END,
 	JOB_OP_ALLOC,
 	JOB_OP_RANGE,
+	JOB_OP_CMA,
 	JOB_OP_RELEASE,
 	JOB_OP_REPLAY,
 	JOB_OP_DIGEST,
@@ -122,6 +123,7 @@ struct job_machine {
 	char *swap;	/* a size: the first swap disk */
 	char *swap2;	/* a size: the second one, for swapon 2 */
 	bool noswapon;	/* the first one waits for swapon 1 */
+	char *cma;	/* a size: the contiguous memory area */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
 	char *hotplug;	/* a size: memory that can be added, or NULL */
 	char *block;	/* a size: of a memory block, or NULL */

@@ -254,6 +254,7 @@ void job_free(struct job *job)
 	free(job->machine.cpus);
 	free(job->machine.swap);
 	free(job->machine.swap2);
+	free(job->machine.cma);
 	free(job->machine.settings);
 	free(job->replay_memory);
 	free(job->objects);

@@ -687,18 +687,34 @@ static void parse_alloc(struct parser *p)
 	command->may_fail = flag(p, "try");
 }
 
-static void parse_range(struct parser *p)
+/* => NULL after an error */
+static struct job_object *take_range(struct parser *p, enum job_op op)
 {
 	struct job_object *object = parser_add_object(p, word(p, 1), JOB_BLOCK);
 	uint64_t bytes = size(p, word(p, 2));
-	struct job_command *command = parser_add_command(p, JOB_OP_RANGE);
+	struct job_command *command = parser_add_command(p, op);
 
 	if (object == NULL || command == NULL)
-		return;
+		return NULL;
 	object->bytes = bytes;
 	command->object = p->job->nr_objects - 1;
-	take_node(p, object);
 	command->may_fail = flag(p, "try");
+	return object;
+}
+
+static void parse_range(struct parser *p)
+{
+	struct job_object *object = take_range(p, JOB_OP_RANGE);
+
+	if (object != NULL)
+		take_node(p, object);
+}
+
+static void parse_cma(struct parser *p)
+{
+	if (p->job->machine.cma == NULL)
+		parser_error(p, "cma needs an area: machine ... cma=SIZE, in a line before");
+	take_range(p, JOB_OP_CMA);
 }
 
 static void parse_release(struct parser *p)
@@ -853,6 +869,7 @@ static void parse_machine(struct parser *p)
 	machine->block = take_disk(p, "block");
 	machine->swap = take_disk(p, "swap");
 	machine->swap2 = take_disk(p, "swap2");
+	machine->cma = take_disk(p, "cma");
 	value = option(p, "noswapon");
 	machine->noswapon = value != NULL && number(p, value, "noswapon", 1) == 1;
 	value = option(p, "set");
@@ -875,6 +892,7 @@ struct command_entry {
 static const struct command_entry commands[] = {
 	{ "machine", 1, false, parse_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
+	  " [cma=SIZE]"
 	  " [noswapon=1] [swapiops=N] [fsiops=N] [hotplug=SIZE] [block=SIZE]" },
 	{ "anon", 2, false, parse_anon,
 	  "anon NAME SIZE [thp|nothp] [node=N] [policy=MODE[:NODES]] [mlock]" },
@@ -912,6 +930,7 @@ static const struct command_entry commands[] = {
 	{ "alloc", 1, true, parse_alloc,
 	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
 	{ "range", 2, true, parse_range, "range NAME SIZE [node=K] [try]" },
+	{ "cma", 2, true, parse_cma, "cma NAME SIZE [try]" },
 	{ "release", 1, true, parse_release, "release NAME" },
 	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
 	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT] [skip=N]" },

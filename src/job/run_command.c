@@ -674,8 +674,12 @@ static void do_range(struct run_thread *thread)
 		fail(thread, "the record of", -ENOMEM);
 		return;
 	}
-	error = neap_range_alloc(thread->run->machine, object->job->bytes, object->job->node,
-				 &object->blocks[0]);
+	if (command->op == JOB_OP_CMA)
+		error = neap_cma_alloc(thread->run->machine, object->job->bytes,
+				       &object->blocks[0]);
+	else
+		error = neap_range_alloc(thread->run->machine, object->job->bytes,
+					 object->job->node, &object->blocks[0]);
 	if (error == 0) {
 		object->nr_blocks = 1;
 		return;
@@ -781,6 +785,7 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_HUGEPAGES] = do_hugepages,
 	[JOB_OP_THP] = do_thp,
 	[JOB_OP_RANGE] = do_range,
+	[JOB_OP_CMA] = do_range,
 };
 
 void run_command(struct run_thread *thread)

@@ -12,8 +12,8 @@
  * The values of a machine's file are arithmetic over the snapshot, one small
  * function per source below; labels that are always 0 in 6.1 or that describe
  * what a machine of neap does not have print 0. Lines of optional features
- * (Zswap, HardwareCorrupted, Cma) are read but not written: Debian's cloud kernel,
- * the reference, does not have them. Linux's counterpart is fs/proc/meminfo.c.
+ * (Zswap, HardwareCorrupted) are read but not written, Cma only if there is any: Debian's cloud
+ * kernel, the reference, does not have them. Linux's counterpart is fs/proc/meminfo.c.
  *
  * What must never happen: Cached or any other difference below zero. It is taken
  * from counters read at different moments, so it is floored.
@@ -43,6 +43,8 @@ enum source {
 	SOURCE_CACHED,	  /* file pages - swap cache - buffers */
 	SOURCE_HUGE_SIZE, /* size of a huge page */
 	SOURCE_HUGETLB,	  /* pool of huge pages */
+	SOURCE_CMA_TOTAL, /* contiguous memory area; both only of a machine that has one */
+	SOURCE_CMA_FREE,
 };
 
 struct meminfo_row {
@@ -110,6 +112,8 @@ static const struct meminfo_row rows[] = {
 	ROW("ShmemPmdMapped", SOURCE_NODE, NR_SHMEM_PMDMAPPED),
 	ROW("FileHugePages", SOURCE_NODE, NR_FILE_HUGEPAGES),
 	ROW("FilePmdMapped", SOURCE_NODE, NR_FILE_PMDMAPPED),
+	ROW("CmaTotal", SOURCE_CMA_TOTAL, 0),
+	ROW("CmaFree", SOURCE_CMA_FREE, 0),
 	COUNT("HugePages_Total", huge_total),
 	COUNT("HugePages_Free", huge_free),
 	COUNT("HugePages_Rsvd", huge_reserved),
@@ -123,7 +127,7 @@ static const struct meminfo_row rows[] = {
 
 /* Labels that 6.1 has when it is built with more than the reference kernel. */
 static const char *const optional_labels[] = {
-	"Zswap",     "Zswapped", "HardwareCorrupted", "CmaTotal", "CmaFree",
+	"Zswap",     "Zswapped", "HardwareCorrupted", /* more than the reference kernel has */
 	"HighTotal", "HighFree", "LowTotal",	      "LowFree", /* 32-bit kernels */
 };
 
@@ -231,6 +235,23 @@ static uint64_t cached_pages(const struct snapshot *snapshot)
 	return all > other ? all - other : 0;
 }
 
+static uint64_t cma_pages(const struct snapshot *snapshot)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
+		for (uint32_t z = 0; z < NEAP_NR_ZONES; z++)
+			pages += snapshot->node[n].zone[z].cma;
+	return pages;
+}
+
+/* Whether a kernel of such a machine has the line: the reference kernel is built without CMA. */
+static bool row_exists(const struct snapshot *snapshot, const struct meminfo_row *row)
+{
+	return (row->source != SOURCE_CMA_TOTAL && row->source != SOURCE_CMA_FREE) ||
+	       cma_pages(snapshot) != 0;
+}
+
 /* The field of the snapshot at this offset. */
 static uint64_t field_value(const struct snapshot *snapshot, size_t offset)
 {
@@ -263,6 +284,10 @@ static uint64_t row_value(const struct snapshot *snapshot, const struct meminfo_
 		return HUGE_KB;
 	case SOURCE_HUGETLB:
 		return snapshot->huge_total * HUGE_KB;
+	case SOURCE_CMA_TOTAL:
+		return cma_pages(snapshot) * KB_PER_PAGE;
+	case SOURCE_CMA_FREE:
+		return snapshot->zone_stat[NR_FREE_CMA] * KB_PER_PAGE;
 	case SOURCE_ZERO:
 		break;
 	}
@@ -283,7 +308,8 @@ int meminfo_from_snapshot(const struct snapshot *snapshot, struct meminfo_doc **
 			.value = row_value(snapshot, &rows[i]),
 		};
 
-		error = text_doc_add(&meminfo->doc, &line);
+		if (row_exists(snapshot, &rows[i]))
+			error = text_doc_add(&meminfo->doc, &line);
 	}
 	if (error != 0) {
 		meminfo_free(meminfo);

@@ -512,7 +512,7 @@ static void op_block(struct bench *b)
 }
 
 /*
- * A block that is only there when compaction makes it. Kept for a moment: memory is small. No
+ * A block that is only there when compaction makes it, or a range that is emptied for us. Kept for a moment: memory is small. No
  * atomic ones: a pageblock would be reserved for them, and counts as unusable even while a block of
  * order 9 fills it. On a node of two pageblocks that leaves a fault nothing, as in Linux 6.1.
  */
@@ -523,8 +523,13 @@ static void op_big_block(struct bench *b)
 	uint32_t order = BIG_ORDER_MIN + pick(b, BIG_ORDER_MAX - BIG_ORDER_MIN + 1);
 	uint32_t retry = pick(b, 2) == 0 ? GFP_RETRY_BIT : 0;
 
-	if (neap_block_alloc(b->world->machine, order, gfp[pick(b, 2)] | retry, NEAP_ANY_NODE,
-			     &block) == 0) {
+	int err = pick(b, 4) == 0
+			  ? neap_range_alloc(b->world->machine, (1 + pick(b, 700)) * NEAP_PAGE_SIZE,
+					     NEAP_ANY_NODE, &block)
+			  : neap_block_alloc(b->world->machine, order, gfp[pick(b, 2)] | retry,
+					     NEAP_ANY_NODE, &block);
+
+	if (err == 0) {
 		world_count(b->world, COUNT_BIG);
 		neap_block_free(b->world->machine, block);
 	}

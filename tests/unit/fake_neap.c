@@ -752,6 +752,11 @@ int neap_range_alloc(struct neap_machine *m, uint64_t bytes, int node, struct ne
 	return bytes > UINT64_C(1) << 30 ? -ENOMEM : neap_block_alloc(m, 0, 0, node, out);
 }
 
+int neap_cma_alloc(struct neap_machine *m, uint64_t bytes, struct neap_block **out)
+{
+	return neap_range_alloc(m, bytes, 0, out);
+}
+
 void neap_block_free(struct neap_machine *m, struct neap_block *block)
 {
 	(void)m;
