@@ -512,9 +512,10 @@ static void op_block(struct bench *b)
 }
 
 /*
- * A block that is only there when compaction makes it, or a range that is emptied for us. Kept for a moment: memory is small. No
- * atomic ones: a pageblock would be reserved for them, and counts as unusable even while a block of
- * order 9 fills it. On a node of two pageblocks that leaves a fault nothing, as in Linux 6.1.
+ * A block that is only there when compaction makes it, or a range that is emptied for us. Kept for
+ * a moment: memory is small. No atomic ones: a pageblock would be reserved for them, and counts as
+ * unusable even while a block of order 9 fills it. On a node of two pageblocks that leaves a fault
+ * nothing, as in Linux 6.1.
  */
 static void op_big_block(struct bench *b)
 {
