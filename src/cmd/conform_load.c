@@ -97,6 +97,11 @@ static int add_directory(struct conform *conform, const char *dir)
 	if (job != NULL)
 		return add_job(conform, dir, job);
 	nr = scandir(dir, &entries, select_entry, alphasort);
+	if (nr < 0 && errno == ENOTDIR) {
+		/* What lies beside the jobs, named by a pattern that matches everything there. */
+		cmd_error("%s: not a directory, passed over", dir);
+		return CMD_FINE;
+	}
 	if (nr < 0) {
 		cmd_error("%s: %s", dir, strerror(errno));
 		return CMD_USAGE;
@@ -227,6 +232,11 @@ int conform_load(struct conform *conform)
 
 	for (uint32_t i = 0; i < conform->options->nr_dirs && status == CMD_FINE; i++)
 		status = add_directory(conform, conform->options->dirs[i]);
+	if (status == CMD_FINE && conform->nr_jobs == 0) {
+		cmd_error(
+			"there is no recorded job; name directories with NAME.job and run1.tar.xz");
+		status = CMD_USAGE;
+	}
 	if (conform->nr_jobs > 1)
 		qsort(conform->job, conform->nr_jobs, sizeof(*conform->job), compare_jobs);
 	for (uint32_t i = 0; i < conform->nr_jobs && status == CMD_FINE; i++)

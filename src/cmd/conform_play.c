@@ -21,6 +21,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -218,19 +219,51 @@ static bool start_task(struct task *task)
 	task->pid = fork();
 	if (task->pid != 0)
 		return task->pid > 0;
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL);
 	if (dup2(task->complaints, STDERR_FILENO) < 0)
 		_exit(CMD_WORLD);
 	_exit(task->traced ? play_traced(task) : play_counters(task));
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Without SA_RESTART, so that a wait returns. */
+static void catch_interrupts(void)
+{
+	struct sigaction action = { .sa_handler = on_interrupt };
+
+	sigemptyset(&action.sa_mask);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+}
+
+static void end_tasks(const struct task *tasks, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (tasks[i].pid > 0)
+			(void)kill(tasks[i].pid, SIGTERM); /* it may have ended already */
 }
 
 /* Waits for one child. => false if there is none */
 static bool wait_one(struct task *tasks, uint32_t nr)
 {
 	int status;
-	pid_t pid = waitpid(-1, &status, 0);
+	pid_t pid;
 
+	do {
+		pid = waitpid(-1, &status, 0);
+		if (interrupted)
+			end_tasks(tasks, nr);
+	} while (pid < 0 && errno == EINTR);
 	if (pid < 0)
-		return errno == EINTR;
+		return false;
 	for (uint32_t i = 0; i < nr; i++) {
 		if (tasks[i].pid != pid)
 			continue;
@@ -245,19 +278,20 @@ static bool run_tasks(const struct conform *conform, struct task *tasks, uint32_
 	uint64_t running = 0;
 	bool fine = true;
 
-	for (uint32_t i = 0; i < nr && fine; i++) {
+	catch_interrupts();
+	for (uint32_t i = 0; i < nr && fine && !interrupted; i++) {
 		if (running == conform->options->nr_processes) {
 			fine = wait_one(tasks, i);
 			running--;
 		}
-		fine = fine && start_task(&tasks[i]);
+		fine = fine && !interrupted && start_task(&tasks[i]);
 		running += fine;
 	}
-	if (!fine)
+	if (!fine && !interrupted)
 		cmd_error("a process could not be started: %s", strerror(errno));
 	for (; running > 0 && wait_one(tasks, nr); running--)
 		continue;
-	return fine;
+	return fine && !interrupted;
 }
 
 /* The first complaint, without "neap: " and the script's path. */
@@ -397,5 +431,7 @@ int conform_play(struct conform *conform)
 		error = judge_jobs(conform);
 	if (error != 0)
 		cmd_error("the results: %s", strerror(-error));
+	if (interrupted)
+		return CMD_INTERRUPTED;
 	return fine && error == 0 ? CMD_FINE : CMD_WORLD;
 }

@@ -485,6 +485,19 @@ static void take_verification(struct run *run)
 		run->outcome = RUN_FAILED;
 }
 
+/* Ends the trace of the whole run. A file that lacks events must not pass for a whole one. */
+static void stop_trace(struct run *run)
+{
+	int error;
+
+	if (run->options->trace_path == NULL || run->job->has_trace_window)
+		return;
+	error = neap_trace_stop(run->machine);
+	if (error != 0)
+		run_fail(run, 0, RUN_WORLD_FAILED, "trace events to %s: %s",
+			 run->options->trace_path, strerror(-error));
+}
+
 /* What follows the script: counts, hash, checks. */
 static void finish_script(struct run *run, struct run_thread *script)
 {
@@ -495,8 +508,7 @@ static void finish_script(struct run *run, struct run_thread *script)
 		run->options->observer->finished(run->options->observer->ctx, run->machine);
 	stop_periodic(run);
 	check_reports(run);
-	if (run->options->trace_path != NULL && !run->job->has_trace_window)
-		neap_trace_stop(run->machine);
+	stop_trace(run);
 	check_invariants(run, "after the last command");
 	run->result->state_hash = neap_state_hash(run->machine);
 	interrupted = was_interrupted(run);
