@@ -97,7 +97,14 @@ static void add_kswapd(struct text_buf *out, const struct explain *x, uint32_t n
 	};
 	const struct explain_node *node = &x->node[n];
 
-	text_buf_printf(out, "kswapd%u %s", state_node_id(x->state, n), words[node->kswapd]);
+	/* A balanced node is why it sleeps, but no proof: it may be in its last round, or its nap.
+	 */
+	if (node->kswapd == KSWAPD_UNKNOWN && node->balanced)
+		text_buf_printf(out, "kswapd%u should be asleep (its node is balanced)",
+				state_node_id(x->state, n));
+	else
+		text_buf_printf(out, "kswapd%u %s", state_node_id(x->state, n),
+				words[node->kswapd]);
 	if (node->kswapd == KSWAPD_UNKNOWN && !node->balanced)
 		text_buf_puts(out, " (below its high mark)");
 	if (node->boost_pages != 0)

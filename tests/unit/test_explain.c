@@ -308,6 +308,7 @@ static void test_phone(void **state)
 	must_be(&f, "buddyinfo", EXPLAIN_UNKNOWN);
 	must_say(&f, "buddyinfo is missing");
 	must_say(&f, "failed for its order");
+	must_say(&f, "kswapd0 should be asleep (its node is balanced)");
 	assert_true(f.x->node[0].balanced);
 	must_not_say(&f, "below its low mark");
 	must_fit(&f);
