@@ -481,10 +481,15 @@ static void body_work(struct machine_fixture *f)
 	for (uint32_t step = 0; step < STEPS; step++) {
 		bool write = rng_below(&rng, 2) != 0;
 
-		if (rng_below(&rng, 3) != 0)
-			work_anon(&w, rng_below(&rng, ANON_PAGES), write);
+		bool anon = rng_below(&rng, 3) != 0;
+		/* One after the other: compilers differ in the order of arguments. */
+		bool mapped = !anon && rng_below(&rng, 2) != 0;
+		uint64_t page = rng_below(&rng, anon ? ANON_PAGES : FILE_PAGES);
+
+		if (anon)
+			work_anon(&w, page, write);
 		else
-			work_file(&w, rng_below(&rng, FILE_PAGES), write, rng_below(&rng, 2) != 0);
+			work_file(&w, page, write, mapped);
 		if (step == STEPS / 2)
 			sync_file(&w);
 	}

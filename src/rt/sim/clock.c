@@ -61,6 +61,8 @@ int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter
 /* The weighted sum. Two chains of additions, so that the multiplications overlap. */
 static uint64_t clock_sum_ps(const struct sim *sim, const uint64_t *meter)
 {
+	if (sim->nr_costs == 0)
+		return 0; /* and maybe no array at all */
 	const struct sim_cost *cost = sim->costs;
 	const struct sim_cost *end = cost + (sim->nr_costs & ~1u);
 	uint64_t even = 0;

@@ -271,10 +271,8 @@ static void sim_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 	struct sim *sim = sim_of(t->rt);
 	struct sim_link *bucket = sim_bucket(sim, word);
 	struct sim_link *at = bucket->next;
-
-	if (at == bucket)
-		return;
-	uint64_t now_ns = sim_charge_ns(sim, t);
+	uint64_t now_ns = 0;
+	bool charged = false;
 
 	while (at != bucket && nr > 0) {
 		struct sim_task *st = sim_task_in(at, queue);
@@ -282,6 +280,13 @@ static void sim_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 		at = at->next;
 		if (st->word != word)
 			continue;
+		/*
+		 * Not for waiters of other words: whether there are any in this bucket depends on
+		 * addresses, and when a clock is charged must not.
+		 */
+		if (!charged)
+			now_ns = sim_charge_ns(sim, t);
+		charged = true;
 		sched_wake(sim, st, now_ns);
 		nr--;
 	}
