@@ -43,13 +43,14 @@ uint32_t compact_free_detach(struct task *t, struct compact_control *cc, uint32_
 	uint32_t order = m->pages[pfn].owner;
 
 	spin_assert_held(t, LOCK_ZONE);
-	if (pageblock_type(m, pfn) != MT_ISOLATE) {
+	/* What is counted goes by the list that the block is on, not by its pageblock. */
+	if (m->pages[pfn].index != MT_ISOLATE) {
 		uint64_t min = atomic_load_explicit(&zone->mark[WMARK_MIN], memory_order_relaxed);
 
 		if (!zone_watermark_ok(zone, 0, min + ((uint64_t)1 << order), 0, ALLOC_CMA))
 			return 0;
 		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << order));
-		if (pageblock_type(m, pfn) == MT_CMA)
+		if (m->pages[pfn].index == MT_CMA)
 			zone_stat_add(t, zone, NR_FREE_CMA, -((int64_t)1 << order));
 	}
 	buddy_detach(t, zone, pfn);

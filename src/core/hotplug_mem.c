@@ -267,6 +267,8 @@ static void block_empty(struct task *t, const struct hot_block *b)
 	for (uint32_t pfn = b->first; pfn < b->end;) {
 		uint32_t pages = 1u << b->m->pages[pfn].owner;
 
+		if (b->m->pages[pfn].index != MT_ISOLATE)
+			zone_stat_add(t, zone, NR_FREE_PAGES, -(int64_t)pages);
 		buddy_detach(t, zone, pfn);
 		b->m->pages[pfn].owner = 0;
 		b->m->pages[pfn].index = 0;

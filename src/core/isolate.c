@@ -111,6 +111,12 @@ uint32_t isolate_find_immovable(const struct zone *zone, uint32_t first, uint32_
 	return PFN_NONE;
 }
 
+static bool range_inside(const struct zone *zone, uint32_t first, uint32_t end)
+{
+	return first < end && block_first(first) >= zone->start_pfn &&
+	       round_up_u64(end, NEAP_PAGEBLOCK_PAGES) <= zone_end(zone);
+}
+
 /* ---- one pageblock ---- */
 
 /*
@@ -129,9 +135,9 @@ static void split_at(struct task *t, struct zone *zone, uint32_t border)
 	DCHECK(pageblock_type(m, head) != pageblock_type(m, border));
 	if (m->pages[head].index == MT_CMA)
 		zone_stat_add(t, zone, NR_FREE_CMA, -((int64_t)1 << NEAP_MAX_ORDER));
-	buddy_detach(t, zone, head);
-	if (pageblock_type(m, head) != MT_ISOLATE)
+	if (m->pages[head].index != MT_ISOLATE)
 		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << NEAP_MAX_ORDER));
+	buddy_detach(t, zone, head);
 	buddy_free(t, zone, head, NEAP_PAGEBLOCK_ORDER, pageblock_type(m, head));
 	buddy_free(t, zone, border, NEAP_PAGEBLOCK_ORDER, pageblock_type(m, border));
 }
@@ -197,6 +203,11 @@ static bool block_free_again(struct task *t, struct zone *zone, uint32_t block, 
 	    pageblock_type(m, buddy) == MT_ISOLATE || !page_test(&m->pages[buddy], PG_BUDDY) ||
 	    page_zone(m, &m->pages[buddy]) != zone || m->pages[buddy].owner != NEAP_PAGEBLOCK_ORDER)
 		return false;
+	/* Its type may have been read before the pageblock was set aside: then it is counted. */
+	if (m->pages[block].index != MT_ISOLATE)
+		zone_stat_add(t, zone, NR_FREE_PAGES, -(int64_t)NEAP_PAGEBLOCK_PAGES);
+	if (m->pages[block].index == MT_CMA)
+		zone_stat_add(t, zone, NR_FREE_CMA, -(int64_t)NEAP_PAGEBLOCK_PAGES);
 	buddy_detach(t, zone, block);
 	pageblock_set_type(m, block, type);
 	buddy_free(t, zone, block, NEAP_PAGEBLOCK_ORDER, pageblock_type(m, block) | BUDDY_TO_TAIL);
@@ -214,17 +225,18 @@ static void block_clear(struct task *t, struct zone *zone, uint32_t block, uint3
 		pageblock_set_type(m, block, type);
 		zone_stat_add(t, zone, NR_FREE_PAGES,
 			      block_move_free(t, zone, block, pageblock_type(m, block)));
+		/*
+		 * A block of order 10 has moved as a whole. If its second pageblock is still set
+		 * aside, that half must not be handed out or counted from here.
+		 */
+		if (range_inside(zone, block, block + 2 * NEAP_PAGEBLOCK_PAGES) &&
+		    pageblock_type(m, block + NEAP_PAGEBLOCK_PAGES) == MT_ISOLATE)
+			split_at(t, zone, block + NEAP_PAGEBLOCK_PAGES);
 	}
 	zone->nr_isolated_blocks--;
 }
 
 /* ---- ranges ---- */
-
-static bool range_inside(const struct zone *zone, uint32_t first, uint32_t end)
-{
-	return first < end && block_first(first) >= zone->start_pfn &&
-	       round_up_u64(end, NEAP_PAGEBLOCK_PAGES) <= zone_end(zone);
-}
 
 void isolate_clear(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)
 {
