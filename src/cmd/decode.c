@@ -29,6 +29,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "cmd/inputs.h"
 #include "diag/decode_group.h"
 
@@ -360,14 +361,7 @@ static int print_json(const struct decode_command *command)
 	for (uint32_t i = 0; i < command->groups.nr; i++)
 		(void)json_array_append_new(groups, json_group(command->groups.group[i]));
 	(void)json_object_set_new(document, "groups", groups);
-	int error = json_dumpf(document, stdout, JSON_INDENT(2));
-
-	json_decref(document);
-	putchar('\n');
-	if (error == 0)
-		return CMD_FINE;
-	cmd_error("memory is out");
-	return CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -375,8 +369,7 @@ static int print_json(const struct decode_command *command)
 static int print_json(const struct decode_command *command)
 {
 	(void)command;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif

@@ -24,6 +24,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "cmd/inputs.h"
 #include "diag/explain.h"
 
@@ -164,12 +165,8 @@ static int print_json(const struct explain *x)
 	for (uint32_t i = 0; i < x->nr_items; i++)
 		(void)json_array_append_new(items, json_item(&x->item[i]));
 	(void)json_object_set_new(document, "items", items);
-	int error = json_dumpf(document, stdout, JSON_INDENT(2));
-
-	json_decref(document);
 	text_buf_free(&verdict);
-	putchar('\n');
-	return error == 0 ? CMD_FINE : CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -177,8 +174,7 @@ static int print_json(const struct explain *x)
 static int print_json(const struct explain *x)
 {
 	(void)x;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif

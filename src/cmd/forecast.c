@@ -18,6 +18,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "cmd/inputs.h"
 #include "diag/forecast.h"
 
@@ -129,11 +130,7 @@ static int print_json(const struct state *state, const struct forecast *forecast
 		(void)json_array_append_new(zones, object);
 	}
 	(void)json_object_set_new(document, "zones", zones);
-	int error = json_dumpf(document, stdout, JSON_INDENT(2));
-
-	json_decref(document);
-	putchar('\n');
-	return error == 0 ? CMD_FINE : CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -143,8 +140,7 @@ static int print_json(const struct state *state, const struct forecast *forecast
 	(void)state;
 	(void)forecast;
 	(void)wanted;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif

@@ -25,6 +25,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "cmd/inputs.h"
 #include "diag/ledger.h"
 
@@ -182,14 +183,7 @@ static int print_json(const struct ledger *ledger, const struct ledger *before)
 		set_number(document, "rest_growth_most_kb", growth.most_kb);
 		(void)json_object_set_new(document, "rest_grows", json_boolean(growth.certain));
 	}
-	int error = json_dumpf(document, stdout, JSON_INDENT(2));
-
-	json_decref(document);
-	putchar('\n');
-	if (error == 0)
-		return CMD_FINE;
-	cmd_error("memory is out");
-	return CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -198,8 +192,7 @@ static int print_json(const struct ledger *ledger, const struct ledger *before)
 {
 	(void)ledger;
 	(void)before;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif

@@ -26,6 +26,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "diag/marks.h"
 #include "diag/terms.h"
 
@@ -335,7 +336,6 @@ static int print_json(const struct marks_result *result)
 	const struct marks_machine *machine = result->machine;
 	json_t *document = json_object();
 	json_t *settings = json_array(), *wants = json_array();
-	int error;
 
 	(void)json_object_set_new(document, "command", json_string("marks"));
 	(void)json_object_set_new(document, "machine", json_string(result->dir));
@@ -350,13 +350,7 @@ static int print_json(const struct marks_result *result)
 	for (uint32_t i = 0; i < result->nr_wants; i++)
 		(void)json_array_append_new(wants, json_want(&result->want[i], result->answer[i]));
 	(void)json_object_set_new(document, "wants", wants);
-	error = json_dumpf(document, stdout, JSON_INDENT(2));
-	json_decref(document);
-	putchar('\n');
-	if (error == 0)
-		return CMD_FINE;
-	cmd_error("memory is out");
-	return CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -364,8 +358,7 @@ static int print_json(const struct marks_result *result)
 static int print_json(const struct marks_result *result)
 {
 	(void)result;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif

@@ -22,6 +22,7 @@
 #endif
 
 #include "cmd/cmd.h"
+#include "cmd/document.h"
 #include "cmd/inputs.h"
 #include "diag/request.h"
 #include "text/gfp.h"
@@ -166,11 +167,7 @@ static int print_json(const struct state *state, const struct request *request)
 	(void)json_object_set_new(document, "oom", json_boolean(request->oom));
 	(void)json_object_set_new(document, "first_walk", json_walk(state, &request->fast));
 	(void)json_object_set_new(document, "second_walk", json_walk(state, &request->slow));
-	int error = json_dumpf(document, stdout, JSON_INDENT(2));
-
-	json_decref(document);
-	putchar('\n');
-	return error == 0 ? CMD_FINE : CMD_WORLD;
+	return document_print(document);
 }
 
 #else
@@ -179,8 +176,7 @@ static int print_json(const struct state *state, const struct request *request)
 {
 	(void)state;
 	(void)request;
-	cmd_error("--json: this build has no JSON; it was made without libjansson");
-	return CMD_USAGE;
+	return document_missing();
 }
 
 #endif
