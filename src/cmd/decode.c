@@ -204,7 +204,6 @@ static int print_text(const struct decode_command *command)
 {
 	struct paint paint = inputs_paint();
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	add_summary(&out, command);
@@ -212,14 +211,7 @@ static int print_text(const struct decode_command *command)
 		text_buf_puts(&out, "\n");
 		decode_group_add_text(&out, command->groups.group[i], &paint);
 	}
-	if (out.error != 0) {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	} else {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	}
-	text_buf_free(&out);
-	return status;
+	return document_print_text(&out);
 }
 
 /* ---- JSON ---- */

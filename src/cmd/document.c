@@ -1,7 +1,8 @@
 /*
- * How a command's JSON document ends: printed once, whole, and followed by a newline.
+ * How a command's answer ends: a text, or a JSON document, printed once and whole.
  *
- *     command: json_object() ... members ... document_print() --> standard output, exit status
+ *     command: text_buf_init() ... lines ... document_print_text() --> standard output, status
+ *              json_object() ... members ... document_print()
  *
  * Members that could not be allocated are absent from a document; jansson then refuses to
  * print a document that is missing altogether, which is the one error here. Whether
@@ -14,6 +15,20 @@
 #include "cmd/document.h"
 
 #include "cmd/cmd.h"
+
+int document_print_text(struct text_buf *text)
+{
+	int status = CMD_FINE;
+
+	if (text->error == 0) {
+		fwrite(text_buf_text(text), 1, text->bytes, stdout);
+	} else {
+		cmd_error("memory is out");
+		status = CMD_WORLD;
+	}
+	text_buf_free(text);
+	return status;
+}
 
 #ifdef NEAP_HAVE_JANSSON
 int document_print(json_t *document)

@@ -1,6 +1,11 @@
-/* The one JSON document that a command prints with --json. */
+/* How a command's answer ends: one text, or with --json one document. */
 #ifndef NEAP_CMD_DOCUMENT_H
 #define NEAP_CMD_DOCUMENT_H
+
+#include "text/buf.h"
+
+/* Prints the text to standard output and frees it. => CMD_FINE, or CMD_WORLD after a message */
+int document_print_text(struct text_buf *text);
 
 #ifdef NEAP_HAVE_JANSSON
 #include <jansson.h>

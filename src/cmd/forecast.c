@@ -149,18 +149,10 @@ static int print_text(const struct state *state, const struct forecast *forecast
 {
 	struct paint paint = inputs_paint();
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	forecast_add(&out, state, forecast, wanted, &paint);
-	if (out.error == 0) {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	} else {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	}
-	text_buf_free(&out);
-	return status;
+	return document_print_text(&out);
 }
 
 /* Says what kept the forecast from being made. => the exit status */

@@ -74,18 +74,10 @@ static int print_text(const struct ledger *ledger, const struct ledger *before)
 {
 	struct paint paint = inputs_paint();
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	ledger_add_text(&out, ledger, before, &paint);
-	if (out.error != 0) {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	} else {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	}
-	text_buf_free(&out);
-	return status;
+	return document_print_text(&out);
 }
 
 #ifdef NEAP_HAVE_JANSSON

@@ -196,7 +196,6 @@ static void free_result(struct marks_result *result)
 static int print_text(const struct marks_result *result)
 {
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	if (result->nr_plans == 1 && result->nr_wants == 0)
@@ -211,14 +210,7 @@ static int print_text(const struct marks_result *result)
 			text_buf_puts(&out, "\n");
 		marks_answer_add(&out, result->machine, &result->want[i], result->answer[i]);
 	}
-	if (out.error != 0) {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	} else {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	}
-	text_buf_free(&out);
-	return status;
+	return document_print_text(&out);
 }
 
 /* ---- JSON ---- */

@@ -185,18 +185,10 @@ static int print_text(const struct state *state, const struct request *request)
 {
 	struct paint paint = inputs_paint();
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	request_add(&out, state, request, &paint);
-	if (out.error == 0) {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	} else {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	}
-	text_buf_free(&out);
-	return status;
+	return document_print_text(&out);
 }
 
 static int run(const struct request_options *options, const struct evidence *evidence)
