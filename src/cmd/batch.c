@@ -186,21 +186,22 @@ void batch_add_headline(struct text_buf *out)
 
 int64_t batch_perform(struct saved *saved, const struct batch_write *write, struct text_buf *out)
 {
+	const char *path = saved_path(write->path);
 	struct text_buf before, after;
 
 	text_buf_init(&before);
 	text_buf_init(&after);
 	text_buf_printf(out, "%s\t", write->path);
-	add_contents(saved, write->path, out);
+	add_contents(saved, path, out);
 	add_escaped(out, write->text, write->bytes);
 	saved_marks_add(saved, &before);
-	int64_t result = saved_write(saved, write->path, write->text, write->bytes);
+	int64_t result = saved_write(saved, path, write->text, write->bytes);
 
 	if (result >= 0)
 		text_buf_printf(out, "%lld\t0\t", (long long)result);
 	else
 		text_buf_printf(out, "-1\t%s\t", strerrorname_np((int)-result));
-	add_contents(saved, write->path, out);
+	add_contents(saved, path, out);
 	saved_marks_add(saved, &after);
 	if (!text_buf_equals(&before, text_buf_text(&after), after.bytes))
 		text_buf_add(out, text_buf_text(&after), after.bytes);

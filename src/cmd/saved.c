@@ -229,6 +229,13 @@ void saved_free(struct saved *saved)
 
 /* ---- using ---- */
 
+const char *saved_path(const char *name)
+{
+	bool prefixed = strncmp(name, "vm.", 3) == 0 || strncmp(name, "vm/", 3) == 0;
+
+	return prefixed ? name + 3 : name;
+}
+
 int64_t saved_write(struct saved *saved, const char *path, const char *text, size_t bytes)
 {
 	struct knob_effects effects;

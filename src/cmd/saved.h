@@ -28,6 +28,9 @@ MUST_CHECK int saved_open(struct saved *saved, const char *dir, struct text_erro
 MUST_CHECK int saved_init(struct saved *saved, uint64_t pages, uint32_t nr_cpus);
 void saved_free(struct saved *saved);
 
+/* "vm.swappiness", "vm/swappiness" and "swappiness" are one file. => as in core/knobs.h, in name */
+const char *saved_path(const char *name);
+
 /* As write(2); paths as in core/knobs.h. => bytes consumed or negative errno */
 int64_t saved_write(struct saved *saved, const char *path, const char *text, size_t bytes);
 /*

@@ -185,14 +185,6 @@ static int run_batch(struct saved *saved, const char *path)
 
 /* ---- names ---- */
 
-/* "vm.swappiness", "vm/swappiness" and "swappiness" are one file. */
-static const char *file_of(const char *name)
-{
-	bool prefixed = strncmp(name, "vm.", 3) == 0 || strncmp(name, "vm/", 3) == 0;
-
-	return prefixed ? name + 3 : name;
-}
-
 /* "vm.NAME = VALUE", or the whole text of a file that is no knob. */
 static int print_value(struct saved *saved, const char *path)
 {
@@ -231,7 +223,7 @@ static int write_value(struct saved *saved, char *assignment, char *equals)
 	const char *path;
 
 	*equals = '\0';
-	path = file_of(assignment);
+	path = saved_path(assignment);
 	if (length < 0 || (size_t)length >= sizeof(value)) {
 		cmd_error("%s: the value is longer than any knob's", path);
 		return CMD_USAGE;
@@ -257,17 +249,17 @@ static int run_name(struct saved *saved, char *word)
 	struct text_buf value;
 
 	if (equals == NULL)
-		return print_value(saved, file_of(word));
+		return print_value(saved, saved_path(word));
 	int status = write_value(saved, word, equals);
 
 	if (status != CMD_FINE)
 		return status;
 	/* What can only be written has nothing to show. */
 	text_buf_init(&value);
-	bool readable = saved_read(saved, file_of(word), &value) == 0;
+	bool readable = saved_read(saved, saved_path(word), &value) == 0;
 
 	text_buf_free(&value);
-	return readable ? print_value(saved, file_of(word)) : CMD_FINE;
+	return readable ? print_value(saved, saved_path(word)) : CMD_FINE;
 }
 
 static int run_names(struct saved *saved, const struct sysctl_options *options)

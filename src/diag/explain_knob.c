@@ -360,6 +360,26 @@ static void prove_first(struct explain *x, struct explain_item *item, const stru
 	}
 }
 
+/* A zoneinfo whose lines "managed" were cut off gives no sizes to compute marks from. */
+static bool has_sizes(const struct plan *plan)
+{
+	for (uint32_t n = 0; n < plan->nr_nodes; n++)
+		for (uint32_t i = 0; i < plan->nr_zones; i++)
+			if (plan->zone[n][i].managed != 0)
+				return true;
+	return false;
+}
+
+static void explain_no_sizes(struct explain *x)
+{
+	struct explain_item *item = explain_item(x, EXPLAIN_UNKNOWN, RANK_FAILS, "what-if");
+
+	explain_title(item,
+		      "zoneinfo has no line 'managed'; it would tell which marks %s gives, and"
+		      " whether requests could go on",
+		      x->set);
+}
+
 void explain_try(struct explain *x)
 {
 	struct request *request = malloc(sizeof(*request));
@@ -371,6 +391,12 @@ void explain_try(struct explain *x)
 
 	if (x->state == NULL || request == NULL || plan == NULL ||
 	    marks_apply(x->marks, x->set, plan, &err) != 0) {
+		free(plan);
+		free(request);
+		return;
+	}
+	if (!has_sizes(plan)) {
+		explain_no_sizes(x);
 		free(plan);
 		free(request);
 		return;

@@ -334,6 +334,25 @@ static void test_phone_plan(void **state)
 	end(&f);
 }
 
+/* Sizes that were cut off are not zeroes. */
+static void test_what_if_without_sizes(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	explain_text_with(&f,
+			  "Node 0, zone   Normal\n"
+			  "  pages free     6985\n"
+			  "        min      1342\n"
+			  "        low      4204\n"
+			  "        high     4540\n",
+			  "min_free_kbytes=107216");
+	must_be(&f, "what-if", EXPLAIN_UNKNOWN);
+	assert_int_equal(f.x->nr_findings, 0);
+	must_not_say(&f, "0/0/0");
+	end(&f);
+}
+
 /* ---- settings ---- */
 
 static void test_swappiness_without_swap(void **state)
@@ -458,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_cma_board),
 		cmocka_unit_test(test_phone),
 		cmocka_unit_test(test_phone_plan),
+		cmocka_unit_test(test_what_if_without_sizes),
 		cmocka_unit_test(test_swappiness_without_swap),
 		cmocka_unit_test(test_request_cma_only),
 		cmocka_unit_test(test_request_three_zones),

@@ -206,7 +206,9 @@ static void test_lines(void **state)
 		"compact_memory\t(unreadable)\t\\0\t1\t0\t(unreadable)\t\n"
 		"lowmem_reserve_ratio\t256\\t256\\t32\\t0\\t0\\n\t1 x\t2\t0\t"
 		"1\\t256\\t32\\t0\\t0\\n\t\n"
-		"nothing\t(unreadable)\t1\t-1\tENOENT\t(unreadable)\t\n";
+		"nothing\t(unreadable)\t1\t-1\tENOENT\t(unreadable)\t\n"
+		"vm.swappiness\t60\\n\t61\\n\t3\t0\t61\\n\t\n"
+		"vm/swappiness\t61\\n\t60\\n\t3\t0\t60\\n\t\n";
 	struct saved saved;
 	struct batch batch;
 	struct text_error err;
