@@ -292,6 +292,21 @@ static bool cpu_has_pcp_pages(const struct neap_machine *m, const struct zone *o
 	return false;
 }
 
+/* force: also CPUs that have nothing as far as can be seen from outside. */
+static void drain_cpus(struct task *t, struct neap_machine *m, struct zone *only, bool force)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		if (!machine_cpu_online(m, cpu) || (!force && !cpu_has_pcp_pages(m, only, cpu)))
+			continue;
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
+		pcp_drain_cpu(t, m, only);
+		cpu_leave(t, &visit);
+	}
+}
+
 void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only)
 {
 	/* A general drain that already runs does this one's work as well. */
@@ -299,16 +314,7 @@ void pcp_drain_all(struct task *t, struct neap_machine *m, struct zone *only)
 
 	if (other && only == NULL)
 		return;
-	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
-		struct cpu_visit visit;
-
-		if (!machine_cpu_online(m, cpu) || !cpu_has_pcp_pages(m, only, cpu))
-			continue;
-		if (!cpu_visit(t, cpu, &visit))
-			continue;
-		pcp_drain_cpu(t, m, only);
-		cpu_leave(t, &visit);
-	}
+	drain_cpus(t, m, only, false);
 	if (!other)
 		atomic_store(&m->pcp_draining, 0);
 }
@@ -377,7 +383,11 @@ void pcp_disable(struct task *t, struct zone *zone)
 {
 	atomic_fetch_add(&zone->pcp_off, 1);
 	zone_limits_setup(zone->machine, zone, 0);
-	pcp_drain_all(t, zone->machine, zone);
+	/*
+	 * Whoever has found room by the old limits and is about to put a page there has his CPU's
+	 * word: visiting every CPU waits for him.
+	 */
+	drain_cpus(t, zone->machine, zone, true);
 }
 
 void pcp_enable(struct zone *zone)
