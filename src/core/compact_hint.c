@@ -192,7 +192,7 @@ static bool reset_block(struct zone *zone, uint32_t pfn, struct reset_look look)
 	uint32_t first = max_u32(pageblock_start(pfn), zone->start_pfn);
 	uint32_t last = min_u32(pageblock_end(pfn), zone_end(zone)) - 1;
 
-	if (block_is_huge(m, first))
+	if (!zone_has_frame(zone, first) || !zone_has_frame(zone, last) || block_is_huge(m, first))
 		return false;
 	/* Once both scanners have a place, a block without a mark needs no look. */
 	if (look.source && look.target && !compact_skip_test(m, pfn))

@@ -367,7 +367,8 @@ static int scan_block(struct task *t, struct compact_control *cc, uint32_t first
 
 static bool whole_block(const struct zone *zone, uint32_t first, uint32_t end)
 {
-	return first >= zone->start_pfn && end <= zone_end(zone) && zone_has_frame(zone, first);
+	return first >= zone->start_pfn && end <= zone_end(zone) && zone_has_frame(zone, first) &&
+	       zone_has_frame(zone, end - 1);
 }
 
 static bool source_suits(const struct compact_control *cc, uint32_t pfn)

@@ -183,12 +183,16 @@ int contig_alloc(struct task *t, struct zone *zone, uint32_t first, uint32_t end
 
 /* ---- any range ---- */
 
-/* Frames that boot took, or that are not there, cannot be had by any effort. */
+/*
+ * Frames that boot took, that are not there, or that are another zone's, cannot be had by any
+ * effort.
+ */
 static bool range_is_there(const struct zone *zone, uint64_t first, uint64_t end)
 {
 	for (uint64_t pfn = first; pfn < end; pfn++)
 		if (pfn - zone->reserved_first < zone->nr_reserved ||
-		    pfn - zone->absent_first < zone->nr_absent)
+		    pfn - zone->absent_first < zone->nr_absent ||
+		    !zone_has_frame(zone, (uint32_t)pfn))
 			return false;
 	return true;
 }

@@ -280,7 +280,11 @@ static void block_empty(struct task *t, const struct hot_block *b)
 	}
 }
 
-static void take_block(struct task *t, struct hot_block *b)
+/*
+ * The block is the zone's no more. Compaction of a whole zone takes targets where it finds them, so
+ * what was free a moment ago is asked again. => false: some of it is not free, nothing has changed
+ */
+static bool take_block(struct task *t, struct hot_block *b)
 {
 	struct zone *zone = b->zone;
 	int64_t pages = b->end - b->first;
@@ -288,6 +292,10 @@ static void take_block(struct task *t, struct hot_block *b)
 	/* Differences of a zone that loses its last memory are looked at no more. */
 	vmstat_fold_all(t, b->m);
 	zone_lock(t, zone);
+	if (isolate_test_locked(t, zone, b->first, b->end) != PFN_NONE) {
+		zone_unlock(t, zone);
+		return false;
+	}
 	block_empty(t, b);
 	atomic_store(&b->m->blocks.state[b->block], BLOCK_OFFLINE);
 	span_shrink(zone);
@@ -295,7 +303,10 @@ static void take_block(struct task *t, struct hot_block *b)
 	zone_unlock(t, zone);
 	note_total(b->m, -pages);
 	compact_hint_positions(zone);
+	return true;
 }
+
+static int leave_block(struct task *t, struct hot_block *b);
 
 /* ---- online ---- */
 
@@ -353,7 +364,9 @@ static int online_block(struct task *t, struct hot_block *b)
 		err = zonelist_build(m);
 	}
 	if (err != 0) {
-		take_block(t, b);
+		/* Nobody but compaction knows of it; if that holds on to some, it stays online. */
+		if (leave_block(t, b) != 0)
+			isolate_clear(t, zone, b->first, b->end, MT_MOVABLE);
 		return err;
 	}
 	isolate_clear(t, zone, b->first, b->end, MT_MOVABLE);
@@ -490,6 +503,17 @@ static int move_all(struct task *t, const struct hot_block *b)
 	return 0;
 }
 
+/* => 0: the block is nobody's; -EBUSY, -EINTR: it is as set aside as it was */
+static int leave_block(struct task *t, struct hot_block *b)
+{
+	int err;
+
+	do
+		err = move_all(t, b);
+	while (err == 0 && !take_block(t, b)); /* event loop */
+	return err;
+}
+
 /* ---- offline ---- */
 
 static void node_stop_threads(struct task *t, struct node *node)
@@ -519,7 +543,7 @@ static int empty_block(struct task *t, struct hot_block *b)
 	if (err != 0)
 		return err;
 	pcp_drain_all(t, b->m, b->zone);
-	err = move_all(t, b);
+	err = leave_block(t, b);
 	if (err != 0)
 		isolate_clear(t, b->zone, b->first, b->end, MT_MOVABLE);
 	return err;
@@ -531,8 +555,6 @@ static int offline_block(struct task *t, struct hot_block *b)
 	lru_disable(t);
 	int err = empty_block(t, b);
 
-	if (err == 0)
-		take_block(t, b);
 	lru_enable(t);
 	pcp_enable(b->zone);
 	if (err != 0)

@@ -26,6 +26,9 @@
  *   1. a free page counted as free in a pageblock of type Isolate, or the other way round
  *   2. nr_isolated_blocks other than the number of such pageblocks in the zone
  *   3. a pageblock set aside by two owners: the second is refused
+ *   4. a pageblock set aside by somebody who holds another zone's lock: spans overlap where
+ *      memory blocks came to different zones, so each pageblock is asked whose it is, under the
+ *      lock
  *
  * The pageblock's earlier type is forgotten, as in Linux: it comes back as Movable (or
  * CMA). A reserve pageblock that was set aside stays counted in the reserve.
@@ -172,13 +175,19 @@ static int64_t block_move_free(struct task *t, struct zone *zone, uint32_t block
 	return change;
 }
 
-/* first..end-1: the frames of the range in this pageblock. => 0 or -EBUSY. Zone lock held. */
+/*
+ * first..end-1: the frames of the range in this pageblock. => 0, -EBUSY; -EINVAL: it lies in the
+ * zone's span, but is another zone's, or offline by now. Zone lock held.
+ */
 static int block_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)
 {
 	struct neap_machine *m = zone->machine;
 	uint32_t block = block_first(first);
 	uint32_t old_type = pageblock_type(m, block);
 
+	if (!range_inside(zone, first, end) || !zone_has_frame(zone, block) ||
+	    !zone_has_frame(zone, block + NEAP_PAGEBLOCK_PAGES - 1))
+		return -EINVAL;
 	if (old_type == MT_ISOLATE)
 		return -EBUSY;
 	if ((old_type == MT_CMA) != (type == MT_CMA))
@@ -295,15 +304,23 @@ int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end,
 	return 0;
 }
 
-uint32_t isolate_test(struct task *t, struct zone *zone, uint32_t first, uint32_t end)
+uint32_t isolate_test_locked(struct task *t, const struct zone *zone, uint32_t first, uint32_t end)
 {
 	const struct neap_machine *m = zone->machine;
 	uint32_t pfn = first;
 
-	isolate_lock(t, zone);
+	spin_assert_held(t, LOCK_ZONE);
 	while (pfn < end && pageblock_type(m, pfn) == MT_ISOLATE &&
 	       page_test(&m->pages[pfn], PG_BUDDY))
 		pfn += 1u << m->pages[pfn].owner;
-	isolate_unlock(t, zone);
 	return pfn < end ? pfn : PFN_NONE;
+}
+
+uint32_t isolate_test(struct task *t, struct zone *zone, uint32_t first, uint32_t end)
+{
+	isolate_lock(t, zone);
+	uint32_t found = isolate_test_locked(t, zone, first, end);
+
+	isolate_unlock(t, zone);
+	return found;
 }

@@ -18,7 +18,7 @@
  * refused otherwise.
  * => nothing held, not pinned
  * => 0; -EBUSY a frame cannot be moved, or a pageblock is set aside already; -EINVAL a pageblock is
- *    not wholly in the zone. After an error everything is as it was, but for the types: what was
+ *    not wholly the zone's. After an error everything is as it was, but for the types: what was
  *    set aside for a moment is of `type` afterwards.
  */
 int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end,
@@ -35,6 +35,8 @@ void isolate_clear(struct task *t, struct zone *zone, uint32_t first, uint32_t e
  * => nothing held, not pinned; PFN_NONE: yes; else the first frame that is not
  */
 uint32_t isolate_test(struct task *t, struct zone *zone, uint32_t first, uint32_t end);
+/* The same. => zone lock held */
+uint32_t isolate_test_locked(struct task *t, const struct zone *zone, uint32_t first, uint32_t end);
 
 /*
  * A frame of the range that will never move, as far as can be told without waiting; PFN_NONE if

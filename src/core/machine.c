@@ -239,6 +239,8 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	zone->type = type;
 	zone->start_pfn = desc->start_pfn;
 	zone->end_pfn = desc->start_pfn + desc->spanned;
+	zone->boot_first = desc->start_pfn;
+	zone->nr_boot = desc->spanned;
 	zone->present = desc->present;
 	atomic_store(&zone->managed, desc->managed);
 	zone->absent_first = desc->start_pfn + desc->present;

@@ -116,6 +116,7 @@ struct zone {
 	/* What the allocator was never given: taken by boot, and not there at all. */
 	uint32_t reserved_first, nr_reserved; /* I: frames */
 	uint32_t absent_first, nr_absent;     /* I: frames */
+	uint32_t boot_first, nr_boot;	      /* I: frames: its span when it was built */
 	_Atomic uint64_t managed;	      /* w */
 	_Atomic uint64_t mark[NR_WMARKS];     /* w: without boost */
 	_Atomic uint64_t boost;		      /* z to write */
@@ -493,14 +494,20 @@ static inline uint32_t zone_number(const struct zone *zone)
 	return zone->node * NR_ZONES + zone->type;
 }
 
-/* Is the frame's memory block the zone's? => the frame is in the zone's span */
+/*
+ * Is the frame one of the zone's, or of a hole that the zone was built with? The spans of zones may
+ * overlap: whoever walks one asks this of every pageblock, at both ends.
+ * => the frame is in the zone's span; with the zone lock held the answer holds as long
+ */
 static inline bool zone_has_frame(const struct zone *zone, uint32_t pfn)
 {
 	const struct memory_blocks *blocks = &zone->machine->blocks;
 	uint32_t state =
 		atomic_load_explicit(&blocks->state[pfn >> blocks->shift], memory_order_relaxed);
 
-	return state == BLOCK_MIXED || state == BLOCK_FIRST_ZONE + zone_number(zone);
+	if (state == BLOCK_MIXED)
+		return pfn - zone->boot_first < zone->nr_boot;
+	return state == BLOCK_FIRST_ZONE + zone_number(zone);
 }
 
 static inline bool machine_cpu_online(const struct neap_machine *m, uint32_t cpu)

@@ -57,9 +57,10 @@ void pageblock_set_type(struct neap_machine *m, uint32_t pfn, uint32_t type)
 	racy_write(m->block_type[pfn >> PAGEBLOCK_SHIFT], (uint8_t)type);
 }
 
+/* Within its span there may be pageblocks that are partly, or wholly, another zone's. */
 static bool zone_spans(const struct zone *zone, uint32_t pfn)
 {
-	return pfn - zone->start_pfn < zone_spanned(zone);
+	return pfn - zone->start_pfn < zone_spanned(zone) && zone_has_frame(zone, pfn);
 }
 
 /* In use, and something that could be moved elsewhere. */

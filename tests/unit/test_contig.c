@@ -13,10 +13,12 @@
 
 #include "base/rng.h"
 #include "core/contig.h"
+#include "core/hotplug_mem.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/sysctl.h"
 #include "core/thp.h"
+#include "core/vmstat.h"
 
 /* What an attempt must leave as it was. */
 struct before {
@@ -331,12 +333,52 @@ static void test_world(void **state)
 	assert_true(world_taken > nr);
 }
 
+/* ---- zones whose spans overlap ---- */
+
+#define OVERLAP_BLOCKS 3u
+
+/*
+ * Normal | Movable | Normal: zone Normal's span covers a memory block of zone Movable, whose lists
+ * another lock guards. Nothing of it may be set aside, or taken, as Normal's.
+ */
+static void body_overlap(struct machine_fixture *f)
+{
+	struct zone *movable = &f->node->zone[ZONE_MOVABLE];
+	uint32_t pages = 1u << f->m->blocks.shift;
+	uint32_t first, found;
+
+	assert_int_equal(hotplug_mem_add(f->t, 0, OVERLAP_BLOCKS, &first), 0);
+	for (uint32_t i = 0; i < OVERLAP_BLOCKS; i++)
+		assert_int_equal(hotplug_mem_online(f->t, first + i,
+						    i == 1 ? HOTPLUG_MOVABLE : HOTPLUG_KERNEL),
+				 0);
+	uint32_t pfn = (first + 1) << f->m->blocks.shift;
+	uint64_t movable_free = zone_stat_exact(movable, NR_FREE_PAGES);
+
+	assert_true(f->zone->start_pfn < pfn && pfn < zone_end(f->zone));
+	assert_int_equal(contig_alloc(f->t, f->zone, pfn + 5, pfn + 600, MT_MOVABLE), -EINVAL);
+	assert_int_equal(contig_alloc(f->t, f->zone, pfn - 300, pfn + 300, MT_MOVABLE), -EINVAL);
+	assert_int_equal(zone_stat_exact(movable, NR_FREE_PAGES), movable_free);
+	machine_verify(f);
+	/* Larger than any block of the hole's both sides: it is found nowhere. */
+	assert_int_equal(contig_alloc_pages(f->t, 0, f->m->max_pfn - f->zone->start_pfn, &found),
+			 -ENOMEM);
+	machine_verify(f);
+	assert_int_equal(contig_alloc_pages(f->t, 0, pages - 24, &found), 0);
+	for (uint32_t i = 0; i < pages - 24; i++)
+		assert_ptr_equal(page_zone(f->m, machine_page(f->m, found + i)), f->zone);
+	contig_free(f->t, found, pages - 24);
+	machine_verify(f);
+}
+MACHINE_TEST(overlap, .pages = 2048, .hot_blocks = OVERLAP_BLOCKS);
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_range), cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_huge),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_any),   cmocka_unit_test(test_world),
+		cmocka_unit_test(test_range),	cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_huge),	cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_any),	cmocka_unit_test(test_world),
+		cmocka_unit_test(test_overlap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
