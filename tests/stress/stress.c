@@ -13,8 +13,9 @@
  *      switches CPUs under locks: one small run for each seed.
  *   5. --compact has holes, blocks of high order and compaction in every run, not in
  *      each second one: migration against faults, pins, zaps, reclaim and swap-in.
- *   6. --heal does something else, described in heal.c.
- *   7. A wrong page, a broken law or a refused operation stops the program with a
+ *   6. --plug has memory and CPUs come and go eight times as often as else.
+ *   7. --heal does something else, described in heal.c.
+ *   8. A wrong page, a broken law or a refused operation stops the program with a
  *      core file and the seed; so does a worker that hangs.
  *
  * Of a simulated run the seed alone repeats it, step by step; of a live one it only
@@ -191,6 +192,7 @@ static void watch_write(struct world *w, uint64_t *rng)
 }
 
 #define HOT_BLOCKS 4u
+#define PLUGS_MANY 8u /* a round, with --plug */
 #define HOT_BLOCK_BYTES (UINT64_C(4) << 20)
 
 /* Memory of node 1 comes and goes, and so do CPUs; a refusal is as good as success. */
@@ -200,10 +202,6 @@ static void watch_plug(struct world *w, uint64_t *rng)
 	uint32_t cpu = (uint32_t)(rng_next(rng) % 4);
 	int err;
 
-	/* Memory that comes and goes under load still breaks lists now and then: on request only.
-	 */
-	if (!w->opt->plug)
-		return;
 	switch (rng_next(rng) % 8) {
 	case 0:
 	case 1:
@@ -360,7 +358,8 @@ static void live_run(const struct options *opt)
 		neap_sleep(w.machine, WATCH_NS);
 		watch_read(&w);
 		watch_trace(&w, round);
-		watch_plug(&w, &rng);
+		for (uint32_t i = 0; i < (opt->plug ? PLUGS_MANY : 1); i++)
+			watch_plug(&w, &rng);
 		if (round % 8 == 0)
 			watch_write(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)

@@ -32,7 +32,7 @@ struct options {
 	bool uring;
 	bool compact; /* simulated: compaction in every run */
 	bool faults;  /* make I/O fail now and then */
-	bool plug;    /* live: memory and CPUs come and go */
+	bool plug;    /* live: memory and CPUs come and go all the time */
 };
 
 /* What the program knows about one page. state: readers at it, or -1 while one changes it. */
