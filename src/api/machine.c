@@ -96,6 +96,7 @@ static int runtime_create(struct api_machine *a, const struct neap_config *confi
 		.steal_run_ns = costs->steal_run_ns,
 		.steal_away_ns = costs->steal_away_ns,
 		.switch_item = EV_SIM_SWITCH,
+		.flush_item = EV_SIM_TLB_FLUSH,
 		.explore = config->explore,
 	};
 

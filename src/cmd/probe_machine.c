@@ -126,6 +126,7 @@ static int machine_make(struct probe_machine *pm, const struct machine_desc *des
 		.nr_cpus = desc->nr_cpus,
 		.seed = 1,
 		.switch_item = RT_SIM_NO_ITEM,
+		.flush_item = RT_SIM_NO_ITEM,
 		.end_ns = TIME_MOST_NS,
 	};
 	int error = rt_sim_create(&config, &pm->rt);

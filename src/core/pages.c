@@ -39,6 +39,7 @@
 #include "core/rmap.h"
 #include "core/swap.h"
 #include "core/thp.h"
+#include "core/tlb.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
 
@@ -175,6 +176,7 @@ static enum fate write_out(struct task *t, struct visit *v, struct page *page)
 {
 	uint64_t type = page_test(page, PG_SWAPBACKED) ? RECLAIM_FLAG_ANON : RECLAIM_FLAG_FILE;
 
+	tlb_flush_dirty(t);
 	if (page_refs(page) != REFS_CACHE_AND_US)
 		return FATE_KEEP;
 	page_set(page, PG_RECLAIM);
@@ -339,6 +341,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 			page_unlock(t, page);
 		list_add_head(pages, &kept, pfn);
 	}
+	tlb_flush(t);
 	io_unplug(t);
 	free_page_list(t, &freed);
 	*list = kept;

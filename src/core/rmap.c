@@ -24,6 +24,7 @@
 #include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/swap.h"
+#include "core/tlb.h"
 #include "core/vmstat.h"
 
 enum rmap_action {
@@ -102,6 +103,7 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	CHECK(entry.err == 0);
 	rt_explore(t);
 	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
+	tlb_note(t, (entry.flags & HW_DIRTY) != 0);
 	/* The entry's reference; the caller holds another. */
 	CHECK(!page_put_test(page));
 }
@@ -125,6 +127,7 @@ static void migrate_out_entry(struct task *t, struct region *region, struct page
 	if (entry.err != 0) /* it maps nothing, or another frame */
 		return;
 	m->hw->ops->flush(space);
+	tlb_flush_page(t);
 	/* Nobody but us changes a migration word, so the flags can follow in a second step. */
 	CHECK(m->hw->ops->set_word(space, entry.vpn, word, word_from_migration(pfn, entry.flags)) ==
 	      0);
@@ -188,6 +191,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		break;
 	case RMAP_PROTECT:
 		hw->protect(space, &entry, 1);
+		tlb_flush_page(t);
 		walk->dirty |= entry.err == 0 && (entry.flags & HW_DIRTY);
 		break;
 	case RMAP_UNMAP:

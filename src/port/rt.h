@@ -115,6 +115,7 @@ struct task {
 	uint32_t pin_depth;	      /* o */
 	_Atomic uint32_t *pin_word;   /* o: what the outermost unpin sets to 0 */
 	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
+	uint32_t tlb_pending;  /* o: core/tlb.h: what CPUs may remember of entries taken out */
 	uint32_t psi_depth;    /* o: nesting of memory-stall sections */
 	uint32_t psi_state;    /* o: core/psi.h */
 	uint32_t psi_cpu;      /* o: the CPU that counts it, if one does, */
@@ -193,6 +194,12 @@ struct rt_ops {
 	 */
 	int (*stop_cpu)(struct task *t, uint32_t cpu);
 	void (*start_cpu)(struct task *t, uint32_t cpu);
+	/*
+	 * Makes the other CPUs that execute a program forget translations, all or those of one
+	 * page, and returns when each has answered. NULL where nobody remembers any. Never sleeps;
+	 * locks may be held. => how many were asked
+	 */
+	uint32_t (*shoot_down)(struct task *t, bool all);
 	/*
 	 * Virtual time only (else -ENOSYS): fn(irq task of cpu, arg, a, b) at time at_ns
 	 * (or now, if that is past), after everything scheduled earlier for the same time.

@@ -123,6 +123,7 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 		.slice_ns = costs->slice_ns,
 		.wake_latency_ns = costs->wake_latency_ns,
 		.switch_item = EV_SIM_SWITCH,
+		.flush_item = EV_SIM_TLB_FLUSH,
 	};
 
 	assert_int_equal(rt_sim_create(&sim, &f->rt), 0);

@@ -57,6 +57,7 @@ static inline struct rt_sim_config plain_config(uint32_t nr_cpus)
 		.cost_ps = cost_ps,
 		.nr_meter = NR_ITEMS,
 		.switch_item = ITEM_SWITCH,
+		.flush_item = RT_SIM_NO_ITEM,
 	};
 
 	return config;

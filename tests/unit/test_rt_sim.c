@@ -163,7 +163,9 @@ static int preempt_often(struct task *t, void *arg)
 
 static void test_time_without_costs(void **state)
 {
-	struct rt_sim_config config = { .nr_cpus = 2, .switch_item = RT_SIM_NO_ITEM };
+	struct rt_sim_config config = { .nr_cpus = 2,
+					.switch_item = RT_SIM_NO_ITEM,
+					.flush_item = RT_SIM_NO_ITEM };
 	struct bench bench;
 	struct rt *rt;
 

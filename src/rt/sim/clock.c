@@ -85,6 +85,13 @@ void clock_skip_meter(struct sim *sim, uint32_t cpu)
 	c->metered = c->meter != NULL ? clock_sum_ps(sim, c->meter) : 0;
 }
 
+static void clock_go_away(struct sim *sim, struct sim_cpu *c)
+{
+	c->away_from_ns = c->clock_ns;
+	c->clock_ns += rng_below(&c->steal_rng, 2 * sim->config.steal_away_ns + 1);
+	c->away_until_ns = c->clock_ns;
+}
+
 /* The CPU has run for a while: the host may take the processor away for a while. */
 static void clock_steal(struct sim *sim, struct sim_cpu *c, uint64_t ran_ns)
 {
@@ -95,7 +102,7 @@ static void clock_steal(struct sim *sim, struct sim_cpu *c, uint64_t ran_ns)
 	c->ran_ns += ran_ns;
 	if (c->ran_ns < c->steal_at_ns)
 		return;
-	c->clock_ns += rng_below(&c->steal_rng, 2 * config->steal_away_ns + 1);
+	clock_go_away(sim, c);
 	c->ran_ns = 0;
 	c->steal_at_ns = 0;
 }
@@ -115,7 +122,20 @@ void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 	    rng_below(&c->steal_rng, config->steal_run_ns + config->steal_away_ns) <
 		    config->steal_run_ns)
 		return;
-	c->clock_ns += rng_below(&c->steal_rng, 2 * config->steal_away_ns + 1);
+	clock_go_away(sim, c);
+}
+
+void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	if (until_ns <= c->clock_ns)
+		return;
+	uint64_t spun_ns = until_ns - c->clock_ns;
+
+	c->clock_ns = until_ns;
+	if (sim->config.steal_run_ns != 0)
+		clock_steal(sim, c, spun_ns);
 }
 
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
@@ -156,10 +176,10 @@ uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu)
 	return c->clock_ns;
 }
 
-void clock_count_switch(struct sim *sim, uint32_t cpu)
+void clock_count(struct sim *sim, uint32_t cpu, uint32_t item)
 {
 	uint64_t *meter = sim->head.rt.slots[cpu].meter;
 
-	if (meter != NULL && sim->config.switch_item != RT_SIM_NO_ITEM)
-		meter[sim->config.switch_item]++;
+	if (meter != NULL && item != RT_SIM_NO_ITEM)
+		meter[item]++;
 }

@@ -242,8 +242,10 @@ static void sched_begin_turn(struct sim *sim, uint32_t cpu)
 	c->slice_end_ns =
 		c->clock_ns + (st->slice_left_ns != 0 ? st->slice_left_ns : sim->config.slice_ns);
 	if (c->last_id != st->task.id)
-		clock_count_switch(sim, cpu);
+		clock_count(sim, cpu, sim->config.switch_item);
 	c->last_id = st->task.id;
+	if (!sim_is_kthread(st))
+		cpumask_set(&sim->programs, cpu);
 }
 
 /* What the CPU executes now. => it has work. */

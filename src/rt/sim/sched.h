@@ -78,6 +78,8 @@ struct sim_cpu {
 	uint64_t preempted_ns;	  /* clock at the latest preempt point that found it moved */
 	uint32_t still;		  /* preempt points since then */
 	uint64_t ran_ns;	  /* since the host took the processor away, less what was idle */
+	uint64_t away_from_ns;	  /* the host had it away from then ... */
+	uint64_t away_until_ns;	  /* ... until then, the latest time */
 	uint64_t steal_at_ns;	  /* the host takes it when ran_ns is here; 0 = not drawn yet */
 	struct rng steal_rng;	  /* draws only that, so that ties stay what the seed makes them */
 	uint64_t yielded_ns;	  /* clock at the latest yield */
@@ -118,7 +120,8 @@ struct sim {
 	struct fiber thread;	      /* where rt_sim_run() was called */
 	struct sim_link tasks;	      /* all, in order of creation */
 	uint32_t nr_tasks;
-	uint32_t nr_calls; /* allocated ones */
+	struct cpumask programs; /* CPUs that have executed a program */
+	uint32_t nr_calls;	 /* allocated ones */
 	uint32_t next_id;
 	int fail_spawn;
 	struct sim_call *free_calls;
@@ -200,10 +203,19 @@ uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
 /* Makes what the CPU's meter shows now the zero of its time. */
 void clock_skip_meter(struct sim *sim, uint32_t cpu);
 
-/* Counts one context switch on the CPU's meter. */
 /* The CPU had nothing to do until then; its clock is there at least. */
 void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns);
-void clock_count_switch(struct sim *sim, uint32_t cpu);
+
+/* The CPU executed a loop that counts nothing until then, or is beyond it already. */
+void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns);
+
+/* Counts one increment of a meter item that the runtime counts; RT_SIM_NO_ITEM: nothing. */
+void clock_count(struct sim *sim, uint32_t cpu, uint32_t item);
+
+/* ---- shootdown.c ---- */
+
+/* Contract: rt.h, shoot_down. */
+uint32_t shootdown_wait(struct task *t, bool all);
 
 /* ---- queue.c ---- */
 

@@ -507,6 +507,7 @@ static const struct rt_ops sim_ops = {
 	.slot_contended = sim_slot_contended,
 	.slot_empty = sim_slot_empty,
 	.set_cpus = sim_set_cpus,
+	.shoot_down = shootdown_wait,
 	.stop_cpu = sim_stop_cpu,
 	.start_cpu = sim_start_cpu,
 	.call_at = sim_call_at,
@@ -545,6 +546,8 @@ static int sim_take_config(struct sim *sim, const struct rt_sim_config *config)
 	if (own->nr_cpus == 0 || own->nr_cpus > NEAP_MAX_CPUS)
 		return -EINVAL;
 	if (own->switch_item != RT_SIM_NO_ITEM && own->switch_item >= own->nr_meter)
+		return -EINVAL;
+	if (own->flush_item != RT_SIM_NO_ITEM && own->flush_item >= own->nr_meter)
 		return -EINVAL;
 	if (own->quantum_ns == 0)
 		own->quantum_ns = DEFAULT_QUANTUM_NS;

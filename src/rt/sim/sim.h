@@ -27,6 +27,7 @@ struct rt_sim_config {
 	 */
 	uint64_t steal_run_ns, steal_away_ns;
 	uint32_t switch_item; /* meter item counted at each context switch; RT_SIM_NO_ITEM = none */
+	uint32_t flush_item;  /* the same for each time a CPU forgets all translations */
 	bool explore;	      /* also switch CPUs at random, under locks too */
 	uint64_t end_ns;      /* virtual time at which rt_sim_run() gives up; 0 = never */
 };
