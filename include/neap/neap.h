@@ -141,6 +141,7 @@ NEAP_API void neap_tick(struct neap_machine *machine, uint64_t ticks);
 #define NEAP_LOCKED 1u	/* mlock: pages are faulted in at once and never reclaimed */
 #define NEAP_HUGE 2u	/* madvise: transparent huge pages are worth some work */
 #define NEAP_NO_HUGE 4u /* madvise: no transparent huge pages */
+#define NEAP_EXEC 8u	/* instructions are fetched from it: its file pages are kept longer */
 
 /*
  * A region of `bytes` (rounded up to pages) of anonymous memory, initially zero. node: strict
@@ -151,8 +152,8 @@ NEAP_API void neap_tick(struct neap_machine *machine, uint64_t ticks);
 NEAP_API NEAP_MUST_CHECK int neap_region_create(struct neap_machine *machine, uint64_t bytes,
 						uint32_t flags, int node, struct neap_region **out);
 /*
- * A shared mapping of the whole file (its size now). The file stays open until the region is
- * destroyed.
+ * A shared mapping of the whole file (its size now). flags: NEAP_LOCKED, NEAP_EXEC. The file stays
+ * open until the region is destroyed.
  */
 NEAP_API NEAP_MUST_CHECK int neap_region_map(struct neap_file *file, uint32_t flags,
 					     struct neap_region **out);
@@ -230,12 +231,25 @@ NEAP_API NEAP_MUST_CHECK int neap_region_policy(struct neap_region *region, enum
 NEAP_API int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t nr_pages);
 
 enum neap_advice {
-	NEAP_COLD,     /* MADV_COLD: likely not needed soon */
-	NEAP_PAGEOUT,  /* MADV_PAGEOUT: reclaim now */
-	NEAP_WILLNEED, /* MADV_WILLNEED: read ahead */
-	NEAP_LAZYFREE, /* MADV_FREE: contents may be dropped */
+	NEAP_COLD,	     /* MADV_COLD: likely not needed soon */
+	NEAP_PAGEOUT,	     /* MADV_PAGEOUT: reclaim now; writing goes on afterwards */
+	NEAP_WILLNEED,	     /* MADV_WILLNEED: read ahead from swap or file; not waited for */
+	NEAP_LAZYFREE,	     /* MADV_FREE: contents may be dropped until they are written again */
+	NEAP_DONTNEED,	     /* MADV_DONTNEED: as neap_release() */
+	NEAP_NORMAL,	     /* MADV_NORMAL: no pattern of access; how regions begin */
+	NEAP_RANDOM,	     /* MADV_RANDOM: a fault on a file reads that page alone */
+	NEAP_SEQUENTIAL,     /* MADV_SEQUENTIAL: faults read far ahead, use protects no page */
+	NEAP_POPULATE_READ,  /* MADV_POPULATE_READ: maps all pages, waiting for them */
+	NEAP_POPULATE_WRITE, /* MADV_POPULATE_WRITE: the same, ready to be written */
 };
-/* => 0, or -ENOTSUP if this advice is not implemented */
+/*
+ * Tells what the program will do with pages of the region. Patterns (NORMAL, RANDOM, SEQUENTIAL)
+ * are of whole regions only. All but the patterns may block: POPULATE for I/O, the others for
+ * memory.
+ * => 0; -EINVAL the pages are not within the region; a part of it was given a pattern; LAZYFREE of
+ * a mapped file; DONTNEED, LAZYFREE, COLD, PAGEOUT of a region with NEAP_LOCKED; -EBUSY DONTNEED of
+ * a pinned page; -EACCES POPULATE_WRITE of a file opened read-only; -ENOMEM; -EIO
+ */
 NEAP_API NEAP_MUST_CHECK int neap_advise(struct neap_region *region, uint64_t first_page,
 					 uint64_t nr_pages, enum neap_advice advice);
 

@@ -97,6 +97,12 @@ struct neap_region {
 	struct api_link link;	/* g */
 } CACHE_ALIGNED;
 
+/* => the pages lie within the region */
+static inline bool api_range_is_valid(const struct neap_region *region, uint64_t first, uint64_t nr)
+{
+	return first <= region->nr_pages && nr <= region->nr_pages - first;
+}
+
 struct neap_file {
 	struct api_machine *a;
 	struct store *store;	     /* I: the outermost */

@@ -216,9 +216,10 @@ int like_swaps(struct task *t, struct api_machine *a, const struct neap_config *
 static struct page *settle_page(struct task *t, struct api_machine *a, uint32_t pfn)
 {
 	struct page *page = machine_page(&a->m, pfn);
+	uint32_t region_flags;
 
 	page_lock(t, page);
-	(void)rmap_referenced(t, page);
+	(void)rmap_referenced(t, page, &region_flags);
 	page_unlock(t, page);
 	return page;
 }

@@ -43,8 +43,7 @@
 static NOINLINE int region_fault(struct neap_region *region, struct task *t, uint64_t page,
 				 uint32_t flags)
 {
-	uint32_t fault_flags = ((flags & NEAP_PAGE_WRITE) ? FAULT_WRITE : 0) |
-			       ((flags & NEAP_PAGE_EXEC) ? FAULT_EXEC : 0);
+	uint32_t fault_flags = (flags & NEAP_PAGE_WRITE) ? FAULT_WRITE : 0;
 	uint64_t begin_ns, spent_ns;
 	int err;
 
@@ -387,13 +386,7 @@ static void pins_drop(struct task *t, struct neap_region *region)
 	region->pins = NULL;
 }
 
-/* ---- giving back and advice ---- */
-
-/* => the range lies within the region */
-static bool range_is_valid(const struct neap_region *region, uint64_t first, uint64_t nr)
-{
-	return first <= region->nr_pages && nr <= region->nr_pages - first;
-}
+/* ---- giving back ---- */
 
 int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t nr_pages)
 {
@@ -401,7 +394,7 @@ int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t n
 
 	if (t == NULL)
 		return api_no_task(region->a);
-	if (!range_is_valid(region, first_page, nr_pages))
+	if (!api_range_is_valid(region, first_page, nr_pages))
 		return api_fail(region->a, -EINVAL, "The pages are not all within the region.");
 	if (pins_in_range(region, first_page, nr_pages))
 		return api_fail(region->a, -EBUSY,
@@ -416,29 +409,13 @@ int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t n
 	return held;
 }
 
-int neap_advise(struct neap_region *region, uint64_t first_page, uint64_t nr_pages,
-		enum neap_advice advice)
-{
-	struct task *t = api_task(region->a);
-
-	if (t == NULL)
-		return api_no_task(region->a);
-	if (!range_is_valid(region, first_page, nr_pages))
-		return api_fail(region->a, -EINVAL, "The pages are not all within the region.");
-	if (advice != NEAP_WILLNEED)
-		return api_fail(region->a, -ENOTSUP,
-				"This advice is not implemented yet; only"
-				" NEAP_WILLNEED is.");
-	api_access_flush(t);
-	return nr_pages == 0 ? 0 : fault_populate(t, region->region, first_page, nr_pages, false);
-}
-
 /* ---- life ---- */
 
-#define REGION_FLAGS (NEAP_LOCKED | NEAP_HUGE | NEAP_NO_HUGE)
+#define REGION_FLAGS (NEAP_LOCKED | NEAP_HUGE | NEAP_NO_HUGE | NEAP_EXEC)
+#define MAPPED_FLAGS (NEAP_LOCKED | NEAP_EXEC)
 
 _Static_assert(NEAP_LOCKED == REGION_LOCKED && NEAP_HUGE == REGION_HUGE &&
-		       NEAP_NO_HUGE == REGION_NO_HUGE,
+		       NEAP_NO_HUGE == REGION_NO_HUGE && NEAP_EXEC == REGION_EXEC,
 	       "flags are handed on as they are");
 
 /* What neap_region_create() and neap_region_map() have in common. */
@@ -519,15 +496,15 @@ int neap_region_map(struct neap_file *file, uint32_t flags, struct neap_region *
 	struct region_spec spec = {
 		.nr_pages = bytes / NEAP_PAGE_BYTES + (bytes % NEAP_PAGE_BYTES != 0),
 		.mapping = file->mapping,
-		.flags = (flags & NEAP_LOCKED) ? REGION_LOCKED : 0,
+		.flags = flags & MAPPED_FLAGS,
 	};
 
 	if (t == NULL)
 		return api_no_task(a);
 	if (bytes == 0)
 		return api_fail(a, -EINVAL, "An empty file cannot be mapped.");
-	if (flags & ~NEAP_LOCKED)
-		return api_fail(a, -EINVAL, "The flags 0x%x are unknown.", flags & ~NEAP_LOCKED);
+	if (flags & ~MAPPED_FLAGS)
+		return api_fail(a, -EINVAL, "The flags 0x%x are unknown.", flags & ~MAPPED_FLAGS);
 	api_access_flush(t);
 	return region_make(t, a, &spec, file, out);
 }

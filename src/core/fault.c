@@ -306,6 +306,12 @@ static bool fault_around(struct task *t, struct fault *f)
 
 static int fault_file(struct task *t, struct fault *f)
 {
+	static const uint32_t flags[] = {
+		[REGION_NORMAL] = MAPPING_FAULT,
+		[REGION_RANDOM] = MAPPING_FAULT | MAPPING_RANDOM,
+		[REGION_SEQUENTIAL] = MAPPING_FAULT | MAPPING_SEQUENTIAL,
+	};
+	enum region_pattern pattern = region_pattern(f->region);
 	struct mapping *mapping = f->region->mapping;
 
 	if (!f->write && !(f->region->flags & REGION_LOCKED) && fault_around(t, f))
@@ -313,14 +319,14 @@ static int fault_file(struct task *t, struct fault *f)
 	uint32_t pfn = mapping_find(t, mapping, f->page);
 	bool missing = pfn == PFN_NONE;
 
-	if (!missing) {
+	if (!missing && pattern != REGION_RANDOM) {
 		readahead_fault_hit(mapping, 1);
 		mapping_found(t, mapping, f->page);
 	}
 	if (missing || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
 		if (pfn != PFN_NONE)
 			page_put(t, machine_page(t->machine, pfn));
-		int err = mapping_get_page(t, mapping, f->page, MAPPING_FAULT, &pfn);
+		int err = mapping_get_page(t, mapping, f->page, flags[pattern], &pfn);
 
 		if (err != 0)
 			return err;

@@ -5,7 +5,6 @@
 #include "core/space.h"
 
 #define FAULT_WRITE 1u
-#define FAULT_EXEC 2u
 
 /*
  * Makes one page of a region accessible as asked. May sleep. Nothing held.
@@ -32,8 +31,8 @@ int fault_map_swapped(struct task *t, struct region *region, struct hw_entry *en
 		      uint32_t slot) MUST_CHECK;
 
 /*
- * Touches pages first..first+nr-1 for reading (MADV_WILLNEED, mlock). May sleep. => 0 or the first
- * error
+ * Touches pages first..first+nr-1, for reading or writing (MADV_POPULATE_*, mlock). May sleep. => 0
+ * or the first error
  */
 int fault_populate(struct task *t, struct region *region, uint64_t first, uint64_t nr,
 		   bool write) MUST_CHECK;

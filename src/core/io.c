@@ -173,9 +173,11 @@ void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 	store->ops->submit(store, t, STORE_READ, pages, nr, STORE_OWN);
 }
 
-void io_read_ahead(struct task *t, struct store *store, const struct store_page *pages, uint32_t nr)
+void io_read_ahead(struct task *t, struct store *store, enum io_kind kind,
+		   const struct store_page *pages, uint32_t nr)
 {
-	count_submit(t, IO_FILE_READ, nr);
+	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
+	count_submit(t, kind, nr);
 	store->ops->submit(store, t, STORE_READ, pages, nr, 0);
 }
 

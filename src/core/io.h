@@ -42,8 +42,8 @@ static inline uint64_t io_cookie(enum io_kind kind, uint32_t pfn)
 void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 		   const struct store_page *pages, uint32_t nr);
 /* The same for pages that nobody waits for here: whoever serves the machine's ring ends them. */
-void io_read_ahead(struct task *t, struct store *store, const struct store_page *pages,
-		   uint32_t nr);
+void io_read_ahead(struct task *t, struct store *store, enum io_kind kind,
+		   const struct store_page *pages, uint32_t nr);
 /* A write that may be gathered in the task's plug. May sleep. */
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 	      uint32_t pfn);

@@ -303,6 +303,15 @@ void lru_deactivate(struct task *t, struct page *page)
 		batch_queue(t, BATCH_DEACTIVATE, page);
 }
 
+void lru_lazyfree(struct task *t, struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if ((flags & PG_LRU) && (flags & PG_ANON) && (flags & PG_SWAPBACKED) &&
+	    !(flags & (PG_SWAPCACHE | PG_UNEVICTABLE)))
+		batch_queue(t, BATCH_LAZYFREE, page);
+}
+
 void lru_rotate(struct task *t, struct page *page)
 {
 	if (page_test(page, PG_LRU) && !page_test(page, PG_LOCKED | PG_DIRTY | PG_UNEVICTABLE))

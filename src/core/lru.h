@@ -21,6 +21,7 @@ void lru_add(struct task *t, struct page *page);
 void lru_activate(struct task *t, struct page *page);
 void lru_deactivate(struct task *t, struct page *page);
 void lru_rotate(struct task *t, struct page *page);
+void lru_lazyfree(struct task *t, struct page *page);
 void lru_deactivate_file(struct task *t, struct page *page);
 /* Flushes this CPU's batches. Nothing held. */
 void lru_drain(struct task *t);

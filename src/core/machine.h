@@ -302,7 +302,6 @@ struct cpu {
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
 	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
-	struct list freed;		     /* pages gathered by a batch free */
 	uint64_t stall_bucket[64][8];	     /* histogram of stalls: core/stall.c */
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
 } CACHE_ALIGNED;

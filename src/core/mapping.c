@@ -229,7 +229,38 @@ void mapping_found(struct task *t, struct mapping *mapping, uint64_t index)
 	uint32_t nr = window.nr == 0 ? 0 : add_window(t, mapping, &window, NULL, request);
 
 	if (nr != 0)
-		io_read_ahead(t, mapping->store, request, nr);
+		io_read_ahead(t, mapping->store, IO_FILE_READ, request, nr);
+}
+
+void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr)
+{
+	uint64_t pages = round_up_u64(atomic_load(&mapping->bytes), NEAP_PAGE_BYTES);
+	uint64_t end = min_u64(first + nr, pages / NEAP_PAGE_BYTES);
+
+	for (uint64_t index = first; index < end; index += READAHEAD_MAX_PAGES) {
+		struct store_page request[READAHEAD_MAX_PAGES];
+		struct readahead_window window = {
+			.first = index, .nr = (uint32_t)min_u64(end - index, READAHEAD_MAX_PAGES)
+		};
+		uint32_t sent = add_window(t, mapping, &window, NULL, request);
+
+		if (sent != 0)
+			io_read_ahead(t, mapping->store, IO_FILE_READ, request, sent);
+		rt_preempt(t);
+	}
+}
+
+/* What a miss at index reads. A fault's window goes by what the program said of its region. */
+static struct readahead_window choose_window(struct mapping *mapping, uint64_t index,
+					     uint32_t flags)
+{
+	if (flags & MAPPING_RANDOM)
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	if (flags & MAPPING_SEQUENTIAL)
+		return readahead_sequential_miss(mapping, index);
+	if (flags & MAPPING_FAULT)
+		return readahead_fault_miss(mapping, index);
+	return readahead_miss(mapping, index);
 }
 
 /*
@@ -268,9 +299,7 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 			struct readahead_window window = { .first = index, .nr = 1 };
 
 			if (fresh)
-				window = flags & MAPPING_FAULT
-						 ? readahead_fault_miss(mapping, index)
-						 : readahead_miss(mapping, index);
+				window = choose_window(mapping, index, flags);
 			mapping_read_window(t, mapping, page, &window);
 			/*
 			 * Locked again without looking it up: a page found anew could be one that

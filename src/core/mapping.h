@@ -37,9 +37,11 @@ struct mapping {
 	struct waitq wait;		  /* a: write-back finished */
 };
 
-#define MAPPING_OVERWRITE 1u /* the whole page will be written: do not read it */
-#define MAPPING_ACCESSED 2u  /* count as an access by a read- or write-type call */
-#define MAPPING_FAULT 4u     /* a page fault: it reads around the page, not ahead */
+#define MAPPING_OVERWRITE 1u   /* the whole page will be written: do not read it */
+#define MAPPING_ACCESSED 2u    /* count as an access by a read- or write-type call */
+#define MAPPING_FAULT 4u       /* a page fault: it reads around the page, not ahead */
+#define MAPPING_RANDOM 8u      /* with FAULT: reads the page alone */
+#define MAPPING_SEQUENTIAL 16u /* with FAULT: reads ahead, as much as a read-type call at most */
 
 /*
  * The mapping takes over the store's done callback, not its ownership. May sleep. => 0 or -ENOMEM
@@ -60,6 +62,9 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 		     uint32_t *pfn) MUST_CHECK;
 /* A cached page was met that may be the mark at which more is read ahead. May sleep. */
 void mapping_found(struct task *t, struct mapping *mapping, uint64_t index);
+/* Begins to read those of nr pages from `first` on that are not cached. May sleep, but not for them
+ */
+void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr);
 /* The cached page at index with a reference, or PFN_NONE. Never sleeps. */
 uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index);
 /*

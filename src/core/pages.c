@@ -7,6 +7,7 @@
  *     │ under write-out ............................ activate, marked for rotation
  *     │ referenced ................................. keep or activate
  *     │ anonymous, no slot ......................... gets one (swap full: activate)
+ *     │ lazily freed, written since ................ anonymous again, activate
  *     │ mapped ..................................... unmapped everywhere
  *     │ dirty file page ............................ flusher's business; kswapd may write
  *     │ dirty anonymous page ....................... written to swap
@@ -66,7 +67,7 @@ static void tally_dirty(struct visit *v, const struct page *page)
 {
 	uint64_t flags = page_flags(page);
 
-	if (flags & PG_SWAPBACKED)
+	if (flags & (PG_SWAPBACKED | PG_ANON))
 		return;
 	if (flags & (PG_DIRTY | PG_WRITEBACK))
 		v->stat->nr_dirty++;
@@ -99,11 +100,15 @@ static enum fate check_references(struct task *t, struct visit *v, struct page *
 	/* Looked at first: most pages do not have it, and a look is cheaper than an exchange. */
 	bool was_referenced =
 		page_test(page, PG_REFERENCED) && page_test_clear(page, PG_REFERENCED);
-	uint32_t young = rmap_referenced(t, page);
+	uint32_t region_flags;
+	uint32_t young = rmap_referenced(t, page, &region_flags);
 
 	if (young > 0) {
 		page_set(page, PG_REFERENCED);
 		if (was_referenced || young > 1)
+			return FATE_ACTIVATE;
+		/* The text of a program is worth keeping from its first use on. */
+		if ((region_flags & REGION_EXEC) && page_is_file_lru(page))
 			return FATE_ACTIVATE;
 		return FATE_KEEP;
 	}
@@ -155,9 +160,32 @@ static enum fate give_slot(struct task *t, struct visit *v, struct page *page)
 	return FATE_ACTIVATE;
 }
 
+/* Anonymous contents that the program does not need unless it writes them again (MADV_FREE). */
+static bool page_is_lazyfree(const struct page *page)
+{
+	return (page_flags(page) & (PG_ANON | PG_SWAPBACKED)) == PG_ANON;
+}
+
+/* => false: the program has written the page again, or somebody looks at it. It stays */
+static bool discard(struct task *t, struct page *page)
+{
+	if (rmap_discard(t, page))
+		return true;
+	page_set(page, PG_SWAPBACKED);
+	return false;
+}
+
 static enum fate unmap(struct task *t, struct visit *v, struct page *page)
 {
-	if (page_maps(page) != 0 && !rmap_unmap(t, page)) {
+	bool lazyfree = page_is_lazyfree(page);
+
+	if (lazyfree && page_test(page, PG_HEAD)) {
+		/* Part by part: some may have been written again. */
+		if (!thp_can_split(page) || thp_split(t, page, v->list) != 0)
+			return FATE_ACTIVATE;
+		count_as_small(v);
+	}
+	if (page_maps(page) != 0 && !(lazyfree ? discard(t, page) : rmap_unmap(t, page))) {
 		v->stat->nr_unmap_fail += v->nr_pages;
 		return FATE_ACTIVATE;
 	}
@@ -207,7 +235,7 @@ static enum fate write_out(struct task *t, struct visit *v, struct page *page)
 
 static enum fate meet_dirty(struct task *t, struct visit *v, struct page *page)
 {
-	bool file = !page_test(page, PG_SWAPBACKED);
+	bool file = !page_test(page, PG_SWAPBACKED | PG_ANON);
 	bool node_dirty = (atomic_load(&v->node->flags) & NODE_FLAG_DIRTY) != 0;
 
 	if (!page_test(page, PG_DIRTY))
@@ -219,7 +247,8 @@ static enum fate meet_dirty(struct task *t, struct visit *v, struct page *page)
 		page_set(page, PG_RECLAIM);
 		return FATE_ACTIVATE;
 	}
-	if (v->clean_only)
+	/* Without a cache there is nowhere to write to. Somebody else holds a page given up. */
+	if (v->clean_only || page_is_lazyfree(page))
 		return FATE_KEEP;
 	bool may_enter_fs = (v->sc->gfp_mask & GFP_BIT_FS) ||
 			    (page_test(page, PG_SWAPCACHE) && (v->sc->gfp_mask & GFP_BIT_IO));
@@ -234,8 +263,13 @@ static bool remove_from_cache(struct task *t, struct visit *v, struct page *page
 {
 	struct neap_machine *m = t->machine;
 
-	if (page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE))
-		return page_freeze(page, 1);
+	if (page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE)) {
+		bool ours = page_freeze(page, 1);
+
+		if (ours)
+			event_add(t, EV_PGLAZYFREED, 1);
+		return ours;
+	}
 	if (!page_freeze(page, REFS_CACHE_AND_US))
 		return false;
 	if (page_test(page, PG_DIRTY)) {

@@ -15,6 +15,8 @@
  *   the mark is met                            the next window, read while nobody waits
  *   miss by a page fault                       32 pages around it, mark at the 24th; none
  *                                              after 100 misses in a row without hits
+ *   the same, region is read at random         the page alone
+ *   the same, region is read sequentially      32 pages from it on, then as read calls
  *
  * A window that begins where the miss is and whose whole length lies ahead grows at
  * once, so that its mark is not its first page.
@@ -171,6 +173,26 @@ struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t i
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	window_store(mapping, &window);
 	return clip(mapping, &window, index);
+}
+
+struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint64_t index)
+{
+	uint64_t read = atomic_load_explicit(&mapping->last_read, memory_order_relaxed);
+	struct window window = window_load(mapping);
+
+	if (readahead_off(mapping))
+		return (struct readahead_window){ .first = index, .nr = 1 };
+	if (index != 0 && window.size != 0 && index == window.start + window.size) {
+		window = next_window(&window);
+		return begin(mapping, &window, index);
+	}
+	window = (struct window){ .start = index,
+				  .size = READAHEAD_MAX_PAGES,
+				  .ahead = READAHEAD_MAX_PAGES };
+	/* Elsewhere nobody expects the next window yet: this one is read, and not remembered. */
+	if (index != 0 && index != read && index + 1 != read)
+		return clip(mapping, &window, index);
+	return begin(mapping, &window, index);
 }
 
 void readahead_fault_hit(struct mapping *mapping, uint32_t nr)

@@ -16,6 +16,8 @@ struct readahead_window {
 struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index);
 /* A fault misses the page. => the same; pages before it may be among it */
 struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index);
+/* A fault misses the page in a region that is read sequentially: 32 pages from it on. */
+struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint64_t index);
 /*
  * The page was found in the cache, by a read-type call or a fault. => what to read beside going on,
  * if the page is the latest window's mark

@@ -120,19 +120,19 @@ static void end_isolation(struct task *t, struct node *node, bool file, uint64_t
 
 /*
  * Young bits of a page about to be deactivated are cleared; only the text of a running program
- * stays.
+ * stays: to read it back would stop the program at each step.
  * => true: it stays active
  */
 static bool active_stays(struct task *t, struct page *page)
 {
-	bool locked = page_trylock(t, page);
+	uint32_t region_flags = 0;
+	uint32_t young = 0;
 
-	if (!locked)
-		return false;
-	rmap_referenced(t, page);
-	page_unlock(t, page);
-	/* DIFF: regions have no VM_EXEC yet, so no file page is kept for being program text. */
-	return false;
+	if (page_trylock(t, page)) {
+		young = rmap_referenced(t, page, &region_flags);
+		page_unlock(t, page);
+	}
+	return young != 0 && (region_flags & REGION_EXEC) && page_is_file_lru(page);
 }
 
 void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc,

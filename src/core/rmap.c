@@ -38,7 +38,8 @@ enum rmap_action {
 /* One walk over the entries of a page. */
 struct rmap_walk {
 	enum rmap_action action;
-	uint32_t young; /* out: regions in which it was young */
+	uint32_t young; /* out: regions in which it was young, and their flags */
+	uint32_t young_flags;
 	uint32_t from;	/* RMAP_MIGRATE_IN: the (first) frame the words stand for */
 	uint32_t part;	/* frame of a huge page at hand, 0..511; else 0 */
 	uint32_t moved; /* out: entries turned into migration words, or back */
@@ -186,8 +187,11 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 	switch (walk->action) {
 	case RMAP_HARVEST:
 		hw->harvest(space, &entry, 1);
-		if (entry.err == 0 && (entry.flags & HW_YOUNG))
+		if (entry.err == 0 && (entry.flags & HW_YOUNG) &&
+		    region_pattern(region) != REGION_SEQUENTIAL) {
 			walk->young++;
+			walk->young_flags |= region->flags;
+		}
 		break;
 	case RMAP_PROTECT:
 		hw->protect(space, &entry, 1);
@@ -259,12 +263,42 @@ static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action ac
 	return walk.young;
 }
 
-uint32_t rmap_referenced(struct task *t, struct page *page)
+uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags)
 {
-	uint32_t young = rmap_walk(t, page, RMAP_HARVEST);
+	struct rmap_walk walk = { .action = RMAP_HARVEST };
 
+	rmap_walk_page(t, page, &walk);
+	*region_flags = walk.young_flags;
 	/* However many frames of a huge page: one region. */
-	return page_test(page, PG_HEAD) ? min_u32(young, 1) : young;
+	return page_test(page, PG_HEAD) ? min_u32(walk.young, 1) : walk.young;
+}
+
+/*
+ * A migration word keeps faults and zaps away while we look whether the page was written: a fault
+ * that found the entry empty would give the program a page of zeroes.
+ */
+bool rmap_discard(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+	struct region *region = pool_get(&m->regions, page->owner);
+	struct hw_space *space = region->space->hw;
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+	uint32_t pfn = (uint32_t)(page - m->pages);
+	uint32_t entries;
+
+	CHECK(!page_test(page, PG_HEAD | PG_SWAPCACHE) && page_test(page, PG_ANON));
+	CHECK(rmap_migrate_out(t, page, &entries) && entries == 1);
+	m->hw->ops->get(space, &entry);
+	rt_explore(t);
+	bool written =
+		(word_to_moving_flags(entry.word) & HW_DIRTY) != 0 || page_test(page, PG_DIRTY);
+
+	if (written || page_refs(page) != 1) {
+		CHECK(rmap_migrate_in(t, page, pfn) == 1);
+		return false;
+	}
+	CHECK(m->hw->ops->set_word(space, entry.vpn, entry.word, 0) == 0);
+	return true;
 }
 
 bool rmap_unmap(struct task *t, struct page *page)

@@ -6,9 +6,9 @@
 
 /*
  * Tests and clears young in every entry of a locked page. => number of regions in which it was
- * young
+ * young, those that are read sequentially apart; *region_flags: the REGION_* flags of these
  */
-uint32_t rmap_referenced(struct task *t, struct page *page);
+uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags);
 /*
  * Takes a locked page out of every entry. Anonymous pages must be in the swap cache: their entry
  * becomes the
@@ -28,6 +28,12 @@ bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries);
  * => entries mapped; the page has a reference for each
  */
 uint32_t rmap_migrate_in(struct task *t, struct page *page, uint32_t from);
+/*
+ * Takes a locked, lazily freed page out of its entry, which is empty then, unless the page was
+ * written since or somebody but its entry and the caller, with one reference, refers to it: then
+ * nothing changes. => true: nothing maps it any more, and its contents are given up
+ */
+bool rmap_discard(struct task *t, struct page *page);
 /* Write-protects a locked file page everywhere before write-out; dirty entries make it dirty. */
 void rmap_write_protect(struct task *t, struct page *page);
 

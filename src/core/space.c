@@ -323,11 +323,17 @@ struct zap {
 	uint64_t first, last; /* vpn */
 };
 
-/* The entry held this swap word and is empty now. */
-static void zap_swap(struct task *t, struct region *region, uint32_t entry)
+bool region_drop_word(struct task *t, struct region *region, uint64_t vpn, uint64_t word)
 {
-	atomic_fetch_sub_explicit(&region->space->swap_entries, 1, memory_order_relaxed);
-	swap_release_entry(t, entry);
+	struct space *space = region->space;
+
+	if (t->machine->hw->ops->set_word(space->hw, vpn, word, 0) != 0)
+		return false;
+	if (word_is_swap(word)) {
+		atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
+		swap_release_entry(t, word_to_swap(word));
+	}
+	return true;
 }
 
 /* Clears an entry that maps the locked page, and gives the page up. */
@@ -339,7 +345,8 @@ static void zap_mapped(struct task *t, struct region *region, struct page *page,
 	CHECK(entry.err == 0);
 	if (!page_test(page, PG_ANON) && (entry.flags & HW_DIRTY))
 		mapping_set_dirty(t, page);
-	if (!page_test(page, PG_ANON) && (entry.flags & HW_YOUNG))
+	if (!page_test(page, PG_ANON) && (entry.flags & HW_YOUNG) &&
+	    region_pattern(region) == REGION_NORMAL)
 		lru_mark_accessed(t, page);
 	rmap_account_remove(t, region->space, page);
 	CHECK(!page_put_test(page));
@@ -401,11 +408,9 @@ static uint64_t zap_entry(struct task *t, struct zap *zap, uint64_t vpn)
 				space_wait_migration(t, entry.word);
 				continue;
 			}
-			if (hw->set_word(space, vpn, entry.word, 0) != 0)
-				continue;
-			if (word_is_swap(entry.word))
-				zap_swap(t, zap->region, word_to_swap(entry.word));
-			return 1;
+			if (region_drop_word(t, zap->region, vpn, entry.word))
+				return 1;
+			continue;
 		}
 		if (entry.pfn == m->zero_pfn) {
 			hw->unmap(space, &entry, 1);

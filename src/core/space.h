@@ -17,6 +17,14 @@
 #define REGION_LOCKED 1u  /* mlock */
 #define REGION_HUGE 2u	  /* madvise: transparent huge pages are worth some work */
 #define REGION_NO_HUGE 4u /* madvise: never */
+#define REGION_EXEC 8u	  /* instructions are fetched from it: its file pages are worth keeping */
+
+/* How a program said it would read a region (advice); what its young bits and misses mean. */
+enum region_pattern {
+	REGION_NORMAL,
+	REGION_RANDOM,	   /* nothing is read ahead */
+	REGION_SEQUENTIAL, /* much is read ahead, and young bits do not count */
+};
 
 /*
  * Who uses a leaf table: the `maps` of its descriptor. A table that small pages use once stays
@@ -99,7 +107,7 @@ struct region {
 	uint64_t policy_nodes;	    /* w: as bits */
 	uint32_t next_of_mapping;   /* M: next region id that maps the same file */
 	_Atomic uint64_t readahead; /* a: swap read-ahead state: page << 16 | window << 8 | hits */
-	_Atomic uint64_t last_file_page; /* a: file read-ahead state */
+	_Atomic uint32_t pattern;   /* a: enum region_pattern */
 };
 
 struct region_spec {
@@ -125,6 +133,19 @@ void region_destroy(struct task *t, struct region *region);
  * May sleep. => pages that held something
  */
 uint64_t region_zap(struct task *t, struct region *region, uint64_t first, uint64_t nr);
+
+/*
+ * Empties an entry that holds this word, no migration word, and gives up the swap slot that it
+ * stands for. Nothing held. => false: it holds something else by now
+ */
+bool region_drop_word(struct task *t, struct region *region, uint64_t vpn, uint64_t word);
+
+static inline enum region_pattern region_pattern(const struct region *region)
+{
+	struct region *r = (struct region *)(uintptr_t)region;
+
+	return (enum region_pattern)atomic_load_explicit(&r->pattern, memory_order_relaxed);
+}
 
 /*
  * Keeps every region that has an id now, and its tables, from being destroyed. May sleep. One

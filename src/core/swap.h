@@ -189,6 +189,12 @@ struct region;
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
 	    uint32_t *pfn) MUST_CHECK;
 
+/*
+ * Begins to read the entry's page into the cache, if it is not there; nobody waits for it. The
+ * entry was read without a lock. May sleep, for memory. => 0, or -ENOMEM
+ */
+int swap_read_ahead(struct task *t, struct region *region, uint64_t page_index, uint32_t entry);
+
 /* A fault at page_index found the page in the cache: counts a hit if it was read ahead. */
 void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index,
 			struct page *page);

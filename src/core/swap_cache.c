@@ -431,6 +431,28 @@ static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
 	}
 }
 
+int swap_read_ahead(struct task *t, struct region *region, uint64_t page_index, uint32_t entry)
+{
+	struct swap_read read = { .region = region, .page = page_index, .wanted = entry };
+	struct swap_area *area = swap_area_get(t->machine, swap_type_of(entry));
+	uint32_t pfn;
+
+	if (area == NULL)
+		return 0;
+	int err = read_add(t, &read, entry, GFP_HIGHUSER_MOVABLE, &pfn);
+
+	if (err == 0) {
+		struct store_page request = { .offset = swap_slot_of(entry),
+					      .cookie = io_cookie(IO_SWAP_READ, pfn),
+					      .pfn = pfn };
+
+		page_lock_handover(t);
+		io_read_ahead(t, area->store, IO_SWAP_READ, &request, 1);
+	}
+	swap_area_put(area);
+	return err == -ENOMEM ? err : 0;
+}
+
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
 	    uint32_t *pfn_out)
 {

@@ -32,8 +32,8 @@ struct job_object {
 	enum job_kind kind;
 	uint32_t line;
 	uint64_t bytes;
-	uint32_t flags;		 /* anon: NEAP_LOCKED, NEAP_HUGE, NEAP_NO_HUGE */
-	int node;		 /* anon, block: node or NEAP_ANY_NODE */
+	uint32_t flags; /* anon: NEAP_LOCKED, NEAP_HUGE, NEAP_NO_HUGE; mapping: NEAP_EXEC */
+	int node;	/* anon, block: node or NEAP_ANY_NODE */
 	enum neap_policy policy; /* anon */
 	uint64_t policy_nodes;	 /* anon */
 	uint32_t file;		 /* mapping: object number of its file */

@@ -208,11 +208,13 @@ static void parse_mapfile(struct parser *p)
 {
 	uint32_t file = parser_find_object(p, word(p, 2), KIND(JOB_FILE));
 	struct job_object *object = parser_add_object(p, word(p, 1), JOB_MAPPING);
+	uint32_t flags = flag(p, "exec") ? NEAP_EXEC : 0;
 	struct job_command *command;
 
 	if (file == JOB_NO_OBJECT || object == NULL)
 		return;
 	object->file = file;
+	object->flags = flags;
 	object->bytes = p->job->objects[file].bytes;
 	command = parser_add_command(p, JOB_OP_MAPFILE);
 	if (command != NULL)
@@ -318,16 +320,11 @@ static void parse_advise(struct parser *p)
 
 	if (command == NULL)
 		return;
-	switch (support_advice(advice, &command->advice)) {
-	case SUPPORT_YES:
-		break;
-	case SUPPORT_LATER:
-		parser_error(p, "advise %s is not possible yet", advice);
-		break;
-	case SUPPORT_UNKNOWN:
-		parser_error(p, "'%.60s' is no advice: cold, pageout, free or willneed", advice);
-		break;
-	}
+	if (!support_advice(advice, &command->advice))
+		parser_error(p,
+			     "'%.60s' is no advice: cold, pageout, free, willneed, dontneed,"
+			     " normal, random, sequential, populate_read or populate_write",
+			     advice);
 }
 
 static void parse_fill(struct parser *p)
@@ -897,13 +894,15 @@ static const struct command_entry commands[] = {
 	{ "anon", 2, false, parse_anon,
 	  "anon NAME SIZE [thp|nothp] [node=N] [policy=MODE[:NODES]] [mlock]" },
 	{ "file", 2, false, parse_file, "file NAME SIZE [path=PATH]" },
-	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE" },
+	{ "mapfile", 2, false, parse_mapfile, "mapfile NAME FILE [exec]" },
 	{ "touch", 3, true, parse_touch,
 	  "touch NAME seq|random|zipf COUNT|all [ro] [seed=S] [threads=T]" },
 	{ "read", 3, true, parse_read, "read NAME seq|random|zipf COUNT|all [seed=S]" },
 	{ "write", 3, true, parse_write, "write NAME seq|random|zipf COUNT|all [seed=S]" },
 	{ "free", 1, true, parse_free, "free NAME [every=K] [offset=J]" },
-	{ "advise", 2, true, parse_advise, "advise NAME cold|pageout|free|willneed" },
+	{ "advise", 2, true, parse_advise,
+	  "advise NAME cold|pageout|free|willneed|dontneed|normal|random|sequential"
+	  "|populate_read|populate_write" },
 	{ "fill", 2, true, parse_fill, "fill NAME random|half|text" },
 	{ "sysctl", 2, true, parse_sysctl, "sysctl NAME TEXT..." },
 	{ "compact", 0, true, parse_compact, "compact [NODE]" },

@@ -150,7 +150,7 @@ static void do_mapfile(struct run_thread *thread)
 	int error;
 
 	object->target = file->target;
-	error = neap_region_map(file->target.file, 0, &object->target.region);
+	error = neap_region_map(file->target.file, object->job->flags, &object->target.region);
 	if (error != 0) {
 		object->target = (struct access_target){ 0 };
 		fail(thread, "mapfile", error);
@@ -321,8 +321,11 @@ static void do_advise(struct run_thread *thread)
 
 	if (advice == NEAP_LAZYFREE && target->file == NULL)
 		verify_lazy_free(target->object);
-	error = neap_advise(target->region, 0, verify_pages(target->object), advice);
-	if (error == -ENOTSUP)
+	if (advice == NEAP_DONTNEED)
+		error = free_pages(thread, 0, verify_pages(target->object));
+	else
+		error = neap_advise(target->region, 0, verify_pages(target->object), advice);
+	if (error == -ENOTSUP || error == -EINVAL)
 		fail(thread, "advise", error);
 	else if (error != 0)
 		note(thread, "advise", error);

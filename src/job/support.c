@@ -9,7 +9,7 @@
  *
  *     missing_commands   command -> what is missing, in words
  *     sysctls            name below /proc/sys/vm -> can it be written
- *     words              advice -> can it be given
+ *     words              the advice that there is
  *
  * What must never happen: a command that is accepted here and then silently does
  * nothing. `khugepaged off` and `mglru off` are accepted because a machine without
@@ -105,24 +105,29 @@ enum support support_sysctl(const char *name)
 	return SUPPORT_UNKNOWN;
 }
 
-enum support support_advice(const char *name, enum neap_advice *advice)
+bool support_advice(const char *name, enum neap_advice *advice)
 {
 	static const struct {
 		const char *name;
 		enum neap_advice advice;
-		bool possible;
 	} words[] = {
-		{ "cold", NEAP_COLD, false },
-		{ "pageout", NEAP_PAGEOUT, false },
-		{ "willneed", NEAP_WILLNEED, true },
-		{ "free", NEAP_LAZYFREE, false },
+		{ "cold", NEAP_COLD },
+		{ "pageout", NEAP_PAGEOUT },
+		{ "willneed", NEAP_WILLNEED },
+		{ "free", NEAP_LAZYFREE },
+		{ "dontneed", NEAP_DONTNEED },
+		{ "normal", NEAP_NORMAL },
+		{ "random", NEAP_RANDOM },
+		{ "sequential", NEAP_SEQUENTIAL },
+		{ "populate_read", NEAP_POPULATE_READ },
+		{ "populate_write", NEAP_POPULATE_WRITE },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strcmp(words[i].name, name) == 0) {
 			*advice = words[i].advice;
-			return words[i].possible ? SUPPORT_YES : SUPPORT_LATER;
+			return true;
 		}
 	}
-	return SUPPORT_UNKNOWN;
+	return false;
 }

@@ -24,7 +24,7 @@ enum support {
 
 /* Can this file below /proc/sys/vm be written? */
 enum support support_sysctl(const char *name);
-/* Can this advice (a word of the job language) be given? => *advice unless unknown */
-enum support support_advice(const char *name, enum neap_advice *advice);
+/* => the advice that a word of the job language stands for; false: there is no such word */
+bool support_advice(const char *name, enum neap_advice *advice);
 
 #endif

@@ -17,9 +17,9 @@
  * unmap/protect/harvest wait (bounded: an access copies at most a page) or fail
  * with -EBUSY, which the engine answers by skipping or trying again.
  *
- * BATCHES. map, unmap, protect and harvest take an address-sorted batch of one
+ * BATCHES. map, unmap, protect, harvest and clean take an address-sorted batch of one
  * space; every entry gets its own `err` (0 or negative errno). flush() is called
- * once per batch after unmap, protect or harvest and before the engine relies on
+ * once per batch after all of these but map and before the engine relies on
  * nobody using the old translation.
  *
  * TABLES. Table frames belong to the machine. map() on an address that lacks a
@@ -120,6 +120,8 @@ struct hw_ops {
 	void (*allow_write)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Tests and clears HW_YOUNG; flags: before. -ENOENT as above. */
 	void (*harvest)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+	/* Clears HW_YOUNG and HW_DIRTY, and keeps HW_WRITE; flags: before. -ENOENT as above. */
+	void (*clean)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/*
 	 * Replaces word `expect` by `word` at vpn.
 	 * => 0, -EAGAIN (other word or present), -ENOMEM (no table)

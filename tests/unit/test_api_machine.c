@@ -214,7 +214,13 @@ static int bad_arguments(void *unused)
 	EXPECT(neap_access(region, 2, false) == -EINVAL);
 	EXPECT(neap_page_begin(region, 2, NEAP_PAGE_READ, &page) == -EINVAL);
 	EXPECT(neap_release(region, 1, 2) == -EINVAL);
-	EXPECT(neap_advise(region, 0, 2, NEAP_COLD) == -ENOTSUP);
+	EXPECT(neap_advise(region, 0, 2, (enum neap_advice)99) == -ENOTSUP);
+	EXPECT(neap_advise(region, 1, 2, NEAP_COLD) == -EINVAL);
+	EXPECT(neap_advise(region, 0, 1, NEAP_RANDOM) == -EINVAL);
+	EXPECT(neap_advise(region, 0, 2, NEAP_SEQUENTIAL) == 0);
+	EXPECT(neap_advise(region, 0, 2, NEAP_POPULATE_WRITE) == 0);
+	EXPECT(neap_advise(region, 0, 2, NEAP_LAZYFREE) == 0);
+	EXPECT(neap_advise(region, 0, 2, NEAP_DONTNEED) == 0);
 	EXPECT(neap_advise(region, 0, 2, NEAP_WILLNEED) == 0);
 	EXPECT(neap_set_cpu(machine, 2) == -EINVAL);
 	EXPECT(neap_set_cpu(machine, 1) == 0);

@@ -49,8 +49,6 @@ static const struct bad_job bad_jobs[] = {
 	{ "file F 4M path=/\n", "/ is not a regular file" },
 	{ "file F 4M path=/dev/null\n", "/dev/null is not a regular file" },
 	{ "anon A 4M\nadvise A hot\n", "'hot' is no advice" },
-	{ "anon A 4M\nadvise A cold\n", "t.job:2: advise cold is not possible yet" },
-	{ "anon A 4M\nadvise A free\n", "advise free is not possible yet" },
 	{ "anon A 4M\nfill A zero\n", "'zero' is no kind of contents" },
 	{ "sysctl panic_on_oom 1\n", "t.job:1: sysctl panic_on_oom is not possible yet" },
 	{ "sysctl swapiness 20\n", "there is no 'swapiness' below /proc/sys/vm" },

@@ -211,6 +211,7 @@ static void body_whole(struct machine_fixture *f)
 	struct region *region = huge_region(f, 2 * THP_PAGES, REGION_HUGE);
 	uint64_t free_before, tables;
 	struct page *page;
+	uint32_t flags;
 
 	set(f, ENABLED, "madvise");
 	assert_int_equal(machine_write(f, region, 0, 1), 0);
@@ -233,12 +234,12 @@ static void body_whole(struct machine_fixture *f)
 	machine_verify(f);
 	/* One look for all 512 entries; young in any of them is young once. */
 	page_lock(f->t, page);
-	assert_int_equal(rmap_referenced(f->t, page), 1);
-	assert_int_equal(rmap_referenced(f->t, page), 0);
+	assert_int_equal(rmap_referenced(f->t, page, &flags), 1);
+	assert_int_equal(rmap_referenced(f->t, page, &flags), 0);
 	page_unlock(f->t, page);
 	assert_int_equal(machine_write(f, region, 511, 9), 0);
 	page_lock(f->t, page);
-	assert_int_equal(rmap_referenced(f->t, page), 1);
+	assert_int_equal(rmap_referenced(f->t, page, &flags), 1);
 	page_unlock(f->t, page);
 	assert_int_equal(region_zap(f->t, region, 0, 2 * THP_PAGES), THP_PAGES);
 	pcp_drain_all(f->t, f->m, NULL);

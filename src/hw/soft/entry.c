@@ -6,6 +6,7 @@
  *	map          word of the caller -> frame        unmap        frame -> word of the caller
  *	set_word     word -> word                       protect      W, D off
  *	allow_write  W on, if still that frame          harvest      Y off
+ *	clean        Y, D off
  *
  * so an operation either happened as a whole or lost against another one, and looks again. A frame
  * that a program is accessing is waited for (access.c); nothing here returns -EBUSY. Only present
@@ -274,6 +275,16 @@ void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t 
 	for (uint32_t i = 0; i < nr; i++) {
 		batch_check_order(entries, i);
 		entry_take_bits(&cursor, &entries[i], SOFT_YOUNG);
+	}
+}
+
+void soft_op_clean(struct hw_space *space, struct hw_entry *entries, uint32_t nr)
+{
+	struct cursor cursor = { .space = soft_space_of(space) };
+
+	for (uint32_t i = 0; i < nr; i++) {
+		batch_check_order(entries, i);
+		entry_take_bits(&cursor, &entries[i], SOFT_YOUNG | SOFT_DIRTY);
 	}
 }
 

@@ -170,6 +170,7 @@ static const struct hw_ops soft_ops = {
 	.protect = soft_op_protect,
 	.allow_write = soft_op_allow_write,
 	.harvest = soft_op_harvest,
+	.clean = soft_op_clean,
 	.set_word = soft_op_set_word,
 	.get = soft_op_get,
 	.scan = soft_op_scan,

@@ -37,6 +37,7 @@ void soft_op_unmap(struct hw_space *space, struct hw_entry *entries, uint32_t nr
 void soft_op_protect(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 void soft_op_allow_write(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+void soft_op_clean(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 int soft_op_set_word(struct hw_space *space, uint64_t vpn, uint64_t expect, uint64_t word);
 void soft_op_get(struct hw_space *space, struct hw_entry *entry);
 uint32_t soft_op_scan(struct hw_space *space, uint64_t first, uint64_t last,
