@@ -36,17 +36,13 @@
 #include "core/racy.h"
 #include "core/vmstat.h"
 
-#define HEAD_MASK (PG_BUDDY | PAGE_PLACE_MASK)
+#define FREE_AHEAD 6u /* blocks: what freeing touches is asked for so long before */
+#define ORDER_ONE ((uint64_t)1 << PAGE_ORDER_SHIFT)
 
-static uint64_t zone_head_flags(const struct zone *zone)
+/* All flags of a free block's head, with the order: one comparison tells a buddy. */
+static ALWAYS_INLINE uint64_t block_head_flags(const struct zone *zone, uint32_t order)
 {
-	return PG_BUDDY | page_place(zone->node, zone->type);
-}
-
-/* All flags of a free block's head; with the order, for those who look without the lock. */
-static uint64_t block_head_flags(const struct zone *zone, uint32_t order)
-{
-	return zone_head_flags(zone) | (uint64_t)order << PAGE_ORDER_SHIFT;
+	return PG_BUDDY | zone->place | (uint64_t)order << PAGE_ORDER_SHIFT;
 }
 
 static void nonempty_write(struct zone *zone, uint32_t type, uint32_t orders)
@@ -61,6 +57,17 @@ static uint32_t nonempty_read(const struct zone *zone, uint32_t type)
 	return atomic_load_explicit(&z->nonempty[type], memory_order_relaxed);
 }
 
+/* The flags of a frame that may be anybody's: what is compared is one word. */
+static ALWAYS_INLINE uint64_t flags_relaxed(const struct page *page)
+{
+	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->flags, memory_order_relaxed);
+}
+
+static ALWAYS_INLINE void flags_write(struct page *page, uint64_t flags)
+{
+	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
+}
+
 /* type: with BUDDY_TO_TAIL, else at the head. */
 static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
 {
@@ -69,55 +76,60 @@ static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t o
 	struct free_area *area = &zone->area[order];
 	struct list *list = &area->list[list_type];
 
-	pages[pfn].owner = order;
-	pages[pfn].index = list_type;
-	atomic_store_explicit(&pages[pfn].flags, block_head_flags(zone, order),
-			      memory_order_relaxed);
-	if (list_empty(list))
+	page_set_identity(&pages[pfn], order, list_type);
+	flags_write(&pages[pfn], block_head_flags(zone, order));
+	racy_add(area->nr_free, 1);
+	if (unlikely(list_empty(list)))
 		nonempty_write(zone, list_type, nonempty_read(zone, list_type) | (1u << order));
 	if (type & BUDDY_TO_TAIL)
 		list_add_tail(pages, list, pfn);
 	else
 		list_add_head(pages, list, pfn);
-	racy_add(area->nr_free, 1);
-}
-
-/* The frame is an ordinary inside frame afterwards. */
-static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
-{
-	struct page *pages = zone->machine->pages;
-	uint32_t type = pages[pfn].index;
-	struct free_area *area = &zone->area[order];
-	struct list *list = &area->list[type];
-
-	DCHECK(page_test(&pages[pfn], PG_BUDDY) && pages[pfn].owner == order);
-	DCHECK(area->nr_free > 0);
-	list_remove(pages, list, pfn);
-	if (list_empty(list))
-		nonempty_write(zone, type, nonempty_read(zone, type) & ~(1u << order));
-	racy_add(area->nr_free, UINT64_MAX);
-	atomic_store_explicit(&pages[pfn].flags, 0, memory_order_relaxed);
 }
 
 /*
- * Is there a free block of exactly this order at pfn, in this zone? The place is compared before
- * the order is read: a frame of another zone is guarded by another lock.
+ * A block of which only its order's count and its neighbours know any more. Its own list is found
+ * only if it was the first or the last there.
+ */
+static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct page *pages = zone->machine->pages;
+	struct page *page = &pages[pfn];
+	struct free_area *area = &zone->area[order];
+	uint32_t next = page->next;
+	uint32_t prev = page->prev;
+
+	DCHECK(flags_relaxed(page) == block_head_flags(zone, order) && page->owner == order);
+	DCHECK(area->nr_free > 0);
+	if (prev != PFN_NONE)
+		pages[prev].next = next;
+	else
+		area->list[page->index].first = next;
+	if (likely(next != PFN_NONE))
+		pages[next].prev = prev;
+	else
+		area->list[page->index].last = prev;
+	if (unlikely(next == PFN_NONE && prev == PFN_NONE))
+		nonempty_write(zone, page->index,
+			       nonempty_read(zone, page->index) & ~(1u << order));
+	page_set_links(page, PFN_NONE, PFN_NONE);
+	racy_add(area->nr_free, UINT64_MAX);
+	flags_write(page, 0);
+}
+
+/*
+ * Is there a free block of exactly this order at pfn, in this zone? The place and the order are
+ * compared at once: a frame of another zone is guarded by another lock, and one outside the zone's
+ * span has not the zone's place, or is not free.
  */
 static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
-	const struct page *page = &zone->machine->pages[pfn];
-
-	if (pfn - zone->start_pfn >= zone_spanned(zone))
-		return false;
-	return (page_flags(page) & HEAD_MASK) == zone_head_flags(zone) && page->owner == order;
+	return flags_relaxed(&zone->machine->pages[pfn]) == block_head_flags(zone, order);
 }
 
 /* Blocks of reserved and isolated pageblocks stay within their pageblock. */
-static bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32_t order,
-			    uint32_t type)
+static NOINLINE bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32_t type)
 {
-	if (order < NEAP_PAGEBLOCK_ORDER)
-		return true;
 	uint32_t buddy_type = pageblock_type(m, buddy);
 
 	return type == buddy_type ||
@@ -125,47 +137,63 @@ static bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32
 }
 
 /*
- * Would the block complete a larger merge if only the buddy it just missed were free as well? Then
- * it is worth keeping it out of use for a while.
+ * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
+ * captured.
+ *
+ * A block that would complete a larger merge if only the buddy it just missed were free as well is
+ * worth keeping out of use for a while: it goes to the tail.
  */
-static bool buddy_merge_likely(const struct zone *zone, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
+				      uint32_t type)
 {
-	if (order >= NEAP_MAX_ORDER - 1)
-		return false;
-	uint32_t parent = pfn & ~(1u << order);
+	struct page *pages = zone->machine->pages;
+	uint64_t head = block_head_flags(zone, order);
 
-	return buddy_is_free(zone, parent ^ (2u << order), order + 1);
-}
-
-/* Merges a block, counted already, with its free buddies, and links what comes of it. */
-static ALWAYS_INLINE void buddy_merge(struct task *t, struct zone *zone, uint32_t pfn,
-				      uint32_t order, uint32_t type)
-{
-	uint32_t list_type = type & ~BUDDY_TO_TAIL;
-
-	DCHECK(order <= NEAP_MAX_ORDER && list_type < NR_TYPES);
+	DCHECK(order <= NEAP_MAX_ORDER && (type & ~BUDDY_TO_TAIL) < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
 	DCHECK(pfn >= zone->start_pfn &&
 	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
 	while (order < NEAP_MAX_ORDER) {
 		uint32_t buddy = pfn ^ (1u << order);
 
-		if (unlikely(t->capture != NULL) &&
-		    compact_capture_block(t, zone, pfn, order, list_type)) {
+		if (flags_relaxed(&pages[buddy]) != head)
+			break;
+		if (unlikely(order >= NEAP_PAGEBLOCK_ORDER) &&
+		    !buddy_may_merge(zone->machine, buddy, type & ~BUDDY_TO_TAIL))
+			break;
+		buddy_unlink(zone, buddy, order);
+		pfn &= buddy;
+		order++;
+		head += ORDER_ONE;
+	}
+	if (order < NEAP_MAX_ORDER - 1 &&
+	    flags_relaxed(&pages[(pfn & ~(1u << order)) ^ (2u << order)]) == head + ORDER_ONE)
+		type |= BUDDY_TO_TAIL;
+	buddy_link(zone, pfn, order, type);
+}
+
+/* The same while a run of the task wants to capture a block: it may take any but the largest. */
+static NOINLINE void buddy_merge_capture(struct task *t, struct zone *zone, uint32_t pfn,
+					 uint32_t order, uint32_t type)
+{
+	uint32_t list_type = type & ~BUDDY_TO_TAIL;
+
+	while (order < NEAP_MAX_ORDER) {
+		uint32_t buddy = pfn ^ (1u << order);
+
+		if (compact_capture_block(t, zone, pfn, order, list_type)) {
 			zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << order));
 			return;
 		}
-
 		if (!buddy_is_free(zone, buddy, order) ||
-		    !buddy_may_merge(zone->machine, buddy, order, list_type))
+		    (order >= NEAP_PAGEBLOCK_ORDER &&
+		     !buddy_may_merge(zone->machine, buddy, list_type)))
 			break;
 		buddy_unlink(zone, buddy, order);
 		pfn &= buddy;
 		order++;
 	}
-	if (buddy_merge_likely(zone, pfn, order))
-		type |= BUDDY_TO_TAIL;
-	buddy_link(zone, pfn, order, type);
+	buddy_merge(zone, pfn, order, type);
 }
 
 void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
@@ -175,7 +203,10 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 		zone_stat_add(t, zone, NR_FREE_PAGES, (int64_t)1 << order);
 	if (unlikely((type & ~BUDDY_TO_TAIL) == MT_CMA))
 		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)1 << order);
-	buddy_merge(t, zone, pfn, order, type);
+	if (likely(t->capture == NULL))
+		buddy_merge(zone, pfn, order, type);
+	else
+		buddy_merge_capture(t, zone, pfn, order, type);
 }
 
 /*
@@ -184,16 +215,11 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
  * complete, and leave what the single blocks would have left. Whole pageblocks stay apart, as
  * there.
  */
-void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run)
+static NOINLINE void buddy_merge_run(struct zone *zone, const struct buddy_run *run)
 {
 	uint32_t first = run->first;
 	uint32_t end = first + (run->nr << run->order);
 
-	spin_assert_held(t, LOCK_ZONE);
-	DCHECK(t->capture == NULL && run->type < NR_TYPES && run->type != MT_ISOLATE);
-	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << run->order, run->nr);
-	if (unlikely(run->type == MT_CMA))
-		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)run->nr << run->order);
 	while (first < end) {
 		uint32_t at = run->descending ? end : first;
 		uint32_t order = min_u32((uint32_t)__builtin_ctz(at), fls_u64(end - first) - 1);
@@ -203,26 +229,140 @@ void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *r
 			end -= 1u << order;
 		else
 			first += 1u << order;
-		buddy_merge(t, zone, run->descending ? end : at, order, run->type);
+		buddy_merge(zone, run->descending ? end : at, order, run->type);
 	}
+}
+
+void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run)
+{
+	spin_assert_held(t, LOCK_ZONE);
+	DCHECK(t->capture == NULL && run->type < NR_TYPES && run->type != MT_ISOLATE);
+	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << run->order, run->nr);
+	if (unlikely(run->type == MT_CMA))
+		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)run->nr << run->order);
+	buddy_merge_run(zone, run);
+}
+
+/* ---- the oldest of a per-CPU list ---- */
+
+/* The migrate type that a block on a per-CPU list was freed with. */
+static ALWAYS_INLINE uint32_t listed_type(const struct page *page)
+{
+	return (uint32_t)(flags_relaxed(page) >> PAGE_TYPE_SHIFT) & 0x7;
+}
+
+/* The frame `steps` before the given one on its list. => PFN_NONE: there are not so many */
+static uint32_t list_back(const struct page *pages, uint32_t pfn, uint32_t steps)
+{
+	for (uint32_t i = 0; i < steps && pfn != PFN_NONE; i++)
+		pfn = pages[pfn].prev;
+	return pfn;
+}
+
+/*
+ * Blocks that lie beside each other on the list and in memory, in one direction, with one type:
+ * from run->first on, at most run->nr. => the block before them on the list, or PFN_NONE
+ */
+static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *run)
+{
+	uint32_t from = run->first;
+	uint32_t next = pages[from].prev;
+	uint32_t step = next < from ? 0 - (1u << run->order) : 1u << run->order;
+	uint32_t last = from;
+	uint32_t nr = 1;
+
+	while (nr < run->nr && next == last + step && listed_type(&pages[next]) == run->type) {
+		last = next;
+		next = pages[last].prev;
+		nr++;
+	}
+	run->nr = nr;
+	run->descending = last < from;
+	run->first = min_u32(from, last);
+	return next;
+}
+
+uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
+			   uint32_t most)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t step = 1u << order;
+	uint32_t pfn = list->last;
+	uint32_t ahead = list_back(pages, pfn, FREE_AHEAD);
+	uint32_t left = most;
+
+	spin_assert_held(t, LOCK_ZONE);
+	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0);
+	while (left > 0 && pfn != PFN_NONE) {
+		uint32_t type = listed_type(&pages[pfn]);
+		uint32_t before = pages[pfn].prev;
+		uint32_t nr = 1;
+
+		__builtin_prefetch(&pages[ahead ^ (2u << order)], 1);
+		ahead = pages[ahead].prev;
+		if (unlikely(((before - pfn + step) & ~(2 * step)) == 0)) {
+			struct buddy_run run = {
+				.first = pfn, .nr = left, .order = order, .type = type
+			};
+
+			before = list_run(pages, &run);
+			nr = run.nr;
+			ahead = list_back(pages, before, FREE_AHEAD);
+			buddy_merge_run(zone, &run);
+		} else {
+			buddy_merge(zone, pfn, order, type);
+		}
+		if (unlikely(type == MT_CMA))
+			zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)nr << order);
+		left -= nr;
+		pfn = before;
+	}
+	list->last = pfn;
+	if (pfn != PFN_NONE)
+		pages[pfn].next = PFN_NONE;
+	else
+		list->first = PFN_NONE;
+	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, most - left);
+	return most - left;
+}
+
+/* ---- taking ---- */
+
+/*
+ * The upper parts of a block of order `found`, whose first `used` frames are taken. The type has no
+ * smaller blocks of these orders, so each part is alone on its list.
+ */
+static ALWAYS_INLINE void buddy_link_rest(struct zone *zone, const struct buddy_run *run,
+					  uint32_t used, uint32_t found)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t end = 1u << found;
+	uint32_t orders = 0;
+
+	for (uint32_t at = used; at < end;) {
+		uint32_t order = (uint32_t)__builtin_ctz(at);
+		uint32_t pfn = run->first + at;
+		struct free_area *area = &zone->area[order];
+		struct page *page = &pages[pfn];
+
+		DCHECK(list_empty(&area->list[run->type]));
+		page_set_identity(page, order, run->type);
+		page_set_links(page, PFN_NONE, PFN_NONE);
+		flags_write(page, block_head_flags(zone, order));
+		area->list[run->type] = (struct list){ pfn, pfn };
+		racy_add(area->nr_free, 1);
+		orders |= 1u << order;
+		at += 1u << order;
+	}
+	if (orders != 0)
+		nonempty_write(zone, run->type, nonempty_read(zone, run->type) | orders);
 }
 
 uint32_t buddy_take_smallest(struct task *t, struct zone *zone, uint32_t order, uint32_t type)
 {
-	uint32_t orders = nonempty_read(zone, type) >> order;
+	struct buddy_run run = { .nr = 1, .order = order, .type = type };
 
-	spin_assert_held(t, LOCK_ZONE);
-	if (orders == 0)
-		return PFN_NONE;
-	uint32_t found = order + (uint32_t)__builtin_ctz(orders);
-	uint32_t pfn = zone->area[found].list[type].first;
-
-	buddy_unlink(zone, pfn, found);
-	while (found > order) {
-		found--;
-		buddy_link(zone, pfn + (1u << found), found, type);
-	}
-	return pfn;
+	return buddy_take_run(t, zone, &run) != 0 ? run.first : PFN_NONE;
 }
 
 /*
@@ -237,18 +377,11 @@ uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run
 	if (orders == 0)
 		return 0;
 	uint32_t found = run->order + (uint32_t)__builtin_ctz(orders);
-	uint32_t pfn = zone->area[found].list[run->type].first;
 	uint32_t nr = min_u32(run->nr, 1u << (found - run->order));
-	uint32_t end = pfn + (1u << found);
 
-	buddy_unlink(zone, pfn, found);
-	for (uint32_t at = pfn + (nr << run->order); at < end;) {
-		uint32_t order = (uint32_t)__builtin_ctz(at - pfn);
-
-		buddy_link(zone, at, order, run->type);
-		at += 1u << order;
-	}
-	run->first = pfn;
+	run->first = zone->area[found].list[run->type].first;
+	buddy_unlink(zone, run->first, found);
+	buddy_link_rest(zone, run, nr << run->order, found);
 	return nr;
 }
 

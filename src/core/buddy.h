@@ -34,6 +34,14 @@ struct buddy_run {
 void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run);
 
 /*
+ * Frees the blocks at the end of a per-CPU list, the last one first, each to the type it remembers
+ * (core/pcp.h): at most `most`, of the list's order.
+ * => pinned, zone lock held, nothing is captured or isolated; how many there were
+ */
+uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
+			   uint32_t most);
+
+/*
  * Takes what buddy_take_smallest(), called again and again, would give from one block: always
  * upwards. Does not count.
  * => how many blocks, from run->first on; 0 if the type has none. Zone lock held

@@ -24,12 +24,11 @@ static inline bool list_empty(const struct list *list)
 
 static inline void list_add_head(struct page *pages, struct list *list, uint32_t pfn)
 {
-	struct page *page = &pages[pfn];
+	uint32_t first = list->first;
 
-	page->prev = PFN_NONE;
-	page->next = list->first;
-	if (list->first != PFN_NONE)
-		pages[list->first].prev = pfn;
+	page_set_links(&pages[pfn], first, PFN_NONE);
+	if (first != PFN_NONE)
+		pages[first].prev = pfn;
 	else
 		list->last = pfn;
 	list->first = pfn;
@@ -37,12 +36,11 @@ static inline void list_add_head(struct page *pages, struct list *list, uint32_t
 
 static inline void list_add_tail(struct page *pages, struct list *list, uint32_t pfn)
 {
-	struct page *page = &pages[pfn];
+	uint32_t last = list->last;
 
-	page->next = PFN_NONE;
-	page->prev = list->last;
-	if (list->last != PFN_NONE)
-		pages[list->last].next = pfn;
+	page_set_links(&pages[pfn], PFN_NONE, last);
+	if (last != PFN_NONE)
+		pages[last].next = pfn;
 	else
 		list->first = pfn;
 	list->last = pfn;
@@ -66,19 +64,20 @@ static inline void list_insert_before(struct page *pages, struct list *list, uin
 static inline void list_remove(struct page *pages, struct list *list, uint32_t pfn)
 {
 	struct page *page = &pages[pfn];
+	uint32_t next = page->next;
+	uint32_t prev = page->prev;
 
-	DCHECK(page->prev != PFN_NONE || list->first == pfn);
-	DCHECK(page->next != PFN_NONE || list->last == pfn);
-	if (page->prev != PFN_NONE)
-		pages[page->prev].next = page->next;
+	DCHECK(prev != PFN_NONE || list->first == pfn);
+	DCHECK(next != PFN_NONE || list->last == pfn);
+	if (prev != PFN_NONE)
+		pages[prev].next = next;
 	else
-		list->first = page->next;
-	if (page->next != PFN_NONE)
-		pages[page->next].prev = page->prev;
+		list->first = next;
+	if (next != PFN_NONE)
+		pages[next].prev = prev;
 	else
-		list->last = page->prev;
-	page->next = PFN_NONE;
-	page->prev = PFN_NONE;
+		list->last = prev;
+	page_set_links(page, PFN_NONE, PFN_NONE);
 }
 
 /* Takes the first frame. => PFN_NONE if the list is empty */

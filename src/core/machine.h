@@ -74,7 +74,7 @@ struct lru_batch {
 struct free_area {
 	struct list list[NR_TYPES]; /* z */
 	uint64_t nr_free;	    /* z: blocks, all types */
-};
+} CACHE_ALIGNED;
 
 /* Per-CPU page lists of one zone on one CPU. All p; others read it through core/racy.h. */
 struct pcp {

@@ -42,15 +42,37 @@
 
 struct page {
 	_Atomic uint64_t flags;
-	uint32_t next;
-	uint32_t prev;
+	union {
+		struct {
+			uint32_t next;
+			uint32_t prev;
+		};
+		uint64_t links; /* both, for page_set_links() */
+	};
 	_Atomic uint32_t refs;
 	_Atomic uint32_t maps;
-	uint32_t owner;
-	uint32_t index;
+	union {
+		struct {
+			uint32_t owner;
+			uint32_t index;
+		};
+		uint64_t identity; /* both, for page_set_identity() */
+	};
 };
 
 _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "links and identity are written as one");
+
+/* Two fields by one write. They are read one by one. */
+static ALWAYS_INLINE void page_set_links(struct page *page, uint32_t next, uint32_t prev)
+{
+	page->links = (uint64_t)prev << 32 | next;
+}
+
+static ALWAYS_INLINE void page_set_identity(struct page *page, uint32_t owner, uint32_t index)
+{
+	page->identity = (uint64_t)index << 32 | owner;
+}
 
 /* The order of this list is the order in which flags are printed. */
 #define PG_LOCKED ((uint64_t)1 << 0)	  /* page lock: contents or identity is being changed */

@@ -42,7 +42,6 @@
 #include "core/vmstat.h"
 
 #define BATCH_BYTES_MAX MIB /* a batch is at most a quarter of this */
-#define FLUSH_AHEAD 4u	    /* pages: what is touched is asked for so long before */
 #define FREE_FACTOR_MAX 5u  /* measured on 6.1.192: 15, 30, ... 480, 480 pages at batch 15 */
 
 static const uint8_t list_order[NR_PCP_LISTS] = {
@@ -124,88 +123,39 @@ uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t ty
 }
 
 /*
- * Takes the oldest blocks off a list that lie beside each other, in one direction, and have one
- * type: at most `most`, at least one.
+ * Returns the oldest block of a list to the buddy lists, to the type that its pageblock has now.
+ * => zone lock held
  */
-static ALWAYS_INLINE void pcp_take_oldest(struct page *pages, struct list *list, uint32_t most,
-					  struct buddy_run *run)
-{
-	uint32_t from = list->last;
-	uint32_t next = pages[from].prev;
-	uint32_t step = next < from ? 0 - (1u << run->order) : 1u << run->order;
-	uint32_t last = from;
-	uint32_t nr = 1;
-
-	run->type = pcp_page_type(&pages[from]);
-	while (nr < most && next == last + step && pcp_page_type(&pages[next]) == run->type) {
-		last = next;
-		next = pages[last].prev;
-		nr++;
-	}
-	list->last = next;
-	if (likely(next != PFN_NONE))
-		pages[next].next = PFN_NONE;
-	else
-		list->first = PFN_NONE;
-	run->nr = nr;
-	run->descending = last < from;
-	run->first = min_u32(from, last);
-}
-
-/*
- * Asks for what freeing the page will touch: its neighbourhood, and the neighbours on the free list
- * of a buddy that will be taken off it.
- */
-static ALWAYS_INLINE void pcp_prefetch(const struct zone *zone, uint32_t pfn, uint32_t order)
-{
-	const struct page *pages = zone->machine->pages;
-	uint32_t buddy = pfn ^ (1u << order);
-
-	__builtin_prefetch(&pages[pfn ^ (2u << order)], 1);
-	if (buddy - zone->start_pfn < zone_spanned(zone) && page_test(&pages[buddy], PG_BUDDY)) {
-		__builtin_prefetch(&pages[pages[buddy].prev], 1);
-		__builtin_prefetch(&pages[pages[buddy].next], 1);
-	}
-}
-
-/*
- * Returns the oldest blocks of a list to the buddy lists, at most nr pages and at least one block.
- * *ahead: a page of the list that comes later, asked for in good time; PFN_NONE at its end.
- * => their pages. Zone lock held.
- */
-static uint32_t pcp_flush_some(struct task *t, struct zone *zone, uint32_t index, uint32_t nr,
-			       uint32_t *ahead)
+static void pcp_flush_one(struct task *t, struct zone *zone, struct list *list, uint32_t order)
 {
 	struct page *pages = zone->machine->pages;
-	struct pcp *pcp = pcp_of(t, zone);
-	uint32_t order = list_order[index];
-	bool one_by_one = zone->nr_isolated_blocks != 0 || t->capture != NULL;
-	uint32_t most = one_by_one ? 1 : (nr + (1u << order) - 1) >> order;
-	struct buddy_run run = { .order = order };
-
-	pcp_take_oldest(pages, &pcp->list[index], most, &run);
-	for (uint32_t i = 0; i < run.nr && *ahead != PFN_NONE; i++) {
-		pcp_prefetch(zone, *ahead, order);
-		*ahead = pages[*ahead].prev;
-	}
-	racy_add(pcp->count, -(run.nr << order));
-	if (unlikely(zone->nr_isolated_blocks != 0))
-		run.type = pageblock_type(zone->machine, run.first);
-	if (run.nr == 1)
-		buddy_free(t, zone, run.first, order, run.type);
-	else
-		buddy_free_run(t, zone, &run);
-	return run.nr << order;
-}
-
-/* The page that is `steps` before the last one of a list. => PFN_NONE: the list is shorter */
-static uint32_t pcp_look_ahead(const struct page *pages, const struct list *list, uint32_t steps)
-{
 	uint32_t pfn = list->last;
 
-	for (uint32_t i = 0; i < steps && pfn != PFN_NONE; i++)
-		pfn = pages[pfn].prev;
-	return pfn;
+	list_remove(pages, list, pfn);
+	buddy_free(t, zone, pfn, order,
+		   zone->nr_isolated_blocks != 0 ? pageblock_type(zone->machine, pfn)
+						 : pcp_page_type(&pages[pfn]));
+}
+
+/*
+ * Returns the oldest blocks of a list to the buddy lists, at most nr pages; the last block may
+ * overshoot. => their pages. Zone lock held.
+ */
+static uint32_t pcp_flush_list(struct task *t, struct zone *zone, uint32_t index, uint32_t nr)
+{
+	struct pcp *pcp = pcp_of(t, zone);
+	struct list *list = &pcp->list[index];
+	uint32_t order = list_order[index];
+	uint32_t most = (nr + (1u << order) - 1) >> order;
+	uint32_t freed = 0;
+
+	if (likely(zone->nr_isolated_blocks == 0 && t->capture == NULL))
+		freed = buddy_free_oldest(t, zone, list, order, most);
+	else
+		for (; freed < most && !list_empty(list); freed++)
+			pcp_flush_one(t, zone, list, order);
+	racy_add(pcp->count, -(freed << order));
+	return freed << order;
 }
 
 /*
@@ -222,11 +172,8 @@ static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t f
 		return;
 	spin_lock(t, &zone->lock, LOCK_ZONE);
 	for (uint32_t passed = 0; passed < NR_PCP_LISTS && left > 0; passed++) {
-		uint32_t ahead =
-			pcp_look_ahead(zone->machine->pages, &pcp->list[index], FLUSH_AHEAD);
-
-		while (left > 0 && !list_empty(&pcp->list[index]))
-			left -= min_u32(left, pcp_flush_some(t, zone, index, left, &ahead));
+		if (!list_empty(&pcp->list[index]))
+			left -= min_u32(left, pcp_flush_list(t, zone, index, left));
 		index = index + 1 == NR_PCP_LISTS ? 0 : index + 1;
 	}
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
