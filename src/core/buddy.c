@@ -33,6 +33,7 @@
 
 #include "core/compact.h"
 #include "core/pageblock.h"
+#include "core/pcp.h"
 #include "core/racy.h"
 #include "core/vmstat.h"
 
@@ -245,12 +246,6 @@ void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *r
 
 /* ---- the oldest of a per-CPU list ---- */
 
-/* The migrate type that a block on a per-CPU list was freed with. */
-static ALWAYS_INLINE uint32_t listed_type(const struct page *page)
-{
-	return (uint32_t)(flags_relaxed(page) >> PAGE_TYPE_SHIFT) & 0x7;
-}
-
 /* The frame `steps` before the given one on its list. => PFN_NONE: there are not so many */
 static uint32_t list_back(const struct page *pages, uint32_t pfn, uint32_t steps)
 {
@@ -271,7 +266,7 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 	uint32_t last = from;
 	uint32_t nr = 1;
 
-	while (nr < run->nr && next == last + step && listed_type(&pages[next]) == run->type) {
+	while (nr < run->nr && next == last + step && pcp_page_type(&pages[next]) == run->type) {
 		last = next;
 		next = pages[last].prev;
 		nr++;
@@ -294,7 +289,7 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0);
 	while (left > 0 && pfn != PFN_NONE) {
-		uint32_t type = listed_type(&pages[pfn]);
+		uint32_t type = pcp_page_type(&pages[pfn]);
 		uint32_t before = pages[pfn].prev;
 		uint32_t nr = 1;
 
@@ -383,6 +378,76 @@ uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run
 	buddy_unlink(zone, run->first, found);
 	buddy_link_rest(zone, run, nr << run->order, found);
 	return nr;
+}
+
+/*
+ * The first blocks of the list of exactly this order, to the end of `to`: they lie in that order
+ * there already, so that only both ends have to be linked. => how many; the list has at least one
+ */
+static ALWAYS_INLINE uint32_t buddy_take_whole(struct zone *zone, struct list *to,
+					       const struct buddy_run *want)
+{
+	struct page *pages = zone->machine->pages;
+	struct free_area *area = &zone->area[want->order];
+	struct list *from = &area->list[want->type];
+	uint64_t flags = pcp_page_flags(zone, want->order, want->type);
+	uint32_t first = from->first;
+	uint32_t pfn = first;
+	uint32_t last = first;
+	uint32_t nr = 0;
+
+	for (; nr < want->nr && pfn != PFN_NONE; nr++) {
+		last = pfn;
+		pfn = pages[pfn].next;
+		flags_write(&pages[last], flags);
+	}
+	from->first = pfn;
+	if (likely(pfn != PFN_NONE))
+		pages[pfn].prev = PFN_NONE;
+	else
+		from->last = PFN_NONE;
+	if (unlikely(pfn == PFN_NONE))
+		nonempty_write(zone, want->type,
+			       nonempty_read(zone, want->type) & ~(1u << want->order));
+	racy_add(area->nr_free, (uint64_t)0 - nr);
+	list_append(pages, to, (struct list){ first, last });
+	return nr;
+}
+
+/* The first blocks of a larger one, to the end of `to`. => how many */
+static ALWAYS_INLINE uint32_t buddy_take_parts(struct task *t, struct zone *zone, struct list *to,
+					       const struct buddy_run *want)
+{
+	struct page *pages = zone->machine->pages;
+	uint64_t flags = pcp_page_flags(zone, want->order, want->type);
+	uint32_t step = 1u << want->order;
+	struct buddy_run run = *want;
+	uint32_t nr = buddy_take_run(t, zone, &run);
+	uint32_t last = run.first + (nr - 1) * step;
+
+	for (uint32_t pfn = run.first; pfn <= last; pfn += step) {
+		flags_write(&pages[pfn], flags);
+		page_set_links(&pages[pfn], pfn + step, pfn - step);
+	}
+	list_append(pages, to, (struct list){ run.first, last });
+	return nr;
+}
+
+uint32_t buddy_take_list(struct task *t, struct zone *zone, struct list *to,
+			 const struct buddy_run *want)
+{
+	struct buddy_run left = *want;
+
+	spin_assert_held(t, LOCK_ZONE);
+	while (left.nr > 0) {
+		uint32_t orders = nonempty_read(zone, want->type) >> want->order;
+
+		if (orders == 0)
+			break;
+		left.nr -= (orders & 1) != 0 ? buddy_take_whole(zone, to, &left)
+					     : buddy_take_parts(t, zone, to, &left);
+	}
+	return want->nr - left.nr;
 }
 
 /* A block of the contiguous memory area, which counts them here. */

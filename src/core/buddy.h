@@ -49,6 +49,14 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run);
 
 /*
+ * Takes up to want->nr blocks to the end of a per-CPU list, as that many calls of
+ * buddy_take_smallest() would give them, with the marks of such a list. Does not count.
+ * => how many; fewer if the type has no more. Zone lock held
+ */
+uint32_t buddy_take_list(struct task *t, struct zone *zone, struct list *to,
+			 const struct buddy_run *want);
+
+/*
  * Takes the smallest sufficient block of exactly this type, and gives its upper part back. Does not
  * count.
  * => zone lock held; PFN_NONE if the type has none

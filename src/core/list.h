@@ -80,6 +80,18 @@ static inline void list_remove(struct page *pages, struct list *list, uint32_t p
 	page_set_links(page, PFN_NONE, PFN_NONE);
 }
 
+/* Frames that are linked among themselves already; both ends of them are set right. */
+static inline void list_append(struct page *pages, struct list *list, struct list chain)
+{
+	pages[chain.first].prev = list->last;
+	if (list->last != PFN_NONE)
+		pages[list->last].next = chain.first;
+	else
+		list->first = chain.first;
+	pages[chain.last].next = PFN_NONE;
+	list->last = chain.last;
+}
+
 /* Takes the first frame. => PFN_NONE if the list is empty */
 static inline uint32_t list_pop(struct page *pages, struct list *list)
 {

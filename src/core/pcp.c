@@ -55,51 +55,62 @@ uint32_t pcp_list_order(uint32_t list_index)
 }
 
 /*
- * One block of a zone with a contiguous memory area, of which its type tells, so that it goes back
+ * One block of a zone with a contiguous memory area, of which its mark tells, so that it goes back
  * there. => 1, or 0 if there is none
  */
-static NOINLINE uint32_t refill_one(struct task *t, struct zone *zone, struct buddy_run *run,
-				    uint32_t alloc_flags)
+static NOINLINE uint32_t refill_one(struct task *t, struct zone *zone, struct list *list,
+				    const struct buddy_run *want, uint32_t alloc_flags)
 {
-	run->first = buddy_take(t, zone, run->order, run->type, alloc_flags);
-	if (run->first == PFN_NONE)
+	struct page *pages = zone->machine->pages;
+	uint32_t pfn = buddy_take(t, zone, want->order, want->type, alloc_flags);
+
+	if (pfn == PFN_NONE)
 		return 0;
-	if (pageblock_type(zone->machine, run->first) == MT_CMA)
-		run->type = MT_CMA;
+	bool cma = pageblock_type(zone->machine, pfn) == MT_CMA;
+
+	atomic_store_explicit(&pages[pfn].flags,
+			      pcp_page_flags(zone, want->order, cma ? MT_CMA : want->type),
+			      memory_order_relaxed);
+	list_add_tail(pages, list, pfn);
 	return 1;
 }
 
-/* Takes up to nr blocks from the buddy lists to the end of the list. */
+/* Takes up to want->nr blocks from the buddy lists to the end of the list. => how many */
+static uint32_t refill_list(struct task *t, struct zone *zone, struct list *list,
+			    const struct buddy_run *want, uint32_t alloc_flags)
+{
+	bool cma = unlikely(zone->cma != 0) && (alloc_flags & ALLOC_CMA) != 0;
+	struct buddy_run left = *want;
+
+	while (left.nr > 0) {
+		uint32_t nr = cma ? refill_one(t, zone, list, &left, alloc_flags)
+				  : buddy_take_list(t, zone, list, &left);
+
+		left.nr -= nr;
+		if (left.nr > 0 && (cma ? nr == 0
+					: !pageblock_fallback(t, zone, want->order, want->type,
+							      alloc_flags)))
+			break;
+	}
+	return want->nr - left.nr;
+}
+
+/* The list is empty. */
 static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		       uint32_t alloc_flags)
 {
-	struct page *pages = zone->machine->pages;
 	struct pcp *pcp = pcp_of(t, zone);
-	struct list *list = &pcp->list[pcp_list_index(order, type)];
 	uint32_t batch = racy_read(pcp->batch);
-	uint32_t want = batch > 1 ? max_u32(batch >> order, 2) : batch;
-	uint64_t flags = pcp_page_flags(zone, order, type);
-	bool cma = unlikely(zone->cma != 0) && (alloc_flags & ALLOC_CMA) != 0;
-	uint32_t got = 0;
+	const struct buddy_run want = {
+		.nr = batch > 1 ? max_u32(batch >> order, 2) : batch,
+		.order = order,
+		.type = type,
+	};
 
 	spin_lock(t, &zone->lock, LOCK_ZONE);
-	while (got < want) {
-		struct buddy_run run = { .nr = want - got, .order = order, .type = type };
-		uint32_t nr = cma ? refill_one(t, zone, &run, alloc_flags)
-				  : buddy_take_run(t, zone, &run);
+	uint32_t got = refill_list(t, zone, &pcp->list[pcp_list_index(order, type)], &want,
+				   alloc_flags);
 
-		if (nr == 0 && !pageblock_fallback(t, zone, order, type, alloc_flags))
-			break;
-		for (uint32_t i = 0; i < nr; i++) {
-			uint32_t pfn = run.first + (i << order);
-
-			atomic_store_explicit(&pages[pfn].flags,
-					      cma ? pcp_page_flags(zone, order, run.type) : flags,
-					      memory_order_relaxed);
-			list_add_tail(pages, list, pfn);
-		}
-		got += nr;
-	}
 	zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)got << order));
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	racy_add(pcp->count, got << order);
