@@ -87,9 +87,9 @@ static uint32_t refill_list(struct task *t, struct zone *zone, struct list *list
 				  : buddy_take_list(t, zone, list, &left);
 
 		left.nr -= nr;
-		if (left.nr > 0 && (cma ? nr == 0
-					: !pageblock_fallback(t, zone, want->order, want->type,
-							      alloc_flags)))
+		if (left.nr > 0 &&
+		    (cma ? nr == 0
+			 : !pageblock_fallback(t, zone, want->order, want->type, alloc_flags)))
 			break;
 	}
 	return want->nr - left.nr;
@@ -108,8 +108,8 @@ static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32
 	};
 
 	spin_lock(t, &zone->lock, LOCK_ZONE);
-	uint32_t got = refill_list(t, zone, &pcp->list[pcp_list_index(order, type)], &want,
-				   alloc_flags);
+	uint32_t got =
+		refill_list(t, zone, &pcp->list[pcp_list_index(order, type)], &want, alloc_flags);
 
 	zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)got << order));
 	spin_unlock(t, &zone->lock, LOCK_ZONE);

@@ -6,6 +6,7 @@
 
 #include "core/gfp.h"
 #include "core/pageblock.h"
+#include "core/pcp.h"
 #include "core/zonelist.h"
 
 #define BASE 1048576u /* first frame of the zone */
@@ -519,6 +520,61 @@ static void twins_free(struct twins *w, uint32_t first, uint32_t most, bool desc
 			   MT_MOVABLE);
 }
 
+/* Takes to a per-CPU list, and empties it. => the list has what single requests get */
+static void twins_take_list(struct twins *w, uint32_t order, uint32_t most)
+{
+	const struct buddy_run want = { .nr = most, .order = order, .type = MT_MOVABLE };
+	struct page *pages = w->runs.f.m->pages;
+	struct list list = { PFN_NONE, PFN_NONE };
+	uint32_t nr = buddy_take_list(w->runs.f.t, w->runs.zone, &list, &want);
+
+	assert_true(nr <= most);
+	zone_stat_add(w->runs.f.t, w->runs.zone, NR_FREE_PAGES, -((int64_t)nr << order));
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t pfn =
+			buddy_take_smallest(w->singles.f.t, w->singles.zone, order, MT_MOVABLE);
+
+		assert_int_equal(page_flags(&pages[list.first]),
+				 pcp_page_flags(w->runs.zone, order, MT_MOVABLE));
+		assert_int_equal(pfn, list_pop(pages, &list));
+		atomic_store(&pages[pfn].flags, 0);
+		memset(&w->used[pfn - BASE], true, 1u << order);
+	}
+	assert_true(list_empty(&list));
+	zone_stat_add(w->singles.f.t, w->singles.zone, NR_FREE_PAGES, -((int64_t)nr << order));
+	if (nr < most)
+		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order,
+						     MT_MOVABLE),
+				 PFN_NONE);
+}
+
+/* Frees up to `most` pages from anywhere, some beside each other, by way of a per-CPU list. */
+static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
+{
+	struct page *pages = w->runs.f.m->pages;
+	struct list list = { PFN_NONE, PFN_NONE };
+	uint32_t at = (uint32_t)rng_below(&w->rng, RUN_PAGES);
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < most; i++) {
+		at = (scattered ? (uint32_t)rng_below(&w->rng, RUN_PAGES) : at + 1) % RUN_PAGES;
+		if (!w->used[at])
+			continue;
+		w->used[at] = false;
+		atomic_store(&pages[BASE + at].flags, pcp_page_flags(w->runs.zone, 0, MT_MOVABLE));
+		list_add_head(pages, &list, BASE + at);
+		lists_free(&w->singles, BASE + at, 0, MT_MOVABLE);
+		nr++;
+	}
+	/* In two pieces, of which the second is asked for too much. */
+	uint32_t half = nr / 2;
+
+	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, half), half);
+	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, most + 1),
+			 nr - half);
+	assert_true(list_empty(&list));
+}
+
 static void test_runs_are_singles(void **state)
 {
 	struct twins *w = calloc(1, sizeof(*w));
@@ -531,11 +587,20 @@ static void test_runs_are_singles(void **state)
 	for (uint32_t step = 0; step < RUN_STEPS; step++) {
 		uint32_t most = 1 + (uint32_t)rng_below(&w->rng, 1u << rng_below(&w->rng, 12));
 
-		if (rng_below(&w->rng, 2) != 0)
+		switch (rng_below(&w->rng, 4)) {
+		case 0:
 			twins_take(w, (uint32_t)rng_below(&w->rng, 4), most);
-		else
+			break;
+		case 1:
+			twins_take_list(w, (uint32_t)rng_below(&w->rng, 4), most);
+			break;
+		case 2:
+			twins_free_list(w, most, rng_below(&w->rng, 4) != 0);
+			break;
+		default:
 			twins_free(w, (uint32_t)rng_below(&w->rng, RUN_PAGES), most,
 				   rng_below(&w->rng, 2) != 0);
+		}
 		assert_twins_equal(w);
 	}
 	lists_close(&w->singles);
