@@ -213,16 +213,36 @@ static void span_grow(struct zone *zone, uint32_t first, uint32_t end)
 		zone->end_pfn = end;
 }
 
-/* Cuts blocks off the ends that are not the zone's any more. => zone lock held */
+/* The block is one of several zones, and [first, end) in it is not wholly foreign. */
+static bool block_is_partly(const struct zone *zone, uint32_t first, uint32_t end)
+{
+	const struct neap_machine *m = zone->machine;
+
+	return block_state(m, first >> m->blocks.shift) == BLOCK_MIXED &&
+	       first < zone->boot_first + zone->nr_boot && end > zone->boot_first;
+}
+
+/* Cuts blocks, and parts of mixed ones, off the ends that are not the zone's. Zone lock held. */
 static void span_shrink(struct zone *zone)
 {
-	uint32_t block_pages = 1u << zone->machine->blocks.shift;
+	uint32_t mask = (1u << zone->machine->blocks.shift) - 1;
 
-	while (zone_spanned(zone) != 0 && !zone_has_frame(zone, zone->start_pfn))
-		zone->start_pfn = min_u32((zone->start_pfn & ~(block_pages - 1)) + block_pages,
-					  zone_end(zone));
-	while (zone_spanned(zone) != 0 && !zone_has_frame(zone, zone_end(zone) - 1))
-		zone->end_pfn = max_u32((zone_end(zone) - 1) & ~(block_pages - 1), zone->start_pfn);
+	while (zone_spanned(zone) != 0 && !zone_has_frame(zone, zone->start_pfn)) {
+		uint32_t first = zone->start_pfn;
+		uint32_t end = (first | mask) + 1;
+
+		zone->start_pfn = min_u32(
+			block_is_partly(zone, first, end) ? zone->boot_first : end, zone_end(zone));
+	}
+	while (zone_spanned(zone) != 0 && !zone_has_frame(zone, zone_end(zone) - 1)) {
+		uint32_t end = zone_end(zone);
+		uint32_t first = (end - 1) & ~mask;
+
+		zone->end_pfn =
+			max_u32(block_is_partly(zone, first, end) ? zone->boot_first + zone->nr_boot
+								  : first,
+				zone->start_pfn);
+	}
 }
 
 /* pages: frames more, or fewer. => zone lock held */

@@ -38,6 +38,7 @@
 #define VERIFY_ROUNDS 40u /* watcher's rounds between two verifications */
 #define HANG_SECONDS 60u  /* without an operation of a worker */
 #define SIM_SEED_SECONDS 120u
+#define PLUG_SECONDS 300u /* for a block of memory to be emptied, or given up */
 #define SHORT_LIVES 12u
 #define COMPACT_SIM_FACTOR 4u
 
@@ -195,36 +196,48 @@ static void watch_write(struct world *w, uint64_t *rng)
 #define PLUGS_MANY 8u /* a round, with --plug */
 #define HOT_BLOCK_BYTES (UINT64_C(4) << 20)
 
-/* Memory of node 1 comes and goes, and so do CPUs; a refusal is as good as success. */
-static void watch_plug(struct world *w, uint64_t *rng)
+/* => the operation's result; 1: there was none */
+static int plug_once(struct world *w, uint64_t *rng)
 {
 	uint32_t block = w->first_hot + (uint32_t)(rng_next(rng) % HOT_BLOCKS);
 	uint32_t cpu = (uint32_t)(rng_next(rng) % 4);
-	int err;
 
 	switch (rng_next(rng) % 8) {
 	case 0:
 	case 1:
-		err = neap_memory_online(w->machine, block,
-					 rng_next(rng) % 8 == 0 ? NEAP_MEMORY_KERNEL
-								: NEAP_MEMORY_MOVABLE);
-		break;
+		return neap_memory_online(w->machine, block,
+					  rng_next(rng) % 8 == 0 ? NEAP_MEMORY_KERNEL
+								 : NEAP_MEMORY_MOVABLE);
 	case 2:
 	case 3:
-		err = neap_memory_offline(w->machine, block);
-		break;
+		return neap_memory_offline(w->machine, block);
 	case 4:
-		err = neap_cpu_offline(w->machine, cpu);
-		break;
+		return neap_cpu_offline(w->machine, cpu);
 	case 5:
-		err = neap_cpu_online(w->machine, cpu);
-		break;
+		return neap_cpu_online(w->machine, cpu);
 	default:
-		return;
+		return 1;
 	}
-	if (err != 0 && err != -EINVAL && err != -EBUSY)
+}
+
+/*
+ * Memory of node 1 comes and goes, and so do CPUs; a refusal is as good as success. To empty a
+ * block, pages move to a node that has no room for them: that takes its time.
+ */
+static void watch_plug(struct world *w, uint64_t *rng)
+{
+	uint64_t start_ns = clock_ns();
+
+	alarm(PLUG_SECONDS);
+	int err = plug_once(w, rng);
+	uint64_t took_ns = clock_ns() - start_ns;
+
+	if (err != 0 && err != 1 && err != -EINVAL && err != -EBUSY)
 		fail(w, "hot-plug: %s", neap_machine_error(w->machine));
 	w->nr_plugged += err == 0 ? 1 : 0;
+	if (took_ns > w->plug_slowest_ns)
+		w->plug_slowest_ns = took_ns;
+	alarm(HANG_SECONDS);
 }
 
 /* For the areas that ask for them. */
@@ -372,7 +385,9 @@ static void live_run(const struct options *opt)
 	verify(&w, "at the end");
 	world_check(&w);
 	verify(&w, "after the last look");
-	printf("stress: %" PRIu64 " times CPUs and memory came or went\n", w.nr_plugged);
+	printf("stress: %" PRIu64 " times CPUs and memory came or went, which took %" PRIu64
+	       " ms at most\n",
+	       w.nr_plugged, w.plug_slowest_ns / NSEC_PER_MSEC);
 	print_counts(&w, opt->faults  ? "live, with I/O errors"
 			 : opt->uring ? "live"
 				      : "live without io_uring");

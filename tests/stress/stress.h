@@ -85,7 +85,8 @@ struct world {
 	uint64_t seed;
 	uint32_t first_hot;  /* memory block that comes and goes */
 	uint64_t nr_plugged; /* how often something did */
-	uint64_t memory;     /* bytes of the machine */
+	uint64_t plug_slowest_ns;
+	uint64_t memory; /* bytes of the machine */
 	struct area area[NR_AREAS];
 	_Atomic uint64_t next_key;
 	_Atomic uint32_t profile; /* PROFILE_* */

@@ -1,6 +1,6 @@
 /*
- * A naive page allocator to compare with: a byte a frame. What a request may get follows from the
- * rules alone (spec 02, sections 5 to 8), by looking at every frame.
+ * A naive page allocator to compare with: two bytes a frame. What a request may get follows from
+ * the rules alone (spec 02, sections 5 to 8), by looking at every frame.
  *
  *     MUST_FAIL   no zone has a free, aligned run of frames, or every zone is below its mark
  *     MUST_GET    all lists of CPUs are empty, and some zone has a run and is above its mark
@@ -24,7 +24,8 @@ enum verdict {
 
 struct model {
 	const struct neap_machine *m;
-	uint8_t *frame; /* by number */
+	uint8_t *frame; /* by number: its state */
+	uint8_t *owner; /* by number: its zone's number; spans may overlap */
 };
 
 static inline uint32_t model_zone_limit(uint32_t gfp)
@@ -95,7 +96,8 @@ static inline bool model_has_run(const struct model *md, const struct zone *zone
 	for (uint64_t pfn = round_up_u64(zone->start_pfn, size); pfn + size <= end; pfn += size) {
 		uint64_t at = pfn;
 
-		while (at < pfn + size && md->frame[at] == FREE)
+		while (at < pfn + size && md->frame[at] == FREE &&
+		       md->owner[at] == zone_number(zone))
 			at++;
 		if (at == pfn + size)
 			return true;

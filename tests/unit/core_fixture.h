@@ -65,7 +65,7 @@ static inline void core_desc_zone(struct machine_desc *desc, uint32_t node, enum
 /* => machine_build()'s result; the fixture needs core_teardown() in any case */
 static inline int core_setup(struct core_fixture *f, const struct machine_desc *desc)
 {
-	uint32_t frames = 1;
+	uint32_t frames = max_u32(1, desc->hot_first_pfn + desc->hot_pages);
 
 	for (uint32_t n = 0; n < desc->nr_nodes; n++)
 		for (uint32_t i = 0; i < NR_ZONES; i++)

@@ -4,8 +4,9 @@
  *
  *     seed ──> machine: 1 to 4 nodes, zones that begin and end anywhere, holes, 1 to 5 CPUs
  *          ──> steps:   allocate (any order, type, zone, node, mask, right), free, drain, fold,
- *                       settings, rights of the task, reclaim at work, a CPU goes or comes; more
- *                       of the one or of the other in turn, so that memory runs out and comes back
+ *                       settings, rights of the task, reclaim at work, a CPU goes or comes, a
+ *                       memory block goes or comes; more of the one or of the other in turn, so
+ *                       that memory runs out and comes back
  *
  * After every step: a block lies in a zone that the request may use, none of its frames was in use,
  * a request that must fail fails and one that must succeed does; what is free and what CPUs keep
@@ -15,14 +16,15 @@
  * NEAP_SEED is the first seed; NEAP_PROPERTY_SECONDS says for how long further ones are tried
  * (tools/check-property), else a few are. A failure names its seed.
  *
- * World.plug is for tests that take memory or CPUs away and bring them back: it is called between
- * two steps and has to keep the model true.
+ * A memory block that is all free must go, one with a frame in use must be refused with everything
+ * in its place. Blocks that come go to a kernel zone or to zone Movable, so spans of zones overlap.
  */
 #include "core_fixture.h"
 
 #include <time.h>
 
 #include "core/hotplug_cpu.h"
+#include "core/hotplug_mem.h"
 #include "core/sysctl.h"
 
 #include "alloc_model.h"
@@ -31,6 +33,8 @@
 #define STEPS 1200u
 #define HELD_MAX 3000u
 #define PHASE_STEPS 150u
+#define BLOCK_PAGES 1024u
+#define NOBODY UINT8_MAX /* owns a frame that no zone has */
 
 struct held {
 	uint32_t pfn, order;
@@ -45,10 +49,9 @@ struct world {
 	uint32_t free_bias; /* of 100 steps, so many free */
 	uint32_t nr_held;
 	struct held held[HELD_MAX];
-	uint64_t nr_got, nr_failed;		  /* requests */
-	uint64_t nr_must_get, nr_must_fail;	  /* of these, decided by the model */
-	void (*plug)(struct world *w, void *arg); /* NULL: nothing is plugged */
-	void *plug_arg;
+	uint64_t nr_got, nr_failed;	      /* requests */
+	uint64_t nr_must_get, nr_must_fail;   /* of these, decided by the model */
+	uint64_t nr_came, nr_went, nr_stayed; /* memory blocks; stayed: in use */
 };
 
 static struct world world;
@@ -77,6 +80,13 @@ static void add_zone(struct world *w, struct machine_desc *desc, uint32_t node, 
 	*at += zone->spanned + below(w, 3) * 77;
 }
 
+/* There is no kswapd to wait for, and nobody waits for one that has given up. */
+static void kswapds_give_up(struct world *w)
+{
+	for (uint32_t n = 0; n < w->f.m->nr_nodes; n++)
+		atomic_store(&w->f.m->nodes[n].kswapd_failures, MAX_RECLAIM_RETRIES);
+}
+
 static void world_build(struct world *w)
 {
 	struct machine_desc desc;
@@ -93,11 +103,16 @@ static void world_build(struct world *w)
 			if (!one_in(w, 3) || (n == 0 && type == ZONE_NORMAL))
 				add_zone(w, &desc, n, type, &at);
 	}
+	desc.block_pages = BLOCK_PAGES;
+	desc.hot_first_pfn = (uint32_t)round_up_u64(at, BLOCK_PAGES);
+	desc.hot_pages = (1 + below(w, 5)) * BLOCK_PAGES;
 	assert_int_equal(core_setup(&w->f, &desc), 0);
 	w->model.m = w->f.m;
 	w->model.frame = malloc(w->f.m->max_pfn);
-	assert_non_null(w->model.frame);
+	w->model.owner = malloc(w->f.m->max_pfn);
+	assert_true(w->model.frame != NULL && w->model.owner != NULL);
 	memset(w->model.frame, ABSENT, w->f.m->max_pfn);
+	memset(w->model.owner, NOBODY, w->f.m->max_pfn);
 	for (uint32_t i = 0; i < nodes * NR_ZONES; i++) {
 		const struct machine_zone_desc *zone = &desc.node[i / NR_ZONES].zone[i % NR_ZONES];
 
@@ -106,23 +121,26 @@ static void world_build(struct world *w)
 			i % NR_ZONES == ZONE_MOVABLE ? 0 : zone->present - zone->managed;
 
 		memset(&w->model.frame[zone->start_pfn + reserved], FREE, zone->managed);
+		memset(&w->model.owner[zone->start_pfn], (int)i, zone->spanned);
 	}
-	/* There is no kswapd to wait for, and nobody waits for one that has given up. */
-	for (uint32_t n = 0; n < nodes; n++)
-		atomic_store(&w->f.m->nodes[n].kswapd_failures, MAX_RECLAIM_RETRIES);
+	kswapds_give_up(w);
 	w->drained = true;
+	for (uint32_t left = desc.hot_pages / BLOCK_PAGES; left > 0;) {
+		uint32_t nr = 1 + below(w, left);
+		uint32_t first;
+
+		assert_int_equal(hotplug_mem_add(w->f.t, below(w, nodes), nr, &first), 0);
+		left -= nr;
+	}
 }
 
 static const struct zone *zone_at(const struct world *w, uint32_t pfn)
 {
-	for (uint32_t i = 0; i < w->f.m->nr_nodes * NR_ZONES; i++) {
-		const struct zone *zone = &w->f.m->nodes[i / NR_ZONES].zone[i % NR_ZONES];
+	uint32_t owner = w->model.owner[pfn];
 
-		if (pfn - zone->start_pfn < zone_spanned(zone))
-			return zone;
-	}
-	fail_msg("seed %llu: frame %u is in no zone", (unsigned long long)w->seed, pfn);
-	return NULL;
+	if (owner == NOBODY)
+		fail_msg("seed %llu: frame %u is in no zone", (unsigned long long)w->seed, pfn);
+	return &w->f.m->nodes[owner / NR_ZONES].zone[owner % NR_ZONES];
 }
 
 /* ---- what must hold ---- */
@@ -133,8 +151,8 @@ static void check_counts(const struct world *w)
 		const struct zone *zone = &w->f.m->nodes[i / NR_ZONES].zone[i % NR_ZONES];
 		uint64_t nr_free = 0;
 
-		for (uint32_t k = 0; k < zone_spanned(zone); k++)
-			nr_free += w->model.frame[zone->start_pfn + k] == FREE ? 1 : 0;
+		for (uint32_t pfn = zone->start_pfn; pfn < zone_end(zone); pfn++)
+			nr_free += w->model.frame[pfn] == FREE && w->model.owner[pfn] == i ? 1 : 0;
 		uint64_t ours = zone->present == 0 ? 0
 						   : zone_stat_exact(zone, NR_FREE_PAGES) +
 							     core_pcp_pages(zone);
@@ -218,7 +236,8 @@ static void check_block(struct world *w, uint32_t pfn, const struct alloc_reques
 	const struct zone *zone = zone_at(w, pfn);
 	uint32_t size = 1u << r->order;
 
-	if ((pfn & (size - 1)) != 0 || pfn + size > zone->start_pfn + zone_spanned(zone))
+	if ((pfn & (size - 1)) != 0 || pfn + size > zone_end(zone) ||
+	    w->model.owner[pfn + size - 1] != w->model.owner[pfn])
 		fail_msg("seed %llu: block %u of order %u is not aligned or leaves its zone",
 			 (unsigned long long)w->seed, pfn, r->order);
 	if (!model_eligible(w->f.t, zone, r))
@@ -346,6 +365,62 @@ static void step_cpu(struct world *w)
 	go_to_cpu(w);
 }
 
+static void block_is(struct world *w, uint32_t block, uint8_t state, uint32_t owner)
+{
+	memset(&w->model.frame[block * BLOCK_PAGES], state, BLOCK_PAGES);
+	memset(&w->model.owner[block * BLOCK_PAGES], (int)owner, BLOCK_PAGES);
+}
+
+static void memory_online(struct world *w, uint32_t block, bool there)
+{
+	bool movable = one_in(w, 2);
+	int error = hotplug_mem_online(w->f.t, block, movable ? HOTPLUG_MOVABLE : HOTPLUG_KERNEL);
+
+	if (error != (there ? 0 : -EINVAL))
+		fail_msg("seed %llu: block %u online: error %d", (unsigned long long)w->seed, block,
+			 error);
+	if (error != 0)
+		return;
+	uint32_t number = w->f.m->blocks.state[block] - BLOCK_FIRST_ZONE;
+
+	assert_int_equal(number / NR_ZONES, w->f.m->blocks.node[block]);
+	assert_true((number % NR_ZONES == ZONE_MOVABLE) == movable);
+	block_is(w, block, FREE, number);
+	w->nr_came++;
+	kswapds_give_up(w);
+}
+
+static void memory_offline(struct world *w, uint32_t block, bool whole)
+{
+	bool all_free = true;
+
+	for (uint32_t i = 0; i < BLOCK_PAGES; i++)
+		all_free &= w->model.frame[block * BLOCK_PAGES + i] == FREE;
+	int error = hotplug_mem_offline(w->f.t, block);
+
+	if (error != (!whole ? -EINVAL : all_free ? 0 : -EBUSY))
+		fail_msg("seed %llu: block %u offline: error %d", (unsigned long long)w->seed,
+			 block, error);
+	w->nr_went += error == 0 ? 1 : 0;
+	w->nr_stayed += error == -EBUSY ? 1 : 0;
+	if (error == 0)
+		block_is(w, block, ABSENT, NOBODY);
+}
+
+/* Any block, also one of boot's that lies wholly in a zone. */
+static void step_memory(struct world *w)
+{
+	uint32_t block = below(w, w->f.m->max_pfn / BLOCK_PAGES);
+	uint32_t state = w->f.m->blocks.state[block];
+
+	if (one_in(w, 2))
+		memory_online(w, block, state == BLOCK_OFFLINE);
+	else
+		memory_offline(w, block, state >= BLOCK_FIRST_ZONE);
+	/* All lists and counts, at once. */
+	core_verify(&w->f, used_pages(w));
+}
+
 static void step_other(struct world *w)
 {
 	struct zone *zone = &w->f.m->nodes[below(w, w->f.m->nr_nodes)].zone[below(w, NR_ZONES)];
@@ -393,8 +468,8 @@ static void world_step(struct world *w, uint32_t step)
 	else
 		step_allocate(w);
 	check_counts(w);
-	if (w->plug != NULL && one_in(w, 50))
-		w->plug(w, w->plug_arg);
+	if (one_in(w, 30))
+		step_memory(w);
 	if (step % 64 == 0)
 		core_verify(&w->f, used_pages(w));
 }
@@ -414,6 +489,7 @@ static void run_seed(struct world *w, uint64_t seed)
 	check_counts(w);
 	core_verify(&w->f, 0);
 	free(w->model.frame);
+	free(w->model.owner);
 	core_teardown(&w->f);
 }
 
@@ -437,12 +513,16 @@ static void test_random_steps(void **state)
 		run_seed(&world, first + nr++);
 	print_message(
 		"seeds: %llu runs of %u steps from seed %llu: %llu requests served, %llu refused;"
-		" %llu had to be served and %llu refused\n",
+		" %llu had to be served and %llu refused; memory blocks: %llu came, %llu went,"
+		" %llu had to stay\n",
 		(unsigned long long)nr, STEPS, (unsigned long long)first,
 		(unsigned long long)world.nr_got, (unsigned long long)world.nr_failed,
-		(unsigned long long)world.nr_must_get, (unsigned long long)world.nr_must_fail);
+		(unsigned long long)world.nr_must_get, (unsigned long long)world.nr_must_fail,
+		(unsigned long long)world.nr_came, (unsigned long long)world.nr_went,
+		(unsigned long long)world.nr_stayed);
 	/* A model that never decides would test nothing. */
 	assert_true(nr < 4 || (world.nr_must_get > 100 && world.nr_must_fail > 100));
+	assert_true(nr < 4 || (world.nr_went > 10 && world.nr_stayed > 10));
 }
 
 int main(void)
