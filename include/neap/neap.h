@@ -217,12 +217,22 @@ enum neap_policy {
 /*
  * The policy of the calling task (set_mempolicy) or of a region (mbind), for pages that come from
  * now on. Set a region's before several threads use it. A node given when the region was made goes
- * before all policies. => 0; -EINVAL no such policy, or none of the nodes has memory
+ * before all policies. Threads that the task starts with neap_thread_start() begin with its policy.
+ * => 0; -EINVAL no such policy, or none of the nodes has memory that the task may use
  */
 NEAP_API NEAP_MUST_CHECK int neap_set_policy(struct neap_machine *machine, enum neap_policy policy,
 					     uint64_t nodes);
 NEAP_API NEAP_MUST_CHECK int neap_region_policy(struct neap_region *region, enum neap_policy policy,
 						uint64_t nodes);
+
+/*
+ * The nodes, as bits, that the calling task's memory may come from (cpuset.mems), from now on; 0:
+ * all. Pages that are there stay. Policies choose among these nodes: the task's own is moved to
+ * them. Kernel memory (a request without GFP hard wall), requests that cannot sleep but may use
+ * reserves, and requests that must not fail get memory from elsewhere rather than none. Threads
+ * that the task starts begin with its nodes. => 0; -EINVAL none of the nodes has memory
+ */
+NEAP_API NEAP_MUST_CHECK int neap_set_mems(struct neap_machine *machine, uint64_t nodes);
 
 /*
  * Gives pages back (MADV_DONTNEED): anonymous ones read as zero afterwards. => pages that held

@@ -23,6 +23,7 @@
 #include "core/cma.h"
 #include "core/contig.h"
 #include "core/lru.h"
+#include "core/mempolicy.h"
 
 #define GFP_KNOWN_BITS 0xffffffu
 
@@ -58,11 +59,11 @@ int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp,
 	struct alloc_request request = {
 		.gfp = gfp,
 		.order = order,
-		.node = node >= 0 ? (uint32_t)node : machine->cpus[task_cpu(t)].node,
+		.node = node >= 0 ? (uint32_t)node : 0,
 	};
 
 	block->order = order;
-	block->pfn = alloc_pages(t, &request);
+	block->pfn = node >= 0 ? alloc_pages(t, &request) : mempolicy_alloc(t, gfp, order);
 	if (block->pfn == PFN_NONE) {
 		free(block);
 		return -ENOMEM;

@@ -28,6 +28,7 @@
 
 #include "api/api.h"
 #include "core/alloc_warn.h"
+#include "core/cpuset.h"
 #include "core/snapshot_take.h"
 #include "text/report_memory.h"
 
@@ -72,11 +73,11 @@ static int write_all(struct failure_log *log, const struct text_buf *text)
 }
 
 /* The nodes that the report shows. */
-static uint64_t shown_nodes(const struct alloc_failure *failure)
+static uint64_t shown_nodes(const struct task *t, const struct alloc_failure *failure)
 {
-	if (failure->show_all_nodes || failure->nodemask == NULL)
+	if (failure->show_all_nodes)
 		return UINT64_MAX;
-	return *failure->nodemask;
+	return failure->nodemask != NULL ? *failure->nodemask : cpuset_nodes(t);
 }
 
 static void write_report(struct failure_log *log, struct task *t,
@@ -88,10 +89,11 @@ static void write_report(struct failure_log *log, struct task *t,
 		.order = failure->order,
 		.pid = t->id,
 		.nodemask = failure->nodemask,
+		.mems = cpuset_limits(t) ? cpuset_nodes(t) : 0,
 		.kernel = "neap " NEAP_VERSION,
 	};
 	const struct report_filter filter = {
-		.nodes = shown_nodes(failure),
+		.nodes = shown_nodes(t, failure),
 		.limit = failure->highest,
 		.cpu = t->slot->cpu,
 		.giant = true,

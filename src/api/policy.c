@@ -1,16 +1,17 @@
 /*
- * Memory policies of tasks and regions.
+ * Memory policies of tasks and regions, and the nodes that a task may use at all.
  *
  * They rule what is allocated from now on; pages that are there stay where they are.
  *
  * What must never happen: a policy that names no node with memory: it could never be
  * served, so it is refused here.
  *
- * Linux: set_mempolicy() and mbind() without MPOL_MF_MOVE.
+ * Linux: set_mempolicy() and mbind() without MPOL_MF_MOVE; cpuset.mems without migration.
  */
 #include <errno.h>
 
 #include "api/api.h"
+#include "core/cpuset.h"
 #include "core/mempolicy.h"
 #include "core/racy.h"
 
@@ -49,9 +50,20 @@ int neap_set_policy(struct neap_machine *machine, enum neap_policy policy, uint6
 
 	if (err != 0)
 		return err;
-	t->policy_nodes = nodes;
-	t->policy_mode = mode;
-	t->policy_last = NEAP_MAX_NODES - 1;
+	if (mempolicy_set(t, mode, nodes) != 0)
+		return api_fail(a, -EINVAL, "The task's memory may come from none of the nodes.");
+	return 0;
+}
+
+int neap_set_mems(struct neap_machine *machine, uint64_t nodes)
+{
+	struct api_machine *a = api_of(machine);
+	struct task *t = api_task(a);
+
+	if (t == NULL)
+		return api_no_task(a);
+	if (cpuset_set(t, nodes) != 0)
+		return api_fail(a, -EINVAL, "None of the nodes has memory.");
 	return 0;
 }
 

@@ -29,6 +29,9 @@ struct neap_thread {
 	struct task *task;
 	int (*fn)(void *arg);
 	void *arg;
+	/* What it has from the task that started it. */
+	uint32_t policy_mode;
+	uint64_t policy_nodes, policy_mems, mems;
 };
 
 struct task *api_task_attach(struct api_machine *a)
@@ -118,6 +121,12 @@ static int thread_main(struct task *t, void *arg)
 {
 	struct neap_thread *thread = arg;
 
+	t->policy_mode = thread->policy_mode;
+	t->policy_nodes = thread->policy_nodes;
+	t->policy_mems = thread->policy_mems;
+	t->policy_last = NEAP_MAX_NODES - 1;
+	t->mems = thread->mems;
+	t->flags |= thread->mems != 0 ? PF_CPUSET : 0;
 	psi_task_begin(t);
 	int result = thread->fn(thread->arg);
 
@@ -146,6 +155,10 @@ int neap_thread_start(struct neap_machine *machine, const char *name, int cpu, i
 		return -ENOMEM;
 	thread->fn = fn;
 	thread->arg = arg;
+	thread->policy_mode = t->policy_mode;
+	thread->policy_nodes = t->policy_nodes;
+	thread->policy_mems = t->policy_mems;
+	thread->mems = t->mems;
 	if (cpu >= 0)
 		cpumask_set(&cpus, (uint32_t)cpu);
 	struct task_spec spec = {

@@ -32,9 +32,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/probe_policy.h"
 #include "core/alloc.h"
 #include "core/event.h"
+#include "core/mempolicy.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/restore.h"
@@ -519,6 +519,21 @@ static void read_columns(struct probe_machine *pm, const struct probe_op *op)
 	}
 }
 
+/* As the recorded task, whose policy was set before the burst. */
+static uint32_t allocate_by_policy(struct probe_machine *pm, uint32_t gfp, uint32_t order)
+{
+	struct task *t = pm->t;
+
+	t->policy_mode = pm->policy.mode;
+	t->policy_nodes = pm->policy.nodes;
+	t->policy_last = pm->policy.last;
+	uint32_t pfn = mempolicy_alloc(t, gfp, order);
+
+	pm->policy.last = t->policy_last;
+	t->policy_mode = MEMPOLICY_DEFAULT;
+	return pfn;
+}
+
 static uint32_t allocate(struct probe_machine *pm, const struct probe_op *op)
 {
 	const struct alloc_request request = {
@@ -528,7 +543,7 @@ static uint32_t allocate(struct probe_machine *pm, const struct probe_op *op)
 	};
 
 	if (op->kind == 'p' && op->cpu == pm->cpu)
-		return probe_policy_alloc(pm->t, &pm->policy, op->gfp, op->order);
+		return allocate_by_policy(pm, op->gfp, op->order);
 	return alloc_pages(pm->t, &request);
 }
 

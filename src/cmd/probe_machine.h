@@ -18,21 +18,10 @@ struct probe_slot {
 	uint32_t order;
 };
 
-/* As set_mempolicy(2) numbers them. */
-enum probe_policy_mode {
-	PROBE_POLICY_DEFAULT,
-	PROBE_POLICY_PREFERRED,
-	PROBE_POLICY_BIND,
-	PROBE_POLICY_INTERLEAVE,
-	PROBE_POLICY_LOCAL,
-	PROBE_POLICY_PREFERRED_MANY,
-	NR_PROBE_POLICIES,
-};
-
 struct probe_policy {
-	uint32_t mode; /* enum probe_policy_mode */
+	uint32_t mode; /* enum mempolicy_mode: the numbers of set_mempolicy(2) */
 	uint64_t nodes;
-	uint32_t turn; /* interleave: the next node */
+	uint32_t last; /* interleave: the node that had the latest turn */
 };
 
 /* What an operation did here. */

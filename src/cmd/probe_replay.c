@@ -40,6 +40,7 @@
 #include "cmd/probe_compare.h"
 #include "cmd/probe_moment.h"
 #include "core/alloc.h"
+#include "core/mempolicy.h"
 #include "core/pcp.h"
 #include "core/sysctl.h"
 #include "text/scan.h"
@@ -198,7 +199,7 @@ static int replay_exactly(struct replay *r, const struct probe_item *burst,
 {
 	struct probe_outcome *outcome = r->outcome;
 	struct probe_policy *policy = &r->pm->policy;
-	bool turns = policy->mode == PROBE_POLICY_INTERLEAVE && uses_policy(r, burst);
+	bool turns = policy->mode == MEMPOLICY_INTERLEAVE && uses_policy(r, burst);
 	uint64_t nodes = turns ? policy->nodes : 1;
 	struct probe_count best = { .operations = 0 };
 	struct text_buf best_text;
@@ -212,7 +213,7 @@ static int replay_exactly(struct replay *r, const struct probe_item *burst,
 		if (((nodes >> n) & 1) == 0)
 			continue;
 		if (turns)
-			policy->turn = n;
+			policy->last = (n + 63) % 64;
 		text_buf_init(&text);
 		error = play_assuming(r, burst, before, &count, &text);
 		if (best.operations == 0 ||
@@ -435,13 +436,17 @@ static void apply_sysctl(struct replay *r, const char *name)
 /* "policy MODE MASK: ok" */
 static void apply_policy(struct replay *r, const char *at)
 {
-	struct probe_policy policy = { .turn = 0 };
+	struct probe_policy policy = { .last = 0 };
 	const char *mask = scan_literal(scan_u32(at, &policy.mode), " ");
 	char *end = NULL;
 
-	if (mask == NULL || policy.mode >= NR_PROBE_POLICIES)
+	if (mask == NULL)
 		return;
 	policy.nodes = strtoull(mask, &end, 16);
+	if (policy.mode == MEMPOLICY_PREFERRED && policy.nodes == 0)
+		policy.mode = MEMPOLICY_LOCAL; /* that is how it was asked for in former times */
+	if (mempolicy_check(&r->pm->m, policy.mode, &policy.nodes) != 0)
+		return;
 	if (strcmp(end, ": ok") == 0 || *end == '\0')
 		r->pm->policy = policy;
 }

@@ -33,6 +33,7 @@
 #include "core/alloc_warn.h"
 #include "core/buddy.h"
 #include "core/cma.h"
+#include "core/cpuset.h"
 #include "core/event.h"
 #include "core/kswapd.h"
 #include "core/mempolicy.h"
@@ -341,6 +342,8 @@ static uint32_t alloc_walk_once(struct task *t, const struct alloc_context *ac, 
 		}
 		if (!dirty_room)
 			continue;
+		if ((ac->flags & ALLOC_CPUSET) && !cpuset_allows(t, zone->node, ac->gfp))
+			continue;
 		if (stay && zone->node != home) {
 			*leaving = true;
 			return PFN_NONE;
@@ -416,10 +419,15 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 	ac.flags |= cma_alloc_flag(t->machine, ac.type);
 	if (preferred->zone != NULL && preferred->zone->nofragment)
 		ac.flags |= ALLOC_NOFRAGMENT;
+	if (cpuset_limits(t))
+		cpuset_begin(t, &ac);
 	uint32_t pfn = alloc_walk(t, &ac);
 
-	if (pfn == PFN_NONE)
+	if (pfn == PFN_NONE) {
+		ac.gfp = gfp;
+		ac.nodemask = request->nodemask;
 		pfn = alloc_slow(t, &ac);
+	}
 	if (unlikely(pfn == PFN_NONE)) {
 		const struct alloc_failure failure = {
 			.gfp = gfp,
@@ -481,7 +489,8 @@ static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t, const struct n
 
 	if (unlikely(racy_read(m->inject[0]) != 0) && alloc_injected(m, gfp))
 		return PFN_NONE;
-	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE)))
+	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE) &&
+		   !cpuset_limits(t)))
 		pfn = alloc_quick(t, ref->zone, highest, type);
 	if (unlikely(pfn == PFN_NONE)) {
 		/* A copy, so that the request itself can stay in registers above. */
@@ -532,7 +541,7 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
 	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
 
 	return (gfp & rare) == 0 && t->policy_mode == 0 &&
-	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS)) == 0 &&
+	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
 	       racy_read(t->machine->inject[0]) == 0 &&
 	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
 }

@@ -15,6 +15,7 @@ struct alloc_context {
 	uint32_t flags;		  /* ALLOC_* */
 	bool spread_dirty;	  /* pass over nodes that have their share of dirty pages */
 	const uint64_t *nodemask; /* NULL = all */
+	uint64_t mems;		  /* a task's own limit, for nodemask to point at */
 	const struct zonelist *zonelist;
 	const struct zoneref *preferred; /* first usable entry; its zone is NULL if there is none */
 };

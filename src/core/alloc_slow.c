@@ -35,6 +35,7 @@
 #include "core/alloc_compact.h"
 #include "core/alloc_path.h"
 #include "core/cma.h"
+#include "core/cpuset.h"
 #include "core/direct.h"
 #include "core/event.h"
 #include "core/kswapd.h"
@@ -179,6 +180,20 @@ static bool slow_is_oom(const struct alloc_context *ac)
 	       ac->highest >= ZONE_NORMAL;
 }
 
+/* With other rights: within the limit of the task's nodes, then without. */
+static uint32_t slow_inside_outside(struct task *t, const struct alloc_context *ac, uint32_t flags)
+{
+	struct alloc_context again = *ac;
+
+	again.flags = flags | ALLOC_CPUSET;
+	uint32_t pfn = alloc_walk(t, &again);
+
+	if (pfn != PFN_NONE || !cpuset_limits(t))
+		return pfn;
+	again.flags = flags;
+	return alloc_walk(t, &again);
+}
+
 /*
  * The attempt before memory is declared gone: at the high mark, so that only a real recovery lets
  * it pass.
@@ -193,10 +208,8 @@ static uint32_t slow_last_attempt(struct task *t, const struct alloc_context *ac
 
 	if (pfn == PFN_NONE && slow_is_oom(ac)) {
 		atomic_fetch_add_explicit(&t->machine->oom_count, 1, memory_order_relaxed);
-		if (ac->gfp & GFP_BIT_NOFAIL) {
-			last.flags = ALLOC_NO_WATERMARKS;
-			pfn = alloc_walk(t, &last);
-		}
+		if (ac->gfp & GFP_BIT_NOFAIL)
+			pfn = slow_inside_outside(t, ac, ALLOC_NO_WATERMARKS);
 	}
 	return pfn;
 }
@@ -237,10 +250,7 @@ static bool slow_round(struct task *t, struct alloc_context *ac, struct slow_rou
 /* Waits a little and tries with what reserves there are. May sleep. */
 static uint32_t slow_nofail(struct task *t, const struct alloc_context *ac)
 {
-	struct alloc_context again = *ac;
-
-	again.flags = ALLOC_MIN_RESERVE | ALLOC_CPUSET;
-	uint32_t pfn = alloc_walk(t, &again);
+	uint32_t pfn = slow_inside_outside(t, ac, ALLOC_MIN_RESERVE);
 
 	if (pfn == PFN_NONE)
 		rt_sleep(t, TICK_NS);

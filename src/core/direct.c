@@ -22,6 +22,7 @@
 
 #include "core/alloc.h"
 #include "core/compact.h"
+#include "core/cpuset.h"
 #include "core/event.h"
 #include "core/kswapd.h"
 #include "core/reclaim.h"
@@ -100,7 +101,8 @@ static void shrink_zones(struct task *t, const struct direct_request *request,
 		struct zone *zone = ref->zone;
 		struct node *node = &zone->machine->nodes[zone->node];
 
-		if (ref->index > sc->reclaim_idx || !node_allowed(request, node))
+		if (ref->index > sc->reclaim_idx || !node_allowed(request, node) ||
+		    !cpuset_allows(t, node->id, GFP_USER))
 			continue;
 		if (first == NULL)
 			first = node;

@@ -31,6 +31,7 @@
 
 #include "core/alloc.h"
 #include "core/compact.h"
+#include "core/cpuset.h"
 #include "core/event.h"
 #include "core/freezer.h"
 #include "core/hotplug_cpu.h"
@@ -168,7 +169,7 @@ void kswapd_wake(struct task *t, struct zone *zone, uint32_t gfp, uint32_t order
 {
 	struct node *node = &t->machine->nodes[zone->node];
 
-	if (zone_managed(zone) == 0)
+	if (zone_managed(zone) == 0 || !cpuset_allows(t, node->id, gfp))
 		return;
 	raise_zone(node, highest);
 	raise_order(node, order);

@@ -10,8 +10,9 @@
  *   INTERLEAVE      one of the nodes named: of a region by the number of the page, so that
  *                   it does not matter who touches it first; of a task each in its turn
  *
- * A policy never binds a request that may use low zones only: they exist on one node. And
- * a strict node that was given when the region was made goes before all policies.
+ * BIND never binds a request that may use low zones only: they exist on one node. A strict
+ * node that was given when the region was made goes before all policies. And all of this is
+ * within the nodes that the task may use at all (core/cpuset.c).
  *
  * The counters show it: interleave counts pages that came from the node whose turn it was;
  * hit, miss and foreign are about the first node that the request could have used.
@@ -19,15 +20,17 @@
  * What must never happen: a page from outside BIND's nodes in a zone that BIND rules.
  *
  * Linux: alloc_pages(), vma_alloc_folio(), interleave_nid(), policy_nodemask(),
- * apply_policy_zone(), alloc_page_interleave(), alloc_pages_preferred_many() of
- * mm/mempolicy.c, 6.1. DIFF: no relative or static node numbers; a region
- * that a policy rules gets small pages only.
+ * apply_policy_zone(), alloc_page_interleave(), alloc_pages_preferred_many(),
+ * mpol_rebind_nodemask() of mm/mempolicy.c, 6.1. DIFF: no relative or static node numbers;
+ * a region that a policy rules gets small pages only, and its policy is not bound anew when
+ * the nodes of a task change.
  */
 #include "core/mempolicy.h"
 
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/cpuset.h"
 #include "core/pcp.h"
 #include "core/racy.h"
 
@@ -78,10 +81,56 @@ static uint32_t nth_node(uint64_t nodes, uint64_t n)
 	return first_node(nodes);
 }
 
-/* Nodes that have nothing but zone Movable bind only what may come from there. */
-static bool binds(const struct neap_machine *m, uint64_t nodes, uint32_t gfp)
+int mempolicy_set(struct task *t, uint32_t mode, uint64_t nodes)
 {
+	bool none = nodes == 0;
+	uint64_t mems = cpuset_nodes(t);
+	uint64_t allowed = nodes & mems;
+	int err = mempolicy_check(t->machine, mode, &allowed);
+
+	if (err != 0 || (!none && allowed == 0))
+		return -EINVAL;
+	t->policy_nodes = allowed;
+	t->policy_mode = mode;
+	t->policy_last = NEAP_MAX_NODES - 1;
+	t->policy_mems = mems;
+	return 0;
+}
+
+/* The node at the same place among `to`; a node that was not among `from` stays. */
+static uint64_t node_rebind(uint32_t node, uint64_t from, uint64_t to)
+{
+	uint64_t bit = (uint64_t)1 << node;
+
+	if ((from & bit) == 0)
+		return bit;
+	return (uint64_t)1 << nth_node(to, (uint64_t)__builtin_popcountll(from & (bit - 1)));
+}
+
+void mempolicy_rebind(struct task *t, uint64_t mems)
+{
+	uint64_t nodes = 0;
+
+	if (t->policy_mode == MEMPOLICY_BIND || t->policy_mode == MEMPOLICY_INTERLEAVE) {
+		for (uint32_t n = 0; n < t->machine->nr_nodes; n++)
+			if ((t->policy_nodes >> n) & 1)
+				nodes |= node_rebind(n, t->policy_mems, mems);
+		t->policy_nodes = nodes;
+	}
+	t->policy_mems = mems;
+}
+
+/*
+ * Nodes that have nothing but zone Movable bind only what may come from there; nodes that the task
+ * may not use bind nothing.
+ */
+static bool binds(const struct task *t, uint64_t nodes, uint32_t gfp)
+{
+	const struct neap_machine *m = t->machine;
 	uint32_t least = ZONE_MOVABLE;
+
+	if (cpuset_limits(t) && (nodes & cpuset_nodes(t)) == 0)
+		return false;
 
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		for (uint32_t i = 0; i <= ZONE_NORMAL && ((nodes >> n) & 1) != 0; i++)
@@ -128,12 +177,12 @@ static uint32_t take_chosen(struct task *t, uint32_t gfp, uint32_t order,
 		return take(t, gfp, order, first_node(choice->nodes), NULL);
 	case MEMPOLICY_BIND:
 		return take(t, gfp, order, home,
-			    binds(m, choice->nodes, gfp) ? &choice->nodes : NULL);
+			    binds(t, choice->nodes, gfp) ? &choice->nodes : NULL);
 	case MEMPOLICY_INTERLEAVE:
 		return take_interleaved(t, gfp, order, choice->turn);
 	case MEMPOLICY_PREFERRED_MANY:
 		pfn = take(t, (gfp & ~(GFP_BIT_DIRECT_RECLAIM | GFP_BIT_NOFAIL)) | GFP_BIT_NOWARN,
-			   order, home, binds(m, choice->nodes, gfp) ? &choice->nodes : NULL);
+			   order, home, &choice->nodes);
 		return pfn != PFN_NONE ? pfn : take(t, gfp, order, home, NULL);
 	default:
 		return take(t, gfp, order, home, NULL);
@@ -144,6 +193,8 @@ uint32_t mempolicy_alloc(struct task *t, uint32_t gfp, uint32_t order)
 {
 	struct choice choice = { .mode = t->policy_mode, .nodes = t->policy_nodes };
 
+	if ((gfp & GFP_BIT_THISNODE) || (t->flags & PF_IRQ))
+		choice.mode = MEMPOLICY_DEFAULT;
 	/* The nodes may have been set without a look at their memory: a task of the engine's. */
 	if (choice.mode == MEMPOLICY_INTERLEAVE) {
 		choice.turn = next_node(choice.nodes, t->policy_last);

@@ -22,7 +22,22 @@ enum mempolicy_mode {
  */
 int mempolicy_check(const struct neap_machine *m, uint32_t mode, uint64_t *nodes) MUST_CHECK;
 
-/* A block by the task's policy. => as alloc_pages(), whose rules about sleeping hold */
+/*
+ * Gives the calling task a policy. => as mempolicy_check(), whose mask of nodes is cut down to
+ * those that the task's memory may come from first (core/cpuset.h)
+ */
+int mempolicy_set(struct task *t, uint32_t mode, uint64_t nodes) MUST_CHECK;
+
+/*
+ * The task's memory may come from other nodes now, mems as bits: BIND and INTERLEAVE go over to the
+ * nodes at the same places of that set, round and round; the others stay.
+ */
+void mempolicy_rebind(struct task *t, uint64_t mems);
+
+/*
+ * A block by the task's policy; requests for their own node only, and completions, have none.
+ * => as alloc_pages(), whose rules about sleeping hold
+ */
 uint32_t mempolicy_alloc(struct task *t, uint32_t gfp, uint32_t order);
 /* The same for page `page` of a region, by the region's policy if it has one. */
 uint32_t mempolicy_alloc_region(struct task *t, const struct region *region, uint64_t page,

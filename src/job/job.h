@@ -64,6 +64,8 @@ enum job_op {
 	JOB_OP_MEMORY_ADD,    /* count: bytes */
 	JOB_OP_MEMORY_STATE,  /* count: block; on; advice by name: default, kernel, movable */
 	JOB_OP_MEMORY_REMOVE, /* count: first block; every: how many */
+	JOB_OP_POLICY,	      /* policy, nodes */
+	JOB_OP_MEMS,	      /* nodes; 0 = all */
 	JOB_OP_SLEEP,
 	JOB_OP_SNAPSHOT,
 	JOB_OP_EVERY,
@@ -108,6 +110,8 @@ struct job_command {
 	uint32_t block_order;	 /* alloc */
 	uint32_t gfp;		 /* alloc */
 	bool may_fail;		 /* alloc: try */
+	enum neap_policy policy; /* policy */
+	uint64_t nodes;		 /* policy, mems: bits */
 	char *name;		 /* sysctl: its name; thp: policy; snapshot, every: the label */
 	/* sysctl: the text to write; swapon: priority; thp: the word of defrag, or NULL */
 	char *text;

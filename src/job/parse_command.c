@@ -113,32 +113,10 @@ static void take_node(struct parser *p, struct job_object *object)
 /* policy=MODE[:NODES] */
 static void take_policy(struct parser *p, struct job_object *object)
 {
-	static const char *const names[] = {
-		[NEAP_POLICY_DEFAULT] = "default", [NEAP_POLICY_PREFERRED] = "preferred",
-		[NEAP_POLICY_BIND] = "bind",	   [NEAP_POLICY_INTERLEAVE] = "interleave",
-		[NEAP_POLICY_LOCAL] = "local",	   [NEAP_POLICY_PREFERRED_MANY] = "preferred-many",
-	};
 	const char *text = option(p, "policy");
 
-	if (text == NULL)
-		return;
-	size_t length = strcspn(text, ":");
-	size_t i = 0;
-
-	while (i < ARRAY_LEN(names) &&
-	       (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
-		i++;
-	if (i < ARRAY_LEN(names))
-		object->policy = (enum neap_policy)i;
-	else
-		parser_error(p,
-			     "policy %.40s is none of default, preferred, bind, interleave,"
-			     " local, preferred-many",
-			     text);
-	if (text[length] == ':')
-		object->policy_nodes = parser_nodes(text + length + 1);
-	if (text[length] == ':' && object->policy_nodes == 0)
-		parser_error(p, "'%.40s' is not a list of nodes such as 0-1,3", text + length + 1);
+	if (text != NULL)
+		parser_policy(p, text, &object->policy, &object->policy_nodes);
 }
 
 static void parse_anon(struct parser *p)
@@ -923,6 +901,8 @@ static const struct command_entry commands[] = {
 	{ "thp", 1, false, parse_thp, "thp on|madvise|off [DEFRAG]" },
 	{ "khugepaged", 1, false, parse_switched_off, "khugepaged off" },
 	{ "mglru", 1, false, parse_switched_off, "mglru off" },
+	{ "policy", 1, false, parser_run_policy, "policy MODE[:NODES]" },
+	{ "mems", 1, false, parser_run_mems, "mems NODES|all" },
 	{ "wait", 0, false, parse_wait, "wait" },
 	{ "parallel", 0, false, parse_parallel, "parallel" },
 	{ "end", 0, false, parse_end, "end" },

@@ -1,5 +1,5 @@
 /*
- * Private to parse.c and parse_command.c: the state of a parse.
+ * Private to parse.c, parse_command.c and parse_numa.c: the state of a parse.
  */
 #ifndef NEAP_JOB_PARSER_H
 #define NEAP_JOB_PARSER_H
@@ -46,5 +46,11 @@ void parser_run_line(struct parser *p);
 
 /* A list of nodes, 0-1,3, as bits. => 0 if it is none */
 uint64_t parser_nodes(const char *text);
+
+/* MODE[:NODES], a memory policy; says what is wrong with it. */
+void parser_policy(struct parser *p, const char *text, enum neap_policy *mode, uint64_t *nodes);
+/* The commands `policy` and `mems`. */
+void parser_run_policy(struct parser *p);
+void parser_run_mems(struct parser *p);
 
 #endif

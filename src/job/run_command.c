@@ -386,6 +386,23 @@ static void do_thp(struct run_thread *thread)
 		note(thread, "thp", error);
 }
 
+static void do_policy(struct run_thread *thread)
+{
+	const struct job_command *command = thread->command;
+	int error = neap_set_policy(thread->run->machine, command->policy, command->nodes);
+
+	if (error != 0)
+		fail(thread, "policy", error);
+}
+
+static void do_mems(struct run_thread *thread)
+{
+	int error = neap_set_mems(thread->run->machine, thread->command->nodes);
+
+	if (error != 0)
+		fail(thread, "mems", error);
+}
+
 static void do_drop(struct run_thread *thread)
 {
 	struct run *run = thread->run;
@@ -787,6 +804,8 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_NOTHING] = do_nothing,
 	[JOB_OP_HUGEPAGES] = do_hugepages,
 	[JOB_OP_THP] = do_thp,
+	[JOB_OP_POLICY] = do_policy,
+	[JOB_OP_MEMS] = do_mems,
 	[JOB_OP_RANGE] = do_range,
 	[JOB_OP_CMA] = do_range,
 };

@@ -90,6 +90,7 @@ enum lock_class {
 #define PF_IRQ 0x00000001u	     /* completion context: must not sleep */
 #define PF_OOM_VICTIM 0x00000002u    /* may use half of min */
 #define PF_EXITING 0x00000004u	     /* asked to stop (fatal signal pending) */
+#define PF_CPUSET 0x00000008u	     /* its memory is limited to nodes: mems */
 #define PF_MEMALLOC_NOFS 0x00040000u /* scope: no FS in reclaim */
 #define PF_MEMALLOC_NOIO 0x00080000u /* scope: no IO in reclaim */
 
@@ -124,6 +125,8 @@ struct task {
 	uint32_t policy_mode;  /* o: the task's memory policy (core/mempolicy.h); 0 = none */
 	uint32_t policy_last;  /* o: node that had the latest turn */
 	uint64_t policy_nodes; /* o: the policy's, as bits */
+	uint64_t policy_mems;  /* o: the nodes that memory could come from when it was set */
+	uint64_t mems;	       /* o: the nodes that memory may come from (core/cpuset.h) */
 	uint64_t random_state; /* o */
 	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside reclaim */
 	void *group;		     /* o: memory cgroup, NULL = root */

@@ -90,6 +90,7 @@ struct report_request {
 	uint32_t gfp, order;
 	uint32_t pid;
 	const uint64_t *nodemask; /* NULL: all */
+	uint64_t mems;		  /* nodes that the task's memory may come from; 0: all */
 	const char *kernel;	  /* "neap 0.1.0" */
 };
 

@@ -330,7 +330,7 @@ int report_failure_write(const struct snapshot *snapshot, const struct report_re
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
 		if (snapshot->node[n].has_memory)
 			memory |= (uint64_t)1 << snapshot->node[n].id;
-	mask_text(memory, &all);
+	mask_text(request->mems != 0 ? request->mems : memory, &all);
 	if (request->nodemask != NULL)
 		mask_text(*request->nodemask, &mask);
 	else

@@ -959,6 +959,21 @@ int neap_memory_offline(struct neap_machine *machine, uint32_t block)
 	return 0;
 }
 
+int neap_set_policy(struct neap_machine *machine, enum neap_policy policy, uint64_t nodes)
+{
+	(void)machine;
+	(void)policy;
+	(void)nodes;
+	return 0;
+}
+
+int neap_set_mems(struct neap_machine *machine, uint64_t nodes)
+{
+	(void)machine;
+	(void)nodes;
+	return 0;
+}
+
 int neap_region_policy(struct neap_region *region, enum neap_policy policy, uint64_t nodes)
 {
 	(void)region;
