@@ -20,82 +20,15 @@
 #include "base/size.h"
 #include "job/expect.h"
 #include "job/parser.h"
+#include "job/parser_word.h"
 #include "job/support.h"
 #include "text/gfp.h"
 
 #define KIND(kind) (1u << (kind))
-#define PAGES_MAX ((uint64_t)1 << 32) /* of one object: 16 TiB */
 #define THREADS_MAX 64u
 #define BLOCKS_MAX 1000000u
 #define ORDER_MAX 10u
 #define SLEEP_MS_MAX 86400000u
-
-static const char *word(struct parser *p, uint32_t at)
-{
-	p->used[at] = true;
-	return p->words[at];
-}
-
-/* => the value of KEY=VALUE, or NULL */
-static const char *option(struct parser *p, const char *key)
-{
-	size_t length = strlen(key);
-
-	for (uint32_t i = 1; i < p->nr_words; i++)
-		if (!p->used[i] && strncmp(p->words[i], key, length) == 0 &&
-		    p->words[i][length] == '=')
-			return word(p, i) + length + 1;
-	return NULL;
-}
-
-static bool flag(struct parser *p, const char *name)
-{
-	for (uint32_t i = 1; i < p->nr_words; i++) {
-		if (!p->used[i] && strcmp(p->words[i], name) == 0) {
-			p->used[i] = true;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A number of at most `max`, decimal or 0x...; what: its name for the message. */
-static uint64_t number(struct parser *p, const char *text, const char *what, uint64_t max)
-{
-	char *end = NULL;
-	uint64_t value = 0;
-
-	errno = 0;
-	if (text[0] >= '0' && text[0] <= '9')
-		value = strtoull(text, &end, 0);
-	if (end == NULL || *end != '\0' || errno != 0) {
-		parser_error(p, "%s '%.60s' is not a whole number", what, text);
-		return 0;
-	}
-	if (value > max) {
-		parser_error(p, "%s %s is too large, the most is %llu", what, text,
-			     (unsigned long long)max);
-		return 0;
-	}
-	return value;
-}
-
-/* A size in bytes that is not 0, rounded up to pages. */
-static uint64_t size(struct parser *p, const char *text)
-{
-	uint64_t bytes = 0;
-	size_t used = size_parse(text, &bytes);
-
-	if (used == 0 || text[used] != '\0' || bytes == 0) {
-		parser_error(p, "'%.60s' is no size: a number above 0, with K, M, G or T", text);
-		return NEAP_PAGE_SIZE;
-	}
-	if (bytes > PAGES_MAX * NEAP_PAGE_SIZE) {
-		parser_error(p, "%s is too large, the most is 16T", text);
-		return NEAP_PAGE_SIZE;
-	}
-	return round_up_u64(bytes, NEAP_PAGE_SIZE);
-}
 
 static uint64_t object_pages(const struct parser *p, uint32_t object)
 {
@@ -780,82 +713,6 @@ static void parse_tell(struct parser *p)
 		p->job->nr_tells++;
 }
 
-/* What describes the machine itself is handed on as it is; the configuration judges it. */
-static void take_machine_spec(struct parser *p, struct job_machine *machine)
-{
-	static const char *const keys[] = { "nodes", "dist", "type", "swapiops", "fsiops" };
-	char spec[1024] = "";
-
-	for (uint32_t k = 0; k < ARRAY_LEN(keys); k++) {
-		const char *value = option(p, keys[k]);
-		size_t length = strlen(spec);
-
-		if (value == NULL)
-			continue;
-		if (length + strlen(keys[k]) + strlen(value) + 3 > sizeof(spec))
-			parser_error(p, "%s= is too long", keys[k]);
-		else
-			snprintf(spec + length, sizeof(spec) - length, "%s%s=%s",
-				 length > 0 ? " " : "", keys[k], value);
-	}
-	const char *memory = option(p, "memory");
-
-	if (memory != NULL && spec[0] != '\0') {
-		parser_error(p, "memory= is a machine of one zone a node; it cannot have %s, too",
-			     spec);
-	} else if (memory != NULL) {
-		size(p, memory);
-		machine->memory = parser_copy(p, memory);
-	} else if (strncmp(spec, "nodes=", 6) != 0) {
-		parser_error(p, "a machine needs nodes=, its memory: nodes=256M or"
-				" nodes=1G/0+1G/1; or memory=64M for one without a PC's zones");
-	}
-	machine->spec = parser_copy(p, spec);
-}
-
-/* => a copy of the disk's size; NULL if there is none */
-static char *take_disk(struct parser *p, const char *name)
-{
-	const char *value = option(p, name);
-
-	if (value == NULL || strcmp(value, "0") == 0)
-		return NULL;
-	size(p, value);
-	return parser_copy(p, value);
-}
-
-static void parse_machine(struct parser *p)
-{
-	static const char *const later[] = { "zram", "kernel", "append" };
-	struct job_machine *machine = &p->job->machine;
-	const char *value;
-
-	if (machine->given) {
-		parser_error(p, "the machine is described already, in line %u", machine->line);
-		return;
-	}
-	machine->given = true;
-	machine->line = p->line;
-	take_machine_spec(p, machine);
-	value = option(p, "cpus");
-	if (value != NULL && number(p, value, "cpus", 4096) > 0)
-		machine->cpus = parser_copy(p, value);
-	machine->hotplug = take_disk(p, "hotplug");
-	machine->block = take_disk(p, "block");
-	machine->swap = take_disk(p, "swap");
-	machine->swap2 = take_disk(p, "swap2");
-	machine->cma = take_disk(p, "cma");
-	value = option(p, "noswapon");
-	machine->noswapon = value != NULL && number(p, value, "noswapon", 1) == 1;
-	value = option(p, "set");
-	machine->settings = value != NULL ? parser_copy(p, value) : NULL;
-	option(p, "fs");    /* files are always possible */
-	option(p, "trace"); /* how much to record is said on the command line */
-	for (uint32_t i = 0; i < ARRAY_LEN(later); i++)
-		if (option(p, later[i]) != NULL)
-			parser_error(p, "machine option %s= is not possible yet", later[i]);
-}
-
 struct command_entry {
 	const char *name;
 	uint32_t nr_words; /* needed after the name */
@@ -865,7 +722,7 @@ struct command_entry {
 };
 
 static const struct command_entry commands[] = {
-	{ "machine", 1, false, parse_machine,
+	{ "machine", 1, false, parser_run_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
 	  " [cma=SIZE]"
 	  " [noswapon=1] [swapiops=N] [fsiops=N] [hotplug=SIZE] [block=SIZE]" },

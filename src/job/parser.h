@@ -1,5 +1,5 @@
 /*
- * Private to parse.c, parse_command.c and parse_numa.c: the state of a parse.
+ * Private to parse.c, parse_command.c, parse_machine.c and parse_numa.c: the state of a parse.
  */
 #ifndef NEAP_JOB_PARSER_H
 #define NEAP_JOB_PARSER_H
@@ -43,6 +43,8 @@ char *parser_copy(struct parser *p, const char *text);
 
 /* Performs the command of the current line. */
 void parser_run_line(struct parser *p);
+/* The command `machine` (parse_machine.c). */
+void parser_run_machine(struct parser *p);
 
 /* A list of nodes, 0-1,3, as bits. => 0 if it is none */
 uint64_t parser_nodes(const char *text);
