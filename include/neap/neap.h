@@ -84,6 +84,8 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *             of two modelled disks it lies on, 1 (default) or 2; may be set several times.
  *   tmp       directory of temporary files. Default $TMPDIR or /tmp.
  *   uring     0 | 1: use io_uring if possible (live). Default 1.
+ *   rebind    0 | 1: when a CPU comes online, bind kswapd to its node's CPUs again, as Linux 5.0
+ *             did; 6.1 binds it once, when it starts. Default 0.
  *   sysctl.X  initial value of /proc/sys/vm/X
  *   fault.X   error injection for tests: see docs/embedding.md
  *
@@ -516,6 +518,16 @@ struct neap_map {
 };
 /* Fills in the first cells, from the zone's first frame on. => cells it has; -ENOENT, -EINVAL */
 NEAP_API NEAP_MUST_CHECK int64_t neap_zone_map(struct neap_machine *machine, struct neap_map *map);
+
+/*
+ * Freezes the engine: when it returns, kswapd, kcompactd, write-back and the periodic work stand
+ * still, as before a machine is suspended. Programs may go on, and reclaim for themselves; what
+ * they ask of kswapd is kept. Freezes add up. neap_thaw() takes one back; a kswapd that was frozen
+ * does not balance for what it had taken before, it looks at its node anew. The end of the machine
+ * ends the freeze. Both may block. => 0; neap_thaw(): -EINVAL if nothing is frozen; -ENOMEM
+ */
+NEAP_API NEAP_MUST_CHECK int neap_freeze(struct neap_machine *machine);
+NEAP_API NEAP_MUST_CHECK int neap_thaw(struct neap_machine *machine);
 
 /*
  * Checks every invariant: each frame in exactly one state, counters equal a full count, no swap

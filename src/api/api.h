@@ -57,6 +57,7 @@ struct api_machine {
 	bool tags;			 /* I */
 	bool faults;			 /* I: stores can be made to fail */
 	bool started;			 /* the engine's threads run */
+	_Atomic uint32_t nr_freezes;	 /* by neap_freeze() */
 	struct store_model_device *disk; /* I: simulated files; NULL live */
 	struct store_model_device *swap_disk[CONFIG_SWAP_DISKS]; /* I: simulated swap; NULL live */
 	bool disk_rotational, swap_rotational;			 /* I */

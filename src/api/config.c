@@ -257,6 +257,11 @@ static int set_cma(struct neap_config *config, const char *name, const char *val
 	return config_parse_size(config, name, value, &config->cma_bytes);
 }
 
+static int set_rebind(struct neap_config *config, const char *name, const char *value)
+{
+	return parse_switch(config, name, value, &config->rebind);
+}
+
 static int set_uring(struct neap_config *config, const char *name, const char *value)
 {
 	return parse_switch(config, name, value, &config->uring);
@@ -425,6 +430,7 @@ static const struct config_key config_keys[] = {
 	{ "swap", set_swap },	    { "tmp", set_tmp },		{ "uring", set_uring },
 	{ "hotplug", set_hotplug }, { "block", set_block },	{ "sysctl.", set_sysctl },
 	{ "fault.", set_fault },    { "like", set_like },	{ "cma", set_cma },
+	{ "rebind", set_rebind },
 };
 
 struct neap_config *neap_config_new(void)
@@ -473,7 +479,7 @@ int neap_config_set(struct neap_config *config, const char *name, const char *va
 	return config_fail(
 		config, -EINVAL,
 		"'%s' is not a property; there are memory, nodes, cpus, machine, like,"
-		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, sysctl.NAME"
+		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, rebind, sysctl.NAME"
 		" and fault.NAME.",
 		name);
 }

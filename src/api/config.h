@@ -64,6 +64,7 @@ struct config_pc {
 struct neap_config {
 	uint64_t memory_bytes;
 	uint64_t cma_bytes; /* of the contiguous memory area; 0: none */
+	bool rebind;	    /* kswapds follow their nodes' CPUs */
 	uint32_t nr_nodes;
 	uint32_t nr_cpus;
 	bool cpus_given;

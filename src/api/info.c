@@ -26,6 +26,7 @@
 
 #include "api/api.h"
 #include "core/racy.h"
+#include "core/freezer.h"
 #include "core/snapshot_take.h"
 #include "core/stall.h"
 #include "core/sysctl.h"
@@ -276,6 +277,41 @@ void neap_stalls(struct neap_machine *machine, struct neap_stalls *out)
 		.p99_ns = summary.p99_ns,
 		.max_ns = summary.max_ns,
 	};
+}
+
+/* ---- freezing ---- */
+
+static int freeze_task(struct task *t, void *arg)
+{
+	struct api_machine *a = arg;
+
+	freezer_freeze(t, &a->m);
+	atomic_fetch_add(&a->nr_freezes, 1);
+	return 0;
+}
+
+int neap_freeze(struct neap_machine *machine)
+{
+	return api_call(api_of(machine), freeze_task, api_of(machine));
+}
+
+static int thaw_task(struct task *t, void *arg)
+{
+	struct api_machine *a = arg;
+	uint32_t nr = atomic_load(&a->nr_freezes);
+
+	/* Two that thaw at once must not take the same freeze back. */
+	do {
+		if (nr == 0)
+			return api_fail(a, -EINVAL, "Nothing is frozen.");
+	} while (!atomic_compare_exchange_weak(&a->nr_freezes, &nr, nr - 1)); /* event loop */
+	freezer_thaw(t, &a->m);
+	return 0;
+}
+
+int neap_thaw(struct neap_machine *machine)
+{
+	return api_call(api_of(machine), thaw_task, api_of(machine));
 }
 
 /* ---- verification ---- */

@@ -236,6 +236,7 @@ static int machine_begin(struct task *t, void *arg)
 	const struct neap_config *config = building->config;
 	int err;
 
+	a->m.kswapd_rebinds = config->rebind;
 	spawn_fail(a, config->fault_nth[CONFIG_FAULT_SPAWN]);
 	err = machine_start(t, &a->m);
 	if (err != 0)

@@ -253,7 +253,8 @@ static bool set_options(struct neap_config *config, const struct job *job,
 
 	bool fine = set(config, "memory", options->memory) &&
 		    set(config, "nodes", options->nodes) && set(config, "tmp", options->tmp_dir) &&
-		    set(config, "cma", job->machine.cma);
+		    set(config, "cma", job->machine.cma) &&
+		    set(config, "rebind", job->machine.rebind ? "1" : NULL);
 
 	for (uint32_t i = first; i < options->nr_swaps && fine; i++)
 		fine = set(config, "swap", options->swaps[i]);

@@ -24,6 +24,7 @@
 #include "core/compact.h"
 #include "core/cpuset.h"
 #include "core/event.h"
+#include "core/freezer.h"
 #include "core/kswapd.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
@@ -31,6 +32,7 @@
 
 #define DIRECT_GOAL_PAGES 32u
 #define THROTTLE_NOFS_NS NSEC_PER_SEC
+#define THROTTLE_LOOK_NS (10 * NSEC_PER_SEC) /* with FS there is no end; only another look */
 
 static bool node_allowed(const struct direct_request *request, const struct node *node)
 {
@@ -51,11 +53,19 @@ static struct node *throttle_node(const struct direct_request *request)
 	return NULL;
 }
 
+/* Is the wait over? DIFF: programs are never frozen, and do not wait for a frozen kswapd. */
+static bool may_pass(struct task *t, struct node *node)
+{
+	return kswapd_reserves_ok(t, node) || (t->flags & PF_EXITING) ||
+	       freezer_is_on(t->machine) || atomic_load(&t->machine->stopping) != 0;
+}
+
 /* => true if a fatal signal is pending: the caller must not go on to kill anybody */
 static bool throttle_on_reserves(struct task *t, const struct direct_request *request)
 {
 	struct node *node = throttle_node(request);
 	bool fs = (request->gfp & GFP_BIT_FS) != 0;
+	uint64_t end_ns = rt_now(t) + THROTTLE_NOFS_NS;
 
 	if ((t->flags & (PF_KTHREAD | PF_EXITING)) || node == NULL || kswapd_reserves_ok(t, node))
 		return false;
@@ -63,13 +73,14 @@ static bool throttle_on_reserves(struct task *t, const struct direct_request *re
 	/* event loop: kswapd wakes us when the reserves are good or it sleeps */
 	for (;;) {
 		uint32_t seq = waitq_begin(&node->pfmemalloc_wait);
-		bool ok = kswapd_reserves_ok(t, node) || (t->flags & PF_EXITING);
+		uint64_t now_ns = rt_now(t);
+		bool over = may_pass(t, node) || (!fs && now_ns >= end_ns);
 
-		if (!ok)
+		if (!over)
 			waitq_wait(t, &node->pfmemalloc_wait, seq,
-				   fs ? 10 * NSEC_PER_SEC : THROTTLE_NOFS_NS);
+				   fs ? THROTTLE_LOOK_NS : end_ns - now_ns);
 		waitq_end(&node->pfmemalloc_wait);
-		if (ok || !fs || atomic_load(&t->machine->stopping))
+		if (over)
 			break;
 	}
 	return (t->flags & PF_EXITING) != 0;
@@ -159,16 +170,15 @@ static uint64_t reclaim_run(struct task *t, const struct direct_request *request
 			    struct scan_control *sc)
 {
 	run_priorities(t, request, sc);
-	if (sc->nr_reclaimed != 0)
-		return sc->nr_reclaimed;
-	if (sc->compaction_ready)
-		return 1;
-	if (sc->skipped_deactivate) {
+	if (sc->nr_reclaimed == 0 && !sc->compaction_ready && sc->skipped_deactivate) {
 		sc->force_deactivate = true;
 		sc->skipped_deactivate = false;
 		run_priorities(t, request, sc);
 	}
-	return sc->nr_reclaimed;
+	if (sc->nr_reclaimed != 0)
+		return sc->nr_reclaimed;
+	/* Enough for compaction already: that is progress, too. */
+	return sc->compaction_ready ? 1 : 0;
 }
 
 uint64_t direct_reclaim(struct task *t, const struct direct_request *request)

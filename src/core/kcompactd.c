@@ -202,7 +202,7 @@ static void wait_for_work(struct task *t, struct node *node, uint64_t timeout_ns
 			(void)waitq_wait(t, &node->kcompactd_wait, seq, timeout_ns);
 		waitq_end(&node->kcompactd_wait);
 		hotplug_cpu_widen(t, node, &node->kcompactd_cpus);
-		again = freezer_wait(t, m);
+		again = freezer_wait(t, m, &node->stop_threads);
 	} while (again); /* event loop */
 }
 
@@ -265,6 +265,7 @@ void kcompactd_stop(struct task *t, struct node *node)
 		return;
 	CHECK(should_end(node));
 	waitq_wake(t, &node->kcompactd_wait, UINT32_MAX);
+	waitq_wake(t, &node->machine->freezer_wait, UINT32_MAX);
 	rt_join(t, node->kcompactd);
 	racy_write(node->kcompactd, NULL);
 }

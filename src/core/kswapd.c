@@ -300,7 +300,8 @@ static enum round_result balance_round(struct task *t, struct balance *b)
 		raise = false;
 	if (waitq_active(&b->node->pfmemalloc_wait) && reserves_good(b->node))
 		waitq_wake(t, &b->node->pfmemalloc_wait, UINT32_MAX);
-	if (should_not_sleep(b->node))
+	/* Frozen in the middle of a run: thawed, it begins again from its queue. */
+	if (freezer_wait(t, t->machine, &b->node->stop_threads) || should_end(b->node))
 		return ROUND_GIVE_UP;
 	uint64_t got = sc->nr_reclaimed - before;
 
@@ -437,8 +438,8 @@ static int kswapd_main(struct task *t, void *arg)
 		/*
 		 * After a thaw there is no balancing: the request just taken is lost, as in Linux.
 		 */
-		if (!freezer_wait(t, t->machine)) {
-			event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order);
+		if (!freezer_wait(t, t->machine, &node->stop_threads)) {
+			event_emit(t, MM_VMSCAN_KSWAPD_WAKE, node->id, alloc_order, prev);
 			psi_memstall_enter(t);
 			reclaim_order = kswapd_balance(t, node, alloc_order, prev);
 			psi_memstall_leave(t);
@@ -485,6 +486,7 @@ void kswapd_stop(struct task *t, struct node *node)
 	CHECK(should_end(node));
 	waitq_wake(t, &node->kswapd_wait, UINT32_MAX);
 	waitq_wake(t, &node->reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
+	waitq_wake(t, &node->machine->freezer_wait, UINT32_MAX);
 	rt_join(t, node->kswapd);
 	racy_write(node->kswapd, NULL);
 }

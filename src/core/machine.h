@@ -354,6 +354,7 @@ struct neap_machine {
 	uint32_t nr_nodes;		/* I */
 	uint32_t nr_cpus;		/* I */
 	_Atomic bool mobility_disabled; /* w */
+	bool kswapd_rebinds;		/* I: bound again when a CPU comes (5.0); not in 6.1 */
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
 	struct node *nodes;		/* I */
@@ -407,7 +408,8 @@ struct neap_machine {
 	_Atomic uint32_t stopping;	  /* a: machine is going down */
 	_Atomic uint32_t io_stopping;	  /* a: nothing is in flight any more: neap_io may end */
 	_Atomic uint32_t nr_completing;	  /* a: tasks inside io_done() */
-	_Atomic uint32_t freezing;	  /* a: the engine's threads are to stand still */
+	_Atomic uint32_t freezing;	  /* freeze_lock: freezes that hold the threads */
+	_Atomic uint32_t freeze_lock;	  /* a: 1 while somebody freezes or thaws (sleeping) */
 	_Atomic uint32_t nr_frozen;	  /* a: how many do */
 	struct waitq freezer_wait;
 

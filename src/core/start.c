@@ -30,6 +30,7 @@
 #include "core/machine.h"
 #include "core/mapping.h"
 #include "core/psi.h"
+#include "core/sleeplock.h"
 #include "core/space.h"
 #include "core/swap.h"
 #include "core/timer.h"
@@ -73,7 +74,7 @@ static int timer_thread(struct task *t, void *machine)
 		if (!freezer_should_stop(m) && armed == (atomic_load(&m->timer_armed) != 0))
 			waitq_wait(t, &m->timer_wait, seq, armed ? timer_period_ns(m) : RT_FOREVER);
 		waitq_end(&m->timer_wait);
-		if (freezer_wait(t, m))
+		if (freezer_wait(t, m, NULL))
 			continue;
 		if (!armed || atomic_load(&m->stopping))
 			continue;
@@ -218,6 +219,8 @@ static void wake_freezable(struct task *t, struct neap_machine *m)
 		waitq_wake(t, &m->nodes[n].kswapd_wait, UINT32_MAX);
 		waitq_wake(t, &m->nodes[n].kcompactd_wait, UINT32_MAX);
 		waitq_wake(t, &m->nodes[n].reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
+		/* Programs that wait for kswapd are not to wait for a frozen one. */
+		waitq_wake(t, &m->nodes[n].pfmemalloc_wait, UINT32_MAX);
 	}
 	waitq_wake(t, &m->flush_wait, UINT32_MAX);
 	waitq_wake(t, &m->timer_wait, UINT32_MAX);
@@ -235,33 +238,45 @@ static uint32_t nr_freezable(const struct neap_machine *m)
 
 void freezer_freeze(struct task *t, struct neap_machine *m)
 {
-	atomic_store(&m->freezing, 1);
+	sleeplock_take(t, &m->freeze_lock);
+	atomic_fetch_add(&m->freezing, 1);
 	/* event loop: each thread stops at its next look */
 	while (atomic_load(&m->nr_frozen) != nr_freezable(m)) {
 		wake_freezable(t, m);
 		rt_sleep(t, 50 * NSEC_PER_USEC);
 	}
+	sleeplock_release(t, &m->freeze_lock);
 }
 
 void freezer_thaw(struct task *t, struct neap_machine *m)
 {
-	atomic_store(&m->freezing, 0);
-	waitq_wake(t, &m->freezer_wait, UINT32_MAX);
-	/* event loop: until the last one went on, so that the next freeze counts from zero */
-	while (atomic_load(&m->nr_frozen) != 0)
-		rt_sleep(t, 50 * NSEC_PER_USEC);
+	sleeplock_take(t, &m->freeze_lock);
+	CHECK(atomic_load(&m->freezing) != 0);
+	if (atomic_fetch_sub(&m->freezing, 1) == 1) {
+		waitq_wake(t, &m->freezer_wait, UINT32_MAX);
+		/* event loop: until the last went on, so that the next freeze counts from zero */
+		while (atomic_load(&m->nr_frozen) != 0)
+			rt_sleep(t, 50 * NSEC_PER_USEC);
+	}
+	sleeplock_release(t, &m->freeze_lock);
 }
 
-bool freezer_wait(struct task *t, struct neap_machine *m)
+static bool frozen(struct neap_machine *m, _Atomic uint32_t *end)
 {
-	if (!atomic_load(&m->freezing))
+	return atomic_load(&m->freezing) != 0 && atomic_load(&m->stopping) == 0 &&
+	       (end == NULL || atomic_load(end) == 0);
+}
+
+bool freezer_wait(struct task *t, struct neap_machine *m, _Atomic uint32_t *end)
+{
+	if (!frozen(m, end))
 		return false;
 	atomic_fetch_add(&m->nr_frozen, 1);
 	/* event loop */
-	while (atomic_load(&m->freezing)) {
+	while (frozen(m, end)) {
 		uint32_t seq = waitq_begin(&m->freezer_wait);
 
-		if (atomic_load(&m->freezing))
+		if (frozen(m, end))
 			waitq_wait(t, &m->freezer_wait, seq, RT_FOREVER);
 		waitq_end(&m->freezer_wait);
 	}
@@ -272,6 +287,7 @@ bool freezer_wait(struct task *t, struct neap_machine *m)
 void machine_stop(struct task *t, struct neap_machine *m)
 {
 	atomic_store(&m->stopping, 1);
+	waitq_wake(t, &m->freezer_wait, UINT32_MAX);
 	stop_thread(t, &m->timer_thread, &m->timer_wait);
 	stop_thread(t, &m->flush_thread, &m->flush_wait);
 	for (uint32_t n = 0; n < m->nr_nodes; n++)

@@ -223,7 +223,7 @@ int writeback_thread(struct task *t, void *machine)
 	/* event loop */
 	while (!atomic_load(&m->stopping)) {
 		flush_sleep(t, m);
-		if (freezer_wait(t, m))
+		if (freezer_wait(t, m, NULL))
 			continue;
 		if (atomic_load(&m->stopping))
 			break;

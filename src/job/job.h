@@ -79,6 +79,7 @@ enum job_op {
 	JOB_OP_RELEASE,
 	JOB_OP_REPLAY,
 	JOB_OP_DIGEST,
+	JOB_OP_FREEZE, /* on: false is thaw */
 	JOB_OP_EXPECT,
 	JOB_OP_NOTHING, /* accepted, and true already: khugepaged off */
 };
@@ -128,6 +129,7 @@ struct job_machine {
 	char *swap2;	/* a size: the second one, for swapon 2 */
 	bool noswapon;	/* the first one waits for swapon 1 */
 	char *cma;	/* a size: the contiguous memory area */
+	bool rebind;	/* kswapds follow their nodes' CPUs */
 	char *settings; /* set=: NAME:VALUE;NAME:VALUE */
 	char *hotplug;	/* a size: memory that can be added, or NULL */
 	char *block;	/* a size: of a memory block, or NULL */

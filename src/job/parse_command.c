@@ -555,6 +555,15 @@ static void parse_wait(struct parser *p)
 	parser_add_command(p, JOB_OP_WAIT);
 }
 
+/* freeze and thaw */
+static void parse_freeze(struct parser *p)
+{
+	struct job_command *command = parser_add_command(p, JOB_OP_FREEZE);
+
+	if (command != NULL)
+		command->on = strcmp(p->words[0], "freeze") == 0;
+}
+
 static void parse_parallel(struct parser *p)
 {
 	if (p->parallel_line != 0)
@@ -724,7 +733,7 @@ struct command_entry {
 static const struct command_entry commands[] = {
 	{ "machine", 1, false, parser_run_machine,
 	  "machine nodes=MEM[/CPUS]+...|memory=SIZE [cpus=N] [swap=SIZE] [swap2=SIZE]"
-	  " [cma=SIZE]"
+	  " [cma=SIZE] [rebind=1]"
 	  " [noswapon=1] [swapiops=N] [fsiops=N] [hotplug=SIZE] [block=SIZE]" },
 	{ "anon", 2, false, parse_anon,
 	  "anon NAME SIZE [thp|nothp] [node=N] [policy=MODE[:NODES]] [mlock]" },
@@ -761,6 +770,8 @@ static const struct command_entry commands[] = {
 	{ "policy", 1, false, parser_run_policy, "policy MODE[:NODES]" },
 	{ "mems", 1, false, parser_run_mems, "mems NODES|all" },
 	{ "wait", 0, false, parse_wait, "wait" },
+	{ "freeze", 0, true, parse_freeze, "freeze" },
+	{ "thaw", 0, true, parse_freeze, "thaw" },
 	{ "parallel", 0, false, parse_parallel, "parallel" },
 	{ "end", 0, false, parse_end, "end" },
 	{ "alloc", 1, true, parse_alloc,

@@ -82,6 +82,8 @@ void parser_run_machine(struct parser *p)
 	machine->swap = take_disk(p, "swap");
 	machine->swap2 = take_disk(p, "swap2");
 	machine->cma = take_disk(p, "cma");
+	value = option(p, "rebind");
+	machine->rebind = value != NULL && number(p, value, "rebind", 1) == 1;
 	value = option(p, "noswapon");
 	machine->noswapon = value != NULL && number(p, value, "noswapon", 1) == 1;
 	value = option(p, "set");

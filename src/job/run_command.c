@@ -365,6 +365,16 @@ static void do_hugepages(struct run_thread *thread)
 	pthread_mutex_unlock(&run->mutex);
 }
 
+static void do_freeze(struct run_thread *thread)
+{
+	struct neap_machine *machine = thread->run->machine;
+	bool freeze = thread->command->on;
+	int error = freeze ? neap_freeze(machine) : neap_thaw(machine);
+
+	if (error != 0)
+		note(thread, freeze ? "freeze" : "thaw", error);
+}
+
 static int write_thp_file(struct run_thread *thread, const char *file, const char *text)
 {
 	char path[80];
@@ -808,6 +818,7 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_MEMS] = do_mems,
 	[JOB_OP_RANGE] = do_range,
 	[JOB_OP_CMA] = do_range,
+	[JOB_OP_FREEZE] = do_freeze,
 };
 
 void run_command(struct run_thread *thread)

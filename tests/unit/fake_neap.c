@@ -50,6 +50,7 @@ struct neap_machine {
 	uint64_t writeouts, wrong_at, fail_at, fail_times;
 	enum fake_wrong wrong;
 	bool wrong_always, report;
+	uint32_t nr_freezes;
 	int fail_error;
 	struct fake_list all;
 	char sysctl[8][2][64];
@@ -750,6 +751,20 @@ int neap_block_alloc(struct neap_machine *m, uint32_t order, uint32_t gfp, int n
 int neap_range_alloc(struct neap_machine *m, uint64_t bytes, int node, struct neap_block **out)
 {
 	return bytes > UINT64_C(1) << 30 ? -ENOMEM : neap_block_alloc(m, 0, 0, node, out);
+}
+
+int neap_freeze(struct neap_machine *m)
+{
+	m->nr_freezes++;
+	return 0;
+}
+
+int neap_thaw(struct neap_machine *m)
+{
+	if (m->nr_freezes == 0)
+		return -EINVAL;
+	m->nr_freezes--;
+	return 0;
 }
 
 int neap_cma_alloc(struct neap_machine *m, uint64_t bytes, struct neap_block **out)

@@ -77,6 +77,8 @@ static const char mixed_job[] = "anon A 400K\n"
 				"drop 1\n"
 				"fsync F\n"
 				"sysctl swappiness 60\n"
+				"freeze\n"
+				"thaw\n"
 				"alloc B order=3 count=5\n"
 				"alloc C order=9 try\n"
 				"release B\n"
@@ -112,6 +114,7 @@ static const struct failing_job failing_jobs[] = {
 	{ "alloc B order=9\n", RUN_FAILED, "t.job:1: block 1 of 1 (order 9) of B: Cannot" },
 	{ "cpu 7\n", RUN_FAILED, "t.job:1: the machine has no CPU 7" },
 	{ "sysctl swappiness x\nsleep 1\n", RUN_FAILED, "t.job:1: sysctl swappiness x: Invalid" },
+	{ "freeze\nthaw\nthaw\n", RUN_FAILED, "t.job:3: thaw: Invalid argument" },
 	{ "snapshot s\nfile F 4K path=/no/such/dir/f\n", RUN_FAILED,
 	  "t.job:2: file F: No such file" },
 };
