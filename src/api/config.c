@@ -479,8 +479,8 @@ int neap_config_set(struct neap_config *config, const char *name, const char *va
 	return config_fail(
 		config, -EINVAL,
 		"'%s' is not a property; there are memory, nodes, cpus, machine, like,"
-		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, rebind, sysctl.NAME"
-		" and fault.NAME.",
+		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, rebind,"
+		" sysctl.NAME and fault.NAME.",
 		name);
 }
 

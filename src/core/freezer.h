@@ -27,8 +27,7 @@ static inline bool freezer_is_on(struct neap_machine *m)
 /* Work is to be left at the next chance: a freeze is asked for, or the machine stops. */
 static inline bool freezer_should_stop(struct neap_machine *m)
 {
-	return freezer_is_on(m) ||
-	       atomic_load_explicit(&m->stopping, memory_order_relaxed) != 0;
+	return freezer_is_on(m) || atomic_load_explicit(&m->stopping, memory_order_relaxed) != 0;
 }
 
 #endif

@@ -16,7 +16,8 @@
  * nothing is seen of the folding that Linux does.
  *
  * What a node's threads may run on shows 6.1's history. kswapd is bound to its node's
- * CPUs when it starts, and never again. kcompactd is bound again, to the CPUs that its
+ * CPUs when it starts, and never again (5.0 did, and so does a machine that is asked to:
+ * kswapd_rebinds). kcompactd is bound again, to the CPUs that its
  * node has at that moment, whenever any CPU comes online. A thread none of whose CPUs is
  * left may run anywhere once it is woken; before that, its mask stays as it was. So an
  * idle kswapd keeps the mask of a node without CPUs, and a kcompactd, which looks at its
@@ -94,19 +95,27 @@ void hotplug_cpu_widen(struct task *t, struct node *node, struct cpumask *cpus)
 		(void)t->rt->ops->set_cpus(t, &all); /* fails only without any CPU */
 }
 
-/* Binds every kcompactd to its node's CPUs, if there are any. */
-static void bind_kcompactds(struct task *t, struct neap_machine *m)
+/* Binds a thread of the node to its CPUs, if there are any. thread: NULL = it does not run */
+static void bind_again(struct task *t, struct node *node, struct task *thread, struct cpumask *cpus)
+{
+	struct cpumask own = machine_node_cpus(node);
+
+	if (thread == NULL || cpumask_empty(&own))
+		return;
+	spin_lock(t, &node->bind_lock, LOCK_SPACE);
+	*cpus = own;
+	spin_unlock(t, &node->bind_lock, LOCK_SPACE);
+	(void)t->rt->ops->set_cpus(thread, &own); /* they are online */
+}
+
+static void bind_threads(struct task *t, struct neap_machine *m)
 {
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		struct node *node = &m->nodes[n];
-		struct cpumask own = machine_node_cpus(node);
 
-		if (node->kcompactd == NULL || cpumask_empty(&own))
-			continue;
-		spin_lock(t, &node->bind_lock, LOCK_SPACE);
-		node->kcompactd_cpus = own;
-		spin_unlock(t, &node->bind_lock, LOCK_SPACE);
-		(void)t->rt->ops->set_cpus(node->kcompactd, &own); /* they are online */
+		bind_again(t, node, node->kcompactd, &node->kcompactd_cpus);
+		if (m->kswapd_rebinds)
+			bind_again(t, node, node->kswapd, &node->kswapd_cpus);
 	}
 }
 
@@ -179,7 +188,7 @@ static void online_locked(struct task *t, struct neap_machine *m, uint32_t cpu)
 	atomic_store_explicit(&slot->word, 0, memory_order_release);
 	t->rt->ops->start_cpu(t, cpu);
 	vmstat_thresholds_setup(m);
-	bind_kcompactds(t, m);
+	bind_threads(t, m);
 }
 
 int hotplug_cpu_online(struct task *t, uint32_t cpu)

@@ -31,11 +31,13 @@
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
+#define TICK_NS (4 * NSEC_PER_MSEC) /* HZ 250 */
+
 static const uint64_t throttle_ns[NR_VMSCAN_WAITS] = {
 	[WAIT_WRITEBACK] = 100 * NSEC_PER_MSEC,
 	[WAIT_ISOLATED] = 20 * NSEC_PER_MSEC,
-	[WAIT_NOPROGRESS] = 4 * NSEC_PER_MSEC,
-	[WAIT_CONGESTED] = 4 * NSEC_PER_MSEC,
+	[WAIT_NOPROGRESS] = TICK_NS,
+	[WAIT_CONGESTED] = TICK_NS,
 };
 
 /* ---- waiting ---- */
@@ -61,6 +63,12 @@ static bool skip_throttle(const struct node *node)
 	return 2 * pending <= reclaimable;
 }
 
+/* How long a wait was as Linux tells it: in ticks that went by, at most the limit. */
+static uint64_t delay_ns(uint64_t start_ns, uint64_t end_ns, uint64_t limit_ns)
+{
+	return min_u64(limit_ns, (end_ns / TICK_NS - start_ns / TICK_NS) * TICK_NS);
+}
+
 void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason)
 {
 	struct waitq *wq = &node->reclaim_wait[reason];
@@ -83,7 +91,7 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 	if (reason == WAIT_WRITEBACK)
 		atomic_fetch_sub(&node->nr_writeback_throttled, 1);
 	event_emit(t, MM_VMSCAN_THROTTLED, node->id, throttle_ns[reason] / NSEC_PER_USEC,
-		   (rt_now(t) - start_ns) / NSEC_PER_USEC, reason);
+		   delay_ns(start_ns, rt_now(t), throttle_ns[reason]) / NSEC_PER_USEC, reason);
 }
 
 /* ---- active lists ---- */

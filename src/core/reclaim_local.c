@@ -23,6 +23,8 @@
 #include "core/reclaim_local.h"
 
 #include "core/alloc.h"
+#include "core/event.h"
+#include "core/psi.h"
 #include "core/reclaim.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
@@ -75,17 +77,21 @@ static uint64_t shrink(struct task *t, const struct alloc_context *ac, struct no
 		.order = ac->order,
 		.priority = RECLAIM_LOCAL_PRIORITY,
 		.reclaim_idx = ac->highest,
-		.gfp_mask = ac->gfp,
+		.gfp_mask = gfp_in_context(t, ac->gfp),
 		.may_writepage = (mode & ZONE_RECLAIM_WRITE) != 0,
 		.may_unmap = (mode & ZONE_RECLAIM_UNMAP) != 0,
 		.may_swap = true,
 	};
 
+	event_emit(t, MM_VMSCAN_NODE_RECLAIM_BEGIN, node->id, sc.order, sc.gfp_mask);
+	psi_memstall_enter(t);
 	t->flags |= PF_MEMALLOC;
 	do {
 		reclaim_shrink_node(t, node, &sc);
 	} while (sc.nr_reclaimed < wanted && --sc.priority >= 0);
 	t->flags &= ~PF_MEMALLOC;
+	psi_memstall_leave(t);
+	event_emit(t, MM_VMSCAN_NODE_RECLAIM_END, sc.nr_reclaimed);
 	return sc.nr_reclaimed;
 }
 
