@@ -761,10 +761,7 @@ int neap_freeze(struct neap_machine *m)
 
 int neap_thaw(struct neap_machine *m)
 {
-	if (m->nr_freezes == 0)
-		return -EINVAL;
-	m->nr_freezes--;
-	return 0;
+	return m->nr_freezes != 0 && m->nr_freezes-- != 0 ? 0 : -EINVAL;
 }
 
 int neap_cma_alloc(struct neap_machine *m, uint64_t bytes, struct neap_block **out)
