@@ -8,7 +8,14 @@
  *
  * The two take turns, so that both meet the same state of the machine. Isolating pages
  * is not timed here (it is part of the scan), and neither is getting the targets: they
- * are taken before, as compaction's free scanner does.
+ * are taken before, as compaction's free scanner does. In the time of a move are: locks,
+ * the entry to a migration word and back, contents, flags, counters, the new frame onto
+ * its list, the old one back to the allocator.
+ *
+ * The order is harder than compaction's: its sources are one pageblock's and its targets
+ * were just split off, so that both have descriptors side by side; here each lies anywhere
+ * in 768 MiB. memcpy() is the plain one, and nothing is asked for ahead of it: what the
+ * engine gains by looking ahead is its own doing.
  *
  * The scanners run over memory in which every frame is in use and nothing can be
  * moved (migrate scan), or nothing is free (free scan): the price of a look.
@@ -49,6 +56,13 @@ static uint32_t take_target(struct task *t, void *arg)
 
 	(void)t;
 	return work->nr_targets > 0 ? work->target[--work->nr_targets] : PFN_NONE;
+}
+
+static uint32_t peek_target(const void *arg)
+{
+	const struct move_work *work = arg;
+
+	return work->nr_targets > 0 ? work->target[work->nr_targets - 1] : PFN_NONE;
 }
 
 static void return_target(struct task *t, void *arg, uint32_t pfn)
@@ -103,6 +117,7 @@ static int move_bite(struct task *t, struct move_work *work, const uint32_t *sou
 					   .reason = MIGRATE_FOR_COMPACTION,
 					   .get_target = take_target,
 					   .put_target = return_target,
+					   .peek_target = peek_target,
 					   .arg = work };
 	struct list list = { PFN_NONE, PFN_NONE };
 

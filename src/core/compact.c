@@ -86,6 +86,13 @@ static void target_put(struct task *t, void *arg, uint32_t pfn)
 	cc->nr_free++;
 }
 
+static uint32_t target_peek(const void *arg)
+{
+	const struct compact_control *cc = arg;
+
+	return cc->free.first;
+}
+
 /* ---- the run ---- */
 
 /* What a run carries from bite to bite. */
@@ -134,6 +141,7 @@ static bool run_migrate(struct task *t, struct compact_control *cc, struct run *
 		.reason = MIGRATE_FOR_COMPACTION,
 		.get_target = target_get,
 		.put_target = target_put,
+		.peek_target = target_peek,
 		.arg = cc,
 	};
 	int err = migrate_pages(t, &cc->migrate, &control);

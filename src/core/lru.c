@@ -153,7 +153,8 @@ static void batch_move_add(struct task *t, struct lruvec *lruvec, struct page *p
 		page_clear(page, PG_ACTIVE);
 		if (!page_test_set(page, PG_UNEVICTABLE))
 			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, page_nr(page));
-	} else if (page_test_clear(page, PG_UNEVICTABLE)) {
+	} else if (page_test(page, PG_UNEVICTABLE)) {
+		page_clear(page, PG_UNEVICTABLE);
 		event_add_pinned(t, EV_UNEVICTABLE_PGS_RESCUED, page_nr(page));
 	}
 	lruvec_add_head(t, lruvec, page);
@@ -260,9 +261,7 @@ static void batch_flush(struct task *t, enum lru_batch_kind kind)
 			locked = lruvec;
 		}
 		batch_move[kind](t, lruvec, page);
-		if (kind == BATCH_ADD)
-			page_clear(page, PG_BATCH);
-		page_set(page, PG_LRU);
+		page_exchange(page, kind == BATCH_ADD ? PG_BATCH : 0, PG_LRU);
 	}
 	if (locked != NULL)
 		spin_unlock(t, &locked->lock, LOCK_LRU);
@@ -288,6 +287,25 @@ void lru_add(struct task *t, struct page *page)
 	DCHECK(!page_test(page, PG_LRU | PG_BATCH));
 	page_set(page, PG_BATCH);
 	batch_queue(t, BATCH_ADD, page);
+}
+
+void lru_add_drain(struct task *t, struct page *page)
+{
+	const struct lru_batch *batch = task_cpu_data(t)->batch;
+
+	cpu_assert_pinned(t);
+	DCHECK(!page_test(page, PG_LRU | PG_BATCH));
+	if (batch[BATCH_ADD].nr != 0) {
+		lru_add(t, page);
+	} else {
+		struct lruvec *lruvec = page_lruvec(t, page);
+
+		spin_lock(t, &lruvec->lock, LOCK_LRU);
+		batch_move_add(t, lruvec, page);
+		page_set(page, PG_LRU);
+		spin_unlock(t, &lruvec->lock, LOCK_LRU);
+	}
+	lru_drain_pinned(t);
 }
 
 void lru_activate(struct task *t, struct page *page)
@@ -430,7 +448,7 @@ static bool isolate_one(struct task *t, struct lru_isolate *ctl, struct page *pa
 
 	if ((ctl->may_unmap || page_maps(page) == 0) && page_test(page, PG_LRU) &&
 	    page_get_unless_zero(page)) {
-		if (page_test_clear(page, PG_LRU))
+		if (page_test_exchange(page, PG_LRU, PG_ISOLATED))
 			taken = true;
 		else
 			/*
@@ -441,7 +459,6 @@ static bool isolate_one(struct task *t, struct lru_isolate *ctl, struct page *pa
 	}
 	if (taken) {
 		lruvec_remove(t, ctl->lruvec, page);
-		page_set(page, PG_ISOLATED);
 		return true;
 	}
 	list_remove(pages, list, pfn);
@@ -531,7 +548,6 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 			struct page *page = &pages[pfn];
 
 			list_remove(pages, list, pfn);
-			page_clear(page, PG_ISOLATED);
 			if (page_test(page, PG_MLOCKED)) {
 				page_clear(page, PG_ACTIVE);
 				if (!page_test_set(page, PG_UNEVICTABLE))
@@ -541,7 +557,7 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 			if (page_test(page, PG_ACTIVE))
 				workingset_age(node, page_nr(page));
 			lruvec_add_head(t, lruvec, page);
-			page_set(page, PG_LRU);
+			page_exchange(page, PG_ISOLATED, PG_LRU);
 			put[nr++] = pfn;
 		}
 		spin_unlock(t, &lruvec->lock, LOCK_LRU);

@@ -17,6 +17,8 @@ void page_free_frozen(struct task *t, struct page *page);
 
 /* Queues a new page for its list. => takes its own reference until the batch is flushed */
 void lru_add(struct task *t, struct page *page);
+/* lru_add(), and then lru_drain(). => pinned */
+void lru_add_drain(struct task *t, struct page *page);
 /* Queues moves of a page that is on a list. */
 void lru_activate(struct task *t, struct page *page);
 void lru_deactivate(struct task *t, struct page *page);

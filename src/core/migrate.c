@@ -48,15 +48,13 @@ static int migrate_pass(struct task *t, struct list *list, struct migrate_contro
 			struct pass *pass, bool force)
 {
 	struct page *pages = t->machine->pages;
-	struct hw *hw = t->machine->hw;
 
 	pass->nr_again = 0;
 	while (!list_empty(list)) {
 		uint32_t pfn = list_pop(pages, list);
 
 		rt_preempt(t);
-		if (list->first != PFN_NONE)
-			hw->ops->soon(hw, list->first);
+		control->next = list->first;
 		int err = migrate_page(t, &pages[pfn], control, force);
 
 		if (err == 0) {

@@ -39,7 +39,10 @@ struct migrate_control {
 	uint32_t (*get_target)(struct task *t, void *arg);
 	/* Takes back a target that was not used, as it was given. */
 	void (*put_target)(struct task *t, void *arg, uint32_t pfn);
+	/* The frame that get_target() will give next, if it is known: a hint. May be NULL. */
+	uint32_t (*peek_target)(const void *arg);
 	void *arg;
+	uint32_t next; /* of migrate_pages(): the page that comes after the one at hand */
 	/* Results: pages. */
 	uint64_t nr_moved;
 	uint64_t nr_failed;

@@ -18,6 +18,10 @@
  * moment when no entry maps it. A pin, an I/O, a batch or a task that has just found the
  * page holds one more, and the page stays.
  *
+ * Most of the time is waiting for memory: of each page the contents, a table entry and two
+ * descriptors are in no cache. What the next page of the list will need is asked for while this
+ * one's contents are copied (look_ahead()).
+ *
  * What must never happen:
  *   1. contents or mappings that differ afterwards, whatever the result
  *   2. a page with a foreign reference moved
@@ -46,24 +50,25 @@
 #define FLAGS_MOVED                                                                                \
 	(PG_REFERENCED | PG_UPTODATE | PG_DIRTY | PG_ACTIVE | PG_WORKINGSET | PG_ERROR |           \
 	 PG_RECLAIM | PG_SWAPBACKED | PG_UNEVICTABLE | PG_MLOCKED | PG_ANON | PG_YOUNG | PG_IDLE)
-/* What the old frame may not keep: it is no page of anybody any more. */
-#define FLAGS_GIVEN_UP (PG_DIRTY | PG_ACTIVE | PG_UNEVICTABLE | PG_MLOCKED | PG_ANON)
+/* What the old frame may not keep: it is no page of anybody any more. They go with its lock. */
+#define FLAGS_GIVEN_UP (PG_DIRTY | PG_ACTIVE | PG_UNEVICTABLE | PG_MLOCKED | PG_ANON | PG_ISOLATED)
 
 /* ---- isolation's end ---- */
 
+/* => pinned */
 static void count_isolated(struct task *t, const struct page *page, int64_t delta)
 {
-	cpu_pin(t);
 	node_stat_add(t, page_node(t->machine, page),
 		      page_is_file_lru(page) ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, delta);
-	cpu_unpin(t);
 }
 
 /* Nobody but us refers to the page any more: there is nothing to move. */
 static void release_orphan(struct task *t, struct page *page)
 {
+	cpu_pin(t);
 	if (!page_test(page, PG_MOVABLE))
 		count_isolated(t, page, -1);
+	cpu_unpin(t);
 	page_clear(page, PG_ISOLATED | PG_MOVABLE | PG_ACTIVE | PG_UNEVICTABLE);
 	page_put(t, page);
 }
@@ -92,7 +97,6 @@ static void move_counts(struct task *t, const struct page *from, const struct pa
 
 	if (zone[0] == zone[1])
 		return;
-	cpu_pin(t);
 	for (uint32_t i = 0; i < 2; i++) {
 		struct node *node = &m->nodes[zone[i]->node];
 		int64_t delta = i == 0 ? -1 : 1;
@@ -108,11 +112,33 @@ static void move_counts(struct task *t, const struct page *from, const struct pa
 		if (page_test(from, PG_MLOCKED))
 			zone_stat_add(t, zone[i], NR_MLOCK, delta);
 	}
-	cpu_unpin(t);
+}
+
+/*
+ * What the next page needs is in no cache and its translations are not known to the processor. It
+ * is asked for right before a copy: there nothing else waits for memory, and the atomic operations
+ * everywhere else would wait for all of it.
+ */
+static void look_ahead(struct task *t, const struct migrate_control *control)
+{
+	struct hw *hw = t->machine->hw;
+
+	if (control->next == PFN_NONE)
+		return;
+	rmap_soon(t, machine_page(t->machine, control->next));
+	hw->ops->soon(hw, control->next);
+	uint32_t target =
+		control->peek_target != NULL ? control->peek_target(control->arg) : PFN_NONE;
+
+	if (target != PFN_NONE) {
+		__builtin_prefetch(machine_page(t->machine, target), 1);
+		hw->ops->soon(hw, target);
+	}
 }
 
 /* => pages locked, no entry maps `from`; 0 or -EAGAIN, nothing changed */
-static int move_contents(struct task *t, struct page *from, struct page *to)
+static int move_contents(struct task *t, struct page *from, struct page *to,
+			 const struct migrate_control *control)
 {
 	struct neap_machine *m = t->machine;
 	int err = take_place(t, from, to);
@@ -121,8 +147,9 @@ static int move_contents(struct task *t, struct page *from, struct page *to)
 		return err;
 	move_counts(t, from, to);
 	rt_explore(t);
+	look_ahead(t, control);
 	m->hw->ops->copy(m->hw, (uint32_t)(to - m->pages), (uint32_t)(from - m->pages));
-	event_add(t, EV_SIM_PAGE_COPY, 1);
+	event_add_pinned(t, EV_SIM_PAGE_COPY, 1);
 	if (page_test(from, PG_ANON)) {
 		to->owner = from->owner;
 		to->index = from->index;
@@ -130,31 +157,29 @@ static int move_contents(struct task *t, struct page *from, struct page *to)
 	/* Who found the page in the cache waits for its lock before believing its flags. */
 	page_set(to, page_flags(from) & FLAGS_MOVED);
 	count_isolated(t, from, -1);
-	page_clear(from, FLAGS_GIVEN_UP);
 	return 0;
 }
 
-/* Entries, place and contents. => as migrate_page(); both locked before and after */
-static int move_page(struct task *t, struct page *from, struct page *to)
+/* Entries, place and contents. => as migrate_page(); both locked before and after; pinned */
+static int move_page(struct task *t, struct page *from, struct page *to,
+		     const struct migrate_control *control)
 {
-	uint32_t pfn = (uint32_t)(from - t->machine->pages);
-	uint32_t entries = 0;
+	struct rmap_moved moved = { 0 };
 	int err = -EAGAIN;
 
 	/* A page without a cache and without an entry is about to be freed by whoever has it. */
 	if (page_maps(from) == 0 && !page_test(from, PG_SWAPCACHE) &&
 	    (page_test(from, PG_ANON) || from->owner == 0))
 		return -EAGAIN;
-	if (page_maps(from) == 0 || rmap_migrate_out(t, from, &entries))
-		err = move_contents(t, from, to);
-	if (err == 0) {
+	if (page_maps(from) == 0 || rmap_migrate_out(t, from, &moved))
+		err = move_contents(t, from, to, control);
+	if (err == 0 && moved.entries != 0)
+		lru_add_drain(t, to);
+	else if (err == 0)
 		lru_add(t, to);
-		if (entries != 0)
-			lru_drain(t);
-	}
 	rt_explore(t);
-	if (entries != 0)
-		CHECK(rmap_migrate_in(t, err == 0 ? to : from, pfn) == entries);
+	if (moved.entries != 0)
+		rmap_migrate_in(t, err == 0 ? to : from, &moved);
 	return err;
 }
 
@@ -212,20 +237,20 @@ static int wait_write_out(struct task *t, struct page *page, enum migrate_mode m
 
 /* With the source locked and a target in hand. => as migrate_page(), or 1: no target was needed */
 static int migrate_locked(struct task *t, struct page *from, struct page *to,
-			  enum migrate_mode mode, bool force)
+			  const struct migrate_control *control, bool force)
 {
-	int err = wait_write_out(t, from, mode, force);
+	int err = wait_write_out(t, from, control->mode, force);
 
 	if (err != 0)
 		return err;
 	if (!page_trylock(t, to))
 		return -EAGAIN;
 	if (page_test(from, PG_MOVABLE)) {
-		err = move_movable(t, from, to, mode);
+		err = move_movable(t, from, to, control->mode);
 	} else {
 		/* Once for all that is counted on the way; about 2 us, the copy included. */
 		cpu_pin(t);
-		err = move_page(t, from, to);
+		err = move_page(t, from, to, control);
 		cpu_unpin(t);
 	}
 	page_unlock(t, to);
@@ -248,16 +273,11 @@ int migrate_page(struct task *t, struct page *page, const struct migrate_control
 	if (target == PFN_NONE)
 		return -ENOMEM;
 	CHECK(&pages[target] != page);
-	/* Neither has been looked at for long; while they come there are locks to take. */
-	__builtin_prefetch(&pages[target], 1);
-	t->machine->hw->ops->soon(t->machine->hw, target);
 	int err = lock_source(t, page, control->mode, force);
 
 	if (err == 0) {
-		err = migrate_locked(t, page, &pages[target], control->mode, force);
-		if (err == 0)
-			page_clear(page, PG_ISOLATED);
-		page_unlock(t, page);
+		err = migrate_locked(t, page, &pages[target], control, force);
+		page_unlock_clear(t, page, err == 0 ? FLAGS_GIVEN_UP : 0);
 	}
 	if (err != 0)
 		control->put_target(t, control->arg, target);

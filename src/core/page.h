@@ -158,6 +158,30 @@ static inline bool page_test_clear(struct page *page, uint64_t flag)
 	return (atomic_fetch_and_explicit(&page->flags, ~flag, memory_order_acq_rel) & flag) != 0;
 }
 
+/* Clears `off`, all of which is set, and sets `on`, none of which is: one step. */
+static inline void page_exchange(struct page *page, uint64_t off, uint64_t on)
+{
+	uint64_t before = atomic_fetch_xor_explicit(&page->flags, off | on, memory_order_acq_rel);
+
+	(void)before;
+	DCHECK((before & (off | on)) == off);
+}
+
+/* The same if all of `off` is set; `on` is not. => whether it was */
+static inline bool page_test_exchange(struct page *page, uint64_t off, uint64_t on)
+{
+	uint64_t flags = page_flags(page);
+
+	do { /* bounded: somebody else changed another flag */
+		if ((flags & off) != off)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&page->flags, &flags, flags ^ (off | on),
+							memory_order_acq_rel,
+							memory_order_acquire));
+	DCHECK((flags & on) == 0);
+	return true;
+}
+
 /* The order in flags that were read. */
 static inline uint32_t page_order_of(uint64_t flags)
 {

@@ -59,25 +59,30 @@ void page_lock(struct task *t, struct page *page)
 	t->sleep_locks++;
 }
 
-static void page_unlock_bit(struct task *t, struct page *page)
+static void page_unlock_bit(struct task *t, struct page *page, uint64_t also)
 {
-	uint64_t before = atomic_fetch_and(&page->flags, ~PG_LOCKED);
+	uint64_t before = atomic_fetch_and(&page->flags, ~(PG_LOCKED | also));
 
 	CHECK(before & PG_LOCKED);
 	page_wake(t, page);
 }
 
-void page_unlock(struct task *t, struct page *page)
+void page_unlock_clear(struct task *t, struct page *page, uint64_t also)
 {
 	DCHECK(t->sleep_locks > 0);
 	rt_explore(t);
 	t->sleep_locks--;
-	page_unlock_bit(t, page);
+	page_unlock_bit(t, page, also);
+}
+
+void page_unlock(struct task *t, struct page *page)
+{
+	page_unlock_clear(t, page, 0);
 }
 
 void page_unlock_from_io(struct task *t, struct page *page)
 {
-	page_unlock_bit(t, page);
+	page_unlock_bit(t, page, 0);
 }
 
 void page_wait_unlocked(struct task *t, struct page *page)

@@ -20,6 +20,8 @@ static inline bool page_trylock(struct task *t, struct page *page)
 void page_lock(struct task *t, struct page *page);
 /* From the task that locked it. */
 void page_unlock(struct task *t, struct page *page);
+/* The same, and these flags go with the lock. */
+void page_unlock_clear(struct task *t, struct page *page, uint64_t also);
 /* A completion unlocks a page that its submitter locked. */
 void page_unlock_from_io(struct task *t, struct page *page);
 /* The submitter hands the lock over to the completion. */

@@ -43,38 +43,51 @@ struct rmap_walk {
 	uint32_t from;	/* RMAP_MIGRATE_IN: the (first) frame the words stand for */
 	uint32_t part;	/* frame of a huge page at hand, 0..511; else 0 */
 	uint32_t moved; /* out: entries turned into migration words, or back */
+	uint64_t word;	/* out: the latest migration word */
 	uint32_t steps; /* out: entries looked at */
 	bool dirty;	/* out: an entry was dirty */
 };
 
+/* One more entry, or one less, that maps the page. => pinned */
+static ALWAYS_INLINE void count_map(struct task *t, struct page *page, uint64_t flags)
+{
+	/* Each frame of a huge page is mapped once at most, and counts by itself. */
+	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) == 0 ||
+	    (flags & PG_HEAD))
+		node_stat_add(t, &t->machine->nodes[page_node_of(flags)],
+			      (flags & PG_ANON) ? NR_ANON_PAGES : NR_MAPPED, 1);
+}
+
+static ALWAYS_INLINE void count_unmap(struct task *t, struct page *page, uint64_t flags)
+{
+	uint32_t before = atomic_fetch_sub_explicit(&page->maps, 1, memory_order_acq_rel);
+
+	DCHECK(before != 0);
+	if (before == 1 || (flags & PG_HEAD))
+		node_stat_add(t, &t->machine->nodes[page_node_of(flags)],
+			      (flags & PG_ANON) ? NR_ANON_PAGES : NR_MAPPED, -1);
+}
+
 void rmap_account_add(struct task *t, struct space *space, struct page *page)
 {
-	bool anon = page_test(page, PG_ANON);
+	uint64_t flags = page_flags(page);
 
-	atomic_fetch_add_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
+	atomic_fetch_add_explicit((flags & PG_ANON) ? &space->rss_anon : &space->rss_file, 1,
 				  memory_order_relaxed);
-	/* Each frame of a huge page is mapped once at most, and counts by itself. */
-	if (atomic_fetch_add_explicit(&page->maps, 1, memory_order_acq_rel) != 0 &&
-	    !page_test(page, PG_HEAD))
-		return;
 	cpu_pin(t);
-	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, 1);
+	count_map(t, page, flags);
 	cpu_unpin(t);
 }
 
 void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 {
-	bool anon = page_test(page, PG_ANON);
-	uint32_t before = atomic_fetch_sub_explicit(&page->maps, 1, memory_order_acq_rel);
+	uint64_t flags = page_flags(page);
 
-	DCHECK(before != 0);
-	atomic_fetch_sub_explicit(anon ? &space->rss_anon : &space->rss_file, 1,
-				  memory_order_relaxed);
-	if (before != 1 && !page_test(page, PG_HEAD))
-		return;
 	cpu_pin(t);
-	node_stat_add(t, page_node(t->machine, page), anon ? NR_ANON_PAGES : NR_MAPPED, -1);
+	count_unmap(t, page, flags);
 	cpu_unpin(t);
+	atomic_fetch_sub_explicit((flags & PG_ANON) ? &space->rss_anon : &space->rss_file, 1,
+				  memory_order_relaxed);
 }
 
 /* Takes one entry away; it is known to map the page. */
@@ -109,17 +122,20 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	CHECK(!page_put_test(page));
 }
 
-/* The entry, if it maps the page, becomes a word that remembers its flags. */
+/*
+ * The entry, if it maps the page, becomes a word that remembers its flags. The space's resident
+ * pages stay counted: the page is there, only not to be had for a moment.
+ */
 static void migrate_out_entry(struct task *t, struct region *region, struct page *page,
 			      struct rmap_walk *walk)
 {
 	struct neap_machine *m = t->machine;
 	struct hw_space *space = region->space->hw;
 	uint32_t pfn = (uint32_t)(page - m->pages) + walk->part;
-	uint64_t word = word_from_migration(pfn, 0);
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index + walk->part,
 				  .pfn = pfn,
-				  .word = word };
+				  .word = word_from_migration(pfn, 0),
+				  .flags_shift = WORD_FLAGS_SHIFT };
 
 	walk->steps++;
 	if (page->index >= region->nr_pages)
@@ -129,35 +145,44 @@ static void migrate_out_entry(struct task *t, struct region *region, struct page
 		return;
 	m->hw->ops->flush(space);
 	tlb_flush_page(t);
-	/* Nobody but us changes a migration word, so the flags can follow in a second step. */
-	CHECK(m->hw->ops->set_word(space, entry.vpn, word, word_from_migration(pfn, entry.flags)) ==
-	      0);
-	rmap_account_remove(t, region->space, page);
+	rt_explore(t);
+	count_unmap(t, page, page_flags(page));
 	CHECK(!page_put_test(page));
+	walk->word = entry.word;
 	walk->moved++;
+}
+
+/* The entry holds this migration word, which nobody but us changes: it maps the page. */
+static void migrate_in_word(struct task *t, struct region *region, struct page *page,
+			    const struct hw_entry *found)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t part = (uint32_t)(found->vpn - region->start_vpn) - page->index;
+	struct hw_entry entry = { .vpn = found->vpn,
+				  .word = found->word,
+				  .pfn = (uint32_t)(page - m->pages) + part,
+				  .flags = word_to_moving_flags(found->word) };
+
+	page_get(page);
+	count_map(t, page, page_flags(page));
+	m->hw->ops->map(region->space->hw, &entry, 1);
+	CHECK(entry.err == 0); /* the table is there, and the word is ours */
 }
 
 /* The other way round, if the entry is such a word for the frame. */
 static void migrate_in_entry(struct task *t, struct region *region, struct page *page,
 			     struct rmap_walk *walk)
 {
-	struct neap_machine *m = t->machine;
-	struct hw_space *space = region->space->hw;
 	struct hw_entry entry = { .vpn = region->start_vpn + page->index + walk->part };
 
 	walk->steps++;
 	if (page->index >= region->nr_pages)
 		return;
-	m->hw->ops->get(space, &entry);
+	t->machine->hw->ops->get(region->space->hw, &entry);
 	if ((entry.flags & HW_PRESENT) || !word_is_migration(entry.word) ||
 	    word_to_moving_pfn(entry.word) != walk->from + walk->part)
 		return;
-	page_get(page);
-	rmap_account_add(t, region->space, page);
-	entry.pfn = (uint32_t)(page - m->pages) + walk->part;
-	entry.flags = word_to_moving_flags(entry.word);
-	m->hw->ops->map(space, &entry, 1);
-	CHECK(entry.err == 0); /* the table is there, and the word is ours */
+	migrate_in_word(t, region, page, &entry);
 	walk->moved++;
 }
 
@@ -227,10 +252,21 @@ static void walk_file(struct task *t, struct page *page, struct rmap_walk *walk)
 	cpu_unpin(t);
 }
 
+static ALWAYS_INLINE struct region *region_of_anon(struct task *t, const struct page *page)
+{
+	return pool_get(&t->machine->regions, page->owner);
+}
+
+/* An anonymous page that is not huge is mapped by its region, at its place there, or not at all. */
+static ALWAYS_INLINE bool page_has_one_entry(uint64_t flags)
+{
+	return (flags & (PG_ANON | PG_HEAD)) == PG_ANON;
+}
+
 /* The entries of a whole huge page are one to the hardware that Linux runs on: one step. */
 static void walk_anon(struct task *t, struct page *page, struct rmap_walk *walk)
 {
-	struct region *region = pool_get(&t->machine->regions, page->owner);
+	struct region *region = region_of_anon(t, page);
 	uint64_t flags = page_flags(page);
 
 	for (walk->part = 0; walk->part < page_nr_of(flags); walk->part++)
@@ -279,25 +315,25 @@ uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_fla
  */
 bool rmap_discard(struct task *t, struct page *page)
 {
-	struct neap_machine *m = t->machine;
-	struct region *region = pool_get(&m->regions, page->owner);
-	struct hw_space *space = region->space->hw;
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
-	uint32_t pfn = (uint32_t)(page - m->pages);
-	uint32_t entries;
+	struct region *region = region_of_anon(t, page);
+	struct space *space = region->space;
+	struct rmap_moved moved;
 
 	CHECK(!page_test(page, PG_HEAD | PG_SWAPCACHE) && page_test(page, PG_ANON));
-	CHECK(rmap_migrate_out(t, page, &entries) && entries == 1);
-	m->hw->ops->get(space, &entry);
+	cpu_pin(t);
+	CHECK(rmap_migrate_out(t, page, &moved) && moved.entries == 1);
 	rt_explore(t);
-	bool written =
-		(word_to_moving_flags(entry.word) & HW_DIRTY) != 0 || page_test(page, PG_DIRTY);
+	bool used = (word_to_moving_flags(moved.word) & HW_DIRTY) != 0 ||
+		    page_test(page, PG_DIRTY) || page_refs(page) != 1;
 
-	if (written || page_refs(page) != 1) {
-		CHECK(rmap_migrate_in(t, page, pfn) == 1);
+	if (used)
+		rmap_migrate_in(t, page, &moved);
+	cpu_unpin(t);
+	if (used)
 		return false;
-	}
-	CHECK(m->hw->ops->set_word(space, entry.vpn, entry.word, 0) == 0);
+	atomic_fetch_sub_explicit(&space->rss_anon, 1, memory_order_relaxed);
+	CHECK(t->machine->hw->ops->set_word(space->hw, region->start_vpn + page->index, moved.word,
+					    0) == 0);
 	return true;
 }
 
@@ -307,21 +343,56 @@ bool rmap_unmap(struct task *t, struct page *page)
 	return page_maps(page) == 0;
 }
 
-bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries)
+bool rmap_migrate_out(struct task *t, struct page *page, struct rmap_moved *moved)
 {
 	struct rmap_walk walk = { .action = RMAP_MIGRATE_OUT };
 
-	rmap_walk_page(t, page, &walk);
-	*entries = walk.moved;
+	if (page_maps(page) != 0 && page_has_one_entry(page_flags(page))) {
+		migrate_out_entry(t, region_of_anon(t, page), page, &walk);
+		event_add_pinned(t, EV_SIM_PTE_WALK, 1);
+	} else {
+		rmap_walk_page(t, page, &walk);
+	}
+	*moved = (struct rmap_moved){ .pfn = (uint32_t)(page - t->machine->pages),
+				      .entries = walk.moved,
+				      .word = walk.word };
 	return page_maps(page) == 0;
 }
 
-uint32_t rmap_migrate_in(struct task *t, struct page *page, uint32_t from)
+void rmap_migrate_in(struct task *t, struct page *page, const struct rmap_moved *moved)
 {
-	struct rmap_walk walk = { .action = RMAP_MIGRATE_IN, .from = from };
+	struct rmap_walk walk = { .action = RMAP_MIGRATE_IN, .from = moved->pfn };
 
+	if (page_has_one_entry(page_flags(page))) {
+		struct region *region = region_of_anon(t, page);
+		struct hw_entry entry = { .vpn = region->start_vpn + page->index,
+					  .word = moved->word };
+
+		migrate_in_word(t, region, page, &entry);
+		event_add_pinned(t, EV_SIM_PTE_WALK, 1);
+		return;
+	}
 	rmap_walk_page(t, page, &walk);
-	return walk.moved;
+	CHECK(walk.moved == moved->entries);
+}
+
+void rmap_soon(struct task *t, struct page *page)
+{
+	const struct hw_ops *hw = t->machine->hw->ops;
+	const void *entry = NULL;
+
+	if (!page_has_one_entry(page_flags(page)) || !page_trylock(t, page))
+		return;
+	/* Mapped and locked: its region stays where it is. */
+	if (page_maps(page) != 0) {
+		struct region *region = region_of_anon(t, page);
+
+		entry = hw->entry_hint(region->space->hw, region->start_vpn + page->index);
+	}
+	page_unlock(t, page);
+	/* After the unlock, which would wait for it to come. */
+	if (entry != NULL)
+		__builtin_prefetch(entry, 1);
 }
 
 void rmap_write_protect(struct task *t, struct page *page)

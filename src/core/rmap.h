@@ -16,18 +16,27 @@ uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_fla
  * => true if nothing maps it any more
  */
 bool rmap_unmap(struct task *t, struct page *page);
+/* The entries of a page that is being moved. */
+struct rmap_moved {
+	uint32_t pfn;	  /* the frame their words stand for, the first one of a huge page */
+	uint32_t entries; /* how many words there are */
+	uint64_t word;	  /* one of them: the only one of an anonymous page that is not huge */
+};
 /*
  * Replaces every entry of a locked page by a migration word. => true if nothing maps it any more;
- * *entries: how many words there are now
+ * *moved is for rmap_migrate_in(); pinned
  */
-bool rmap_migrate_out(struct task *t, struct page *page, uint32_t *entries);
+bool rmap_migrate_out(struct task *t, struct page *page, struct rmap_moved *moved);
 /*
- * Maps the locked page in place of every migration word that stands for frame `from`: the page's
- * new
- * frame, or the same one if it could not be moved.
- * => entries mapped; the page has a reference for each
+ * Maps the locked page in place of every migration word: the page's new frame, or the same one if
+ * it could not be moved. The page has a reference for each entry afterwards. => pinned
  */
-uint32_t rmap_migrate_in(struct task *t, struct page *page, uint32_t from);
+void rmap_migrate_in(struct task *t, struct page *page, const struct rmap_moved *moved);
+/*
+ * Asks for the entry of a page that will be looked for soon. A hint: nothing happens if somebody
+ * has the page locked, or if it may have several entries. => holding page locks is fine
+ */
+void rmap_soon(struct task *t, struct page *page);
 /*
  * Takes a locked, lazily freed page out of its entry, which is empty then, unless the page was
  * written since or somebody but its entry and the caller, with one reference, refers to it: then

@@ -69,11 +69,12 @@ struct hw_space;
 
 struct hw_entry {
 	uint64_t vpn;
-	uint64_t word;	/* map: word expected; unmap: word to leave; get, scan: word found */
-	uint32_t pfn;	/* map: in; unmap: in and out; others: out, PFN_NONE if not present */
-	uint16_t flags; /* HW_*: map: in; others: what was found */
-	uint8_t level;	/* map with -ENOMEM: the missing level, 1..3 */
-	int32_t err;	/* out */
+	uint64_t word;	     /* map: word expected; unmap: word to leave; get, scan: word found */
+	uint32_t pfn;	     /* map: in; unmap: in and out; others: out, PFN_NONE if not present */
+	uint16_t flags;	     /* HW_*: map: in; others: what was found */
+	uint8_t level;	     /* map with -ENOMEM: the missing level, 1..3 */
+	uint8_t flags_shift; /* unmap: the flags found go into the word, this far up; 0: not */
+	int32_t err;	     /* out */
 };
 
 /* What an access sees between access_begin() and access_end(). */
@@ -112,6 +113,7 @@ struct hw_ops {
 	 * pfn: the frame to take out, or PFN_NONE for whatever is there.
 	 * Per entry: 0 and pfn, flags found (young, dirty exact); -EAGAIN another frame is there
 	 * (pfn: found); -ENOENT not present (word: found). Nothing changes with an error.
+	 * With a flags_shift the word that is left has HW_WRITE, HW_YOUNG, HW_DIRTY as they were.
 	 */
 	void (*unmap)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Clears HW_WRITE and HW_DIRTY; flags: before. -ENOENT as above. */
@@ -165,6 +167,8 @@ struct hw_ops {
 	/* The frame will be copied soon, from or to it. A hint: nothing is read, written or kept.
 	 */
 	void (*soon)(struct hw *hw, uint32_t pfn);
+	/* Where the entry of vpn is: to be asked for ahead, never read. => NULL: not known */
+	const void *(*entry_hint)(struct hw_space *space, uint64_t vpn);
 	void (*zero)(struct hw *hw, uint32_t pfn);
 };
 

@@ -287,6 +287,36 @@ static void unmap_reports_and_leaves_the_word(void **state)
 	assert_true(hw_fixture_get(f, 101).word == 0);
 }
 
+static void unmap_leaves_flags_in_the_word_on_request(void **state)
+{
+	struct hw_fixture *f = *state;
+
+	for (uint32_t flags = 0; flags < 16; flags += 2) { /* every mix of write, young, dirty */
+		struct hw_entry entry = { .vpn = 100, .word = 7, .pfn = 8, .flags_shift = 32 };
+
+		hw_fixture_must_map(f, 100, 8, flags | HW_PRESENT);
+		f->hw->ops->unmap(f->space, &entry, 1);
+		assert_true(entry.err == 0 && entry.pfn == 8);
+		assert_int_equal(entry.word, (uint64_t)flags << 32 | 7);
+		assert_int_equal(hw_fixture_get(f, 100).word, entry.word);
+		assert_int_equal(f->hw->ops->set_word(f->space, 100, entry.word, 0), 0);
+	}
+}
+
+static void entry_hint_is_where_the_entry_is(void **state)
+{
+	struct hw_fixture *f = *state;
+	const struct hw_ops *ops = f->hw->ops;
+
+	hw_fixture_must_map(f, 100, 8, HW_WRITE);
+	const uint64_t *first = ops->entry_hint(f->space, 100);
+
+	assert_non_null(first);
+	assert_ptr_equal(ops->entry_hint(f->space, 101), first + 1);
+	assert_null(ops->entry_hint(f->space, TOP_SPAN)); /* no table */
+	assert_int_equal(unmap_one(f, 100, 0).err, 0);
+}
+
 static void unmap_takes_only_the_frame_asked_for(void **state)
 {
 	struct hw_fixture *f = *state;
@@ -910,6 +940,8 @@ int main(void)
 		WITH_BOTH(release_gives_back_whole_empty_leaves),
 		WITH_BOTH(map_replaces_only_what_was_expected),
 		WITH_BOTH(unmap_reports_and_leaves_the_word),
+		WITH_BOTH(unmap_leaves_flags_in_the_word_on_request),
+		WITH_BOTH(entry_hint_is_where_the_entry_is),
 		WITH_BOTH(unmap_takes_only_the_frame_asked_for),
 		WITH_BOTH(protect_and_allow_write),
 		WITH_BOTH(harvest_takes_young),

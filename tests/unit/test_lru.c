@@ -767,6 +767,33 @@ static void body_random(struct machine_fixture *f)
 
 MACHINE_TEST(random, 0);
 
+/* What waits in the batch comes before the page that empties it. */
+static void body_add_drain(struct machine_fixture *f)
+{
+	struct region *region = machine_region(f, 3);
+
+	for (uint32_t waiting = 0; waiting < 2; waiting++) {
+		machine_fill(f, region, 0, 1 + waiting);
+		if (waiting == 0)
+			lru_drain(f->t);
+		struct page *page = machine_page(f->m, alloc_page(f->t, GFP_KERNEL));
+
+		page_set(page, PG_SWAPBACKED);
+		cpu_pin(f->t);
+		lru_add_drain(f->t, page);
+		cpu_unpin(f->t);
+		assert_int_equal(batch_size(f, BATCH_ADD), 0);
+		assert_true(page_test(page, PG_LRU));
+		assert_false(page_test(page, PG_BATCH));
+		assert_int_equal(page_refs(page), 1);
+		assert_head(f, LRU_INACTIVE_ANON, page);
+		assert_int_equal(page->next, pfn_of(f, machine_page_at(f, region, waiting)));
+		page_put(f->t, page);
+	}
+}
+
+MACHINE_TEST(add_drain, 0);
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -788,6 +815,7 @@ int main(void)
 		cmocka_unit_test(test_ratio),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_add_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,7 +163,7 @@ static void entry_not_present(struct hw_entry *entry, uint64_t value)
 
 static void entry_unmap(struct cursor *cursor, struct hw_entry *entry)
 {
-	uint64_t new = entry_of_word(entry->word);
+	uint64_t word = entry->word;
 	_Atomic uint64_t *slot = cursor_seek(cursor, entry->vpn);
 	uint64_t value = 0;
 
@@ -174,13 +174,17 @@ static void entry_unmap(struct cursor *cursor, struct hw_entry *entry)
 			entry_not_present(entry, value);
 			return;
 		}
+		if (entry->flags_shift != 0)
+			word = entry->word | (uint64_t)(entry_flags(value) & HW_FLAGS_KEPT)
+						     << entry->flags_shift;
 		if (entry->pfn != PFN_NONE && entry->pfn != entry_pfn(value)) {
 			entry_report(entry, value);
 			entry->pfn = entry_pfn(value);
 			entry->err = -EAGAIN;
 			return;
 		}
-	} while (!entry_replace(cursor->space, slot, value, new));
+	} while (!entry_replace(cursor->space, slot, value, entry_of_word(word)));
+	entry->word = word;
 	entry->flags = entry_flags(value);
 	entry->pfn = entry_pfn(value);
 	entry->err = 0;
@@ -354,6 +358,11 @@ uint32_t soft_op_scan(struct hw_space *hw_space, uint64_t first, uint64_t last,
 		vpn = next;
 	}
 	return scan.nr;
+}
+
+const void *soft_op_entry_hint(struct hw_space *space, uint64_t vpn)
+{
+	return (const void *)soft_find_entry(soft_space_of(space), vpn);
 }
 
 void soft_op_flush(struct hw_space *space)

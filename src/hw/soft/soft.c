@@ -36,9 +36,6 @@
 
 #include "hw/soft/table.h"
 
-#define CACHE_LINE_BYTES 64u
-#define SOON_LINES 8u
-
 /* One range that was reserved. */
 struct soft_chunk {
 	struct soft_chunk *next;
@@ -133,8 +130,8 @@ static void soft_copy(struct hw *hw, uint32_t to, uint32_t from)
 }
 
 /*
- * The first lines, so that the page's translation and the first misses are over when the copy
- * begins; the processor fetches the others by itself, and asking for all 64 lines was slower.
+ * The first line, so that the page's translation is known when the copy begins; the processor
+ * fetches the other lines by itself, and asking for more of them gained nothing.
  */
 static void soft_soon(struct hw *hw, uint32_t pfn)
 {
@@ -143,10 +140,7 @@ static void soft_soon(struct hw *hw, uint32_t pfn)
 	soft_check_pfn(soft, pfn);
 	if (soft->tags != NULL)
 		return;
-	const char *bytes = soft_window(hw, pfn);
-
-	for (uint32_t at = 0; at < SOON_LINES * CACHE_LINE_BYTES; at += CACHE_LINE_BYTES)
-		__builtin_prefetch(bytes + at, 1);
+	__builtin_prefetch(soft_window(hw, pfn));
 }
 
 static void soft_zero(struct hw *hw, uint32_t pfn)
@@ -184,6 +178,7 @@ static const struct hw_ops soft_ops = {
 	.tag = soft_tag,
 	.copy = soft_copy,
 	.soon = soft_soon,
+	.entry_hint = soft_op_entry_hint,
 	.zero = soft_zero,
 };
 

@@ -43,5 +43,6 @@ void soft_op_get(struct hw_space *space, struct hw_entry *entry);
 uint32_t soft_op_scan(struct hw_space *space, uint64_t first, uint64_t last,
 		      struct hw_entry *entries, uint32_t max);
 void soft_op_flush(struct hw_space *space);
+const void *soft_op_entry_hint(struct hw_space *space, uint64_t vpn);
 
 #endif
