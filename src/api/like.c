@@ -36,6 +36,7 @@
 
 #include "api/store.h"
 #include "base/rng.h"
+#include "core/bio.h"
 #include "core/likeness.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
@@ -307,6 +308,7 @@ int like_begin(struct task *t, struct api_machine *a, const struct neap_config *
 		return api_fail(a, err, "like: the saved machine's pages do not fit into it: %s.",
 				strerror(-err));
 	missed_pages = likeness_apply(t, &a->m, saved);
+	bio_enable(&a->m);
 	if (missed_pages != 0)
 		return api_fail(a, -EINVAL,
 				"like: %llu pages that are free in the saved machine have no place:"

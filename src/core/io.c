@@ -24,6 +24,7 @@
  */
 #include "core/io.h"
 
+#include "core/bio.h"
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/pagelock.h"
@@ -121,7 +122,7 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 {
 	struct neap_machine *m = ctx;
 	struct page *page = machine_page(m, (uint32_t)cookie);
-	enum io_kind kind = (enum io_kind)(cookie >> 32);
+	enum io_kind kind = (enum io_kind)(cookie >> IO_COOKIE_KIND_SHIFT & 3);
 
 	DCHECK(t->held == 0 && t->pin_depth == 0);
 	/* A page looks finished before we let it go; verification waits until this is over, too. */
@@ -137,6 +138,7 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 		end_write(t, page, kind, err);
 		break;
 	}
+	bio_put(t, (uint32_t)(cookie >> IO_COOKIE_BIO_SHIFT));
 	atomic_fetch_sub(&m->nr_completing, 1);
 }
 
@@ -188,20 +190,34 @@ static void send(struct task *t, struct io_plug *plug)
 	if (nr == 0)
 		return;
 	plug->nr = 0;
-	count_submit(t, (enum io_kind)(plug->page[0].cookie >> 32), nr);
+	count_submit(t, (enum io_kind)(plug->page[0].cookie >> IO_COOKIE_KIND_SHIFT & 3), nr);
 	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
+}
+
+/* A request for one page more. What is gathered is sent before we wait for others to finish. */
+static uint32_t request_of(struct task *t, struct io_plug *plug)
+{
+	uint32_t bio = bio_try_get(t);
+
+	if (bio != BIO_NONE)
+		return bio;
+	send(t, plug);
+	return bio_get(t);
 }
 
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn)
 {
 	struct io_plug single = { .store = store, .nr = 0 };
 	struct io_plug *plug = t->plug != NULL ? t->plug : &single;
+	uint64_t cookie = io_cookie(kind, pfn);
 
+	if (kind == IO_SWAP_WRITE && t->machine->bios.on)
+		cookie |= (uint64_t)request_of(t, plug) << IO_COOKIE_BIO_SHIFT;
 	if (plug->nr == IO_PLUG_PAGES || (plug->nr != 0 && plug->store != store))
 		send(t, plug);
 	plug->store = store;
 	plug->page[plug->nr++] =
-		(struct store_page){ .offset = offset, .cookie = io_cookie(kind, pfn), .pfn = pfn };
+		(struct store_page){ .offset = offset, .cookie = cookie, .pfn = pfn };
 	if (plug == &single)
 		send(t, plug);
 }

@@ -29,9 +29,12 @@ struct io_plug {
 /* The stores' done function; ctx is the machine. Never sleeps. */
 void io_done(void *ctx, struct task *t, uint64_t cookie, int err);
 
+#define IO_COOKIE_KIND_SHIFT 32u
+#define IO_COOKIE_BIO_SHIFT 34u
+
 static inline uint64_t io_cookie(enum io_kind kind, uint32_t pfn)
 {
-	return (uint64_t)kind << 32 | pfn;
+	return (uint64_t)kind << IO_COOKIE_KIND_SHIFT | pfn;
 }
 
 /*

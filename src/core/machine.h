@@ -335,6 +335,20 @@ struct cma_area {
 	_Atomic uint32_t lock; /* a: 1 while somebody allocates (sleeping) */
 };
 
+#define BIO_RESERVE 2u
+
+/* Memory of requests to the block layer: core/bio.c. */
+struct bio_pool {
+	bool on;		       /* I once the machine is used */
+	struct spinlock lock;	       /* LOCK_IO */
+	struct list partial;	       /* lock: frames with objects that are free */
+	uint32_t nr_partial, nr_slabs; /* lock: frames on that list; all frames */
+	uint32_t nr_used;    /* lock: objects of frames in use, those in reserve included */
+	uint32_t nr_reserve; /* lock */
+	uint32_t reserve[BIO_RESERVE]; /* lock */
+	struct waitq wait;	       /* a: for one of the reserve */
+};
+
 struct movable_ops;  /* core/migrate.h */
 struct zonelist_set; /* core/zonelist.c */
 struct swap_area;    /* core/swap.h */
@@ -396,6 +410,8 @@ struct neap_machine {
 	_Atomic uint32_t swap_switching; /* a: 1 while an area is switched on or off (sleeping) */
 	uint64_t swap_list_seq;		 /* swap_list_lock */
 	int32_t swap_next_priority;	 /* swap_list_lock: next automatic one */
+
+	struct bio_pool bios;
 
 	/* engine threads other than kswapd */
 	struct task *io_thread;	   /* neap_io */

@@ -31,6 +31,7 @@
 
 #include <string.h>
 
+#include "core/bio.h"
 #include "core/buddy.h"
 #include "core/cma.h"
 #include "core/freezer.h"
@@ -512,6 +513,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = fail(m, "pages of the huge page pool", hugepool_pages(m), census.pool);
 	if (wrong == NULL)
 		wrong = swap_verify(m);
+	if (wrong == NULL)
+		wrong = bio_verify(m);
 	if (wrong != NULL && wrong != m->verify_message) {
 		size_t length = strlen(wrong);
 

@@ -1,0 +1,29 @@
+/*
+ * Block-layer requests of pages that are written to swap: where their memory comes from.
+ */
+#ifndef NEAP_CORE_BIO_H
+#define NEAP_CORE_BIO_H
+
+#include "core/machine.h"
+
+#define BIO_PER_SLAB 21u /* objects of 192 bytes in a frame: 120 of a bio, four vectors, aligned */
+#define BIO_NONE 0u	 /* no request: the model is off, or the transfer needs none */
+
+/* From now on every page written to swap needs a request. => nothing is in flight */
+void bio_enable(struct neap_machine *m);
+
+/*
+ * A request for one page. If there is no memory for it, one of the pool's reserve; if that is in
+ * use, sleeps until a request is finished: the caller has sent what it gathered. May sleep.
+ * => BIO_NONE if the model is off
+ */
+uint32_t bio_get(struct task *t);
+/* The same without sleeping. => BIO_NONE also if there is none now: then call bio_get() */
+uint32_t bio_try_get(struct task *t);
+/* The request is finished. Never sleeps. */
+void bio_put(struct task *t, uint32_t bio);
+
+/* => NULL, or what is wrong. Everything stands still. */
+const char *bio_verify(struct neap_machine *m);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * Tests of core/bio.c: frames of requests, the reserve, waiting for it, what a slab keeps.
+ */
+#include "core_fixture.h"
+
+#include "core/bio.h"
+#include "core/lru.h"
+
+#define PAGES 4096u
+#define MANY 2000u
+
+static struct core_fixture f;
+static uint32_t bio[MANY], hog[PAGES];
+static uint32_t nr_hogs;
+
+static void setup(void)
+{
+	core_setup_normal(&f, 2, PAGES);
+	assert_int_equal(bio_try_get(f.t), BIO_NONE); /* off until somebody wants it */
+	bio_enable(f.m);
+	nr_hogs = 0;
+}
+
+static uint64_t slab_pages(void)
+{
+	return node_stat_exact(&f.m->nodes[0], NR_SLAB_UNRECLAIMABLE);
+}
+
+/* Takes memory until a request without rights gets none. */
+static void exhaust(void)
+{
+	const uint32_t gfp = GFP_NOWAIT | GFP_BIT_NOMEMALLOC | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+	uint32_t pfn;
+
+	while ((pfn = alloc_page(f.t, gfp)) != PFN_NONE)
+		hog[nr_hogs++] = pfn;
+}
+
+static void release(void)
+{
+	while (nr_hogs > 0)
+		page_put(f.t, machine_page(f.m, hog[--nr_hogs]));
+}
+
+static void finish(void)
+{
+	assert_null(bio_verify(f.m));
+	core_teardown(&f);
+}
+
+/* 21 requests share a frame, and a frame goes back when enough others have free objects. */
+static void test_frames(void **state)
+{
+	(void)state;
+	setup();
+	for (uint32_t i = 0; i < MANY; i++) {
+		bio[i] = bio_try_get(f.t);
+		assert_true(bio[i] > 1);
+	}
+	assert_int_equal(slab_pages(), (MANY + BIO_PER_SLAB - 1) / BIO_PER_SLAB);
+	assert_null(bio_verify(f.m));
+	for (uint32_t i = 0; i < MANY; i++)
+		bio_put(f.t, bio[i]);
+	/* Per CPU 12 frames and 5 more stay for the next burst. */
+	assert_int_equal(slab_pages(), 2 * 12 + 5);
+	assert_int_equal(f.m->bios.nr_reserve, BIO_RESERVE);
+	for (uint32_t i = 0; i < 29 * BIO_PER_SLAB; i++)
+		bio[i] = bio_try_get(f.t);
+	assert_int_equal(slab_pages(), 29);
+	for (uint32_t i = 0; i < 29 * BIO_PER_SLAB; i++)
+		bio_put(f.t, bio[i]);
+	core_verify(&f, 29);
+	finish();
+}
+
+/* Without memory there are two requests, and then none; the first to come back fills them up. */
+static void test_reserve(void **state)
+{
+	(void)state;
+	setup();
+	exhaust();
+	bio[0] = bio_try_get(f.t);
+	bio[1] = bio_try_get(f.t);
+	assert_int_not_equal(bio[0], BIO_NONE);
+	assert_int_not_equal(bio[1], BIO_NONE);
+	assert_int_equal(bio_try_get(f.t), BIO_NONE);
+	assert_int_equal(slab_pages(), 0);
+	release();
+	bio[2] = bio_try_get(f.t);
+	assert_int_equal(slab_pages(), 1);
+	/* What comes back is kept in reserve, wherever it is from. */
+	bio_put(f.t, bio[2]);
+	assert_int_equal(f.m->bios.nr_reserve, 1);
+	bio_put(f.t, bio[0]);
+	bio_put(f.t, bio[1]);
+	assert_int_equal(f.m->bios.nr_reserve, BIO_RESERVE);
+	assert_int_equal(f.m->bios.nr_used, 1);
+	finish();
+}
+
+static void give_one_back(struct fake_rt *fake, void *arg)
+{
+	(void)fake;
+	bio_put(f.t, *(const uint32_t *)arg);
+	f.rt.idle = NULL;
+}
+
+/* Who finds the reserve in use sleeps until a request is finished, and takes that one. */
+static void test_wait(void **state)
+{
+	uint64_t waits;
+
+	(void)state;
+	setup();
+	exhaust();
+	f.t->flags |= PF_MEMALLOC; /* a reclaimer: it gets no memory by waiting for reclaim */
+	bio[0] = bio_get(f.t);
+	bio[1] = bio_get(f.t);
+	f.rt.idle = give_one_back;
+	f.rt.idle_arg = &bio[1];
+	waits = f.rt.nr_waits;
+	bio[2] = bio_get(f.t);
+	assert_int_equal(f.rt.nr_waits, waits + 1);
+	assert_int_equal(bio[2], bio[1]);
+	f.t->flags &= ~PF_MEMALLOC;
+	release();
+	bio_put(f.t, bio[0]);
+	bio_put(f.t, bio[2]);
+	assert_int_equal(f.m->bios.nr_reserve, BIO_RESERVE);
+	finish();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
