@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "diag/record.h"
+#include "diag/witness.h"
 
 #define CONFORM_SEEDS_MAX RULE_RUNS_MAX
 
@@ -39,6 +40,8 @@ struct conform_job {
 	uint32_t decisions[2], distance; /* of the evidence; 0 without */
 	struct record_row *rows;
 	uint32_t nr_rows;
+	struct witness (*witnesses)[2]; /* of each row: the kernel's trace, ours; NULL without */
+	uint32_t nr_witnesses;
 };
 
 struct conform {
@@ -68,6 +71,8 @@ uint32_t conform_inside(const struct conform_score *score);
 uint32_t conform_kernel_inside(const struct conform_score *score);
 
 void conform_print(const struct conform *conform, FILE *out);
+/* What both traces say about a row; nothing where no traced run was recorded. */
+void conform_print_evidence(const struct conform_job *job, uint32_t number, FILE *out);
 void conform_print_changes(const struct conform *conform, FILE *out);
 void conform_print_document(const struct conform *conform, FILE *out);
 /* => false if there is no JSON in this build, after a message */

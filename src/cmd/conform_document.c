@@ -122,6 +122,30 @@ static void print_worst_rows(const struct conform_job *job, FILE *out)
 	}
 }
 
+/* The same rows' events in both traces, then the order of decisions. */
+static void print_evidence(const struct conform_job *job, FILE *out)
+{
+	uint32_t nr = 0;
+
+	if (job->evidence == NULL) {
+		fprintf(out, "\nNo traced run of %s was recorded.\n", job->name);
+		return;
+	}
+	fputs("\n```\n", out);
+	for (uint32_t i = 0; i < job->nr_rows && nr < WORST_ROWS; i++) {
+		const struct record_row *row = &job->rows[i];
+		const struct record *run = &job->kernel.run[0];
+
+		if (row->verdict != RULE_OFF)
+			continue;
+		nr++;
+		fprintf(out, "  %s .. %s %s\n", run->label[row->from], run->label[row->to],
+			rule_counter_name(row->counter));
+		conform_print_evidence(job, i, out);
+	}
+	fprintf(out, "%s```\n", job->evidence);
+}
+
 static void print_worst(const struct conform *conform, FILE *out)
 {
 	const struct conform_job **jobs = calloc(conform->nr_jobs + 1, sizeof(*jobs));
@@ -137,8 +161,7 @@ static void print_worst(const struct conform *conform, FILE *out)
 	for (uint32_t i = 0; i < nr && i < WORST_JOBS; i++) {
 		fprintf(out, "### %s\n\n", jobs[i]->name);
 		print_worst_rows(jobs[i], out);
-		if (jobs[i]->evidence != NULL)
-			fprintf(out, "\n```\n%s```\n", jobs[i]->evidence);
+		print_evidence(jobs[i], out);
 		fputc('\n', out);
 	}
 	free(jobs);

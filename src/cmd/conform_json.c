@@ -34,6 +34,44 @@ static json_t *json_score(const struct conform_score *score)
 			 (json_int_t)conform_kernel_inside(score));
 }
 
+static json_t *json_witness(const struct witness *witness, uint32_t counter)
+{
+	json_t *first = json_array();
+	json_t *object = json_pack("{s:I}", "events", (json_int_t)witness->nr_events);
+
+	if (witness_sum(counter) != NULL)
+		(void)json_object_set_new(object, "sum", json_integer((json_int_t)witness->sum));
+	for (uint32_t i = 0; i < witness->nr_lines; i++)
+		(void)json_array_append_new(first, json_string(witness->line[i]));
+	(void)json_object_set_new(object, "first", first);
+	return object;
+}
+
+/* The traces' word on a row that is off: always an object, whose "traced" says how much. */
+static json_t *json_evidence(const struct conform_job *job, uint32_t row)
+{
+	static const char *const words[NR_WITNESS_STATUSES] = { "whole", "part", "outside",
+								"no event" };
+	const struct witness *pair =
+		job->witnesses != NULL && row < job->nr_witnesses ? job->witnesses[row] : NULL;
+	uint32_t counter = job->rows[row].counter;
+	json_t *object;
+
+	if (pair == NULL)
+		return json_pack("{s:s}", "traced", "no run");
+	object = json_pack("{s:s}", "traced", words[pair[0].status]);
+	if (pair[0].status == WITNESS_NONE)
+		return object;
+	(void)json_object_set_new(object, "event", json_string(witness_events(counter)));
+	if (witness_sum(counter) != NULL)
+		(void)json_object_set_new(object, "summed", json_string(witness_sum(counter)));
+	if (pair[0].status == WITNESS_OUTSIDE)
+		return object;
+	(void)json_object_set_new(object, "kernel", json_witness(&pair[0], counter));
+	(void)json_object_set_new(object, "ours", json_witness(&pair[1], counter));
+	return object;
+}
+
 static json_t *json_rows(const struct conform_job *job)
 {
 	static const char *const words[NR_RULE_VERDICTS] = { "inside", "near", "off" };
@@ -42,13 +80,15 @@ static json_t *json_rows(const struct conform_job *job)
 	for (uint32_t i = 0; i < job->nr_rows; i++) {
 		const struct record_row *row = &job->rows[i];
 		const struct record *run = &job->kernel.run[0];
-
-		(void)json_array_append_new(
-			array,
+		json_t *object =
 			json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "from", run->label[row->from], "to",
 				  run->label[row->to], "counter", rule_counter_name(row->counter),
 				  "verdict", words[row->verdict], "ours", json_values(&row->ours),
-				  "kernel", json_values(&row->kernel)));
+				  "kernel", json_values(&row->kernel));
+
+		if (row->verdict == RULE_OFF)
+			(void)json_object_set_new(object, "evidence", json_evidence(job, i));
+		(void)json_array_append_new(array, object);
 	}
 	return array;
 }
@@ -100,7 +140,8 @@ bool conform_print_json(const struct conform *conform, FILE *out)
 	error = document == NULL ? -1 : json_dumpf(document, out, JSON_INDENT(1));
 	json_decref(document);
 	fputc('\n', out);
-	if (error != 0)
+	/* What could not be written is said at the end, for all commands. */
+	if (error != 0 && ferror(out) == 0)
 		cmd_error("memory is out");
 	return error == 0;
 }

@@ -269,6 +269,7 @@ void conform_free(struct conform *conform)
 		free(job->failed);
 		free(job->evidence);
 		free(job->rows);
+		free(job->witnesses);
 	}
 	free(conform->job);
 	if (conform->tmp[0] != '\0' &&

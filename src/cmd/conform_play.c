@@ -48,25 +48,25 @@ struct task {
 
 /* ---- in the child ---- */
 
-struct witness {
+struct listener {
 	struct record record;
 	int error;
 };
 
 static void on_snapshot(void *ctx, struct neap_machine *machine, const char *label)
 {
-	struct witness *witness = ctx;
+	struct listener *listener = ctx;
 	struct text_buf text;
 	char *vmstat = NULL;
 
 	if (neap_proc_text(machine, "vmstat", &vmstat) < 0) {
-		witness->error = -ENOMEM;
+		listener->error = -ENOMEM;
 		return;
 	}
 	text_buf_init(&text);
-	witness->error = text_buf_puts(&text, vmstat);
-	if (witness->error == 0)
-		witness->error = record_add(&witness->record, label, &text);
+	listener->error = text_buf_puts(&text, vmstat);
+	if (listener->error == 0)
+		listener->error = record_add(&listener->record, label, &text);
 	text_buf_free(&text);
 	free(vmstat);
 }
@@ -101,8 +101,8 @@ static bool write_all(int fd, const struct text_buf *text)
 
 static int play_counters(const struct task *task)
 {
-	static struct witness witness;
-	struct run_observer observer = { .ctx = &witness, .snapshot = on_snapshot };
+	static struct listener listener;
+	struct run_observer observer = { .ctx = &listener, .snapshot = on_snapshot };
 	struct options options;
 	struct text_buf text;
 	int status;
@@ -110,74 +110,130 @@ static int play_counters(const struct task *task)
 	set_options(task, &options);
 	options.observer = &observer;
 	status = play(&options);
-	if (status == CMD_FINE && witness.error != 0) {
-		cmd_error("a snapshot could not be taken: %s", strerror(-witness.error));
+	if (status == CMD_FINE && listener.error != 0) {
+		cmd_error("a snapshot could not be taken: %s", strerror(-listener.error));
 		status = CMD_WORLD;
 	}
 	text_buf_init(&text);
-	record_print(&witness.record, &text);
+	record_print(&listener.record, &text);
 	if (status == CMD_FINE && !write_all(task->out, &text))
 		status = CMD_WORLD;
 	text_buf_free(&text);
 	return status;
 }
 
-static int load_decisions(const char *path, bool compressed, struct decisions *out)
-{
+/* One side: its trace, the decisions in it, when snapshots were taken. */
+struct side {
 	struct trace_log log;
+	struct decisions decisions;
+	struct witness_marks marks;
+};
+
+static void side_free(struct side *side)
+{
+	trace_log_free(&side->log);
+	decisions_free(&side->decisions);
+}
+
+static int load_side(const char *path, bool compressed, struct side *out)
+{
 	struct text_buf text;
 	struct text_error err = { .message = "memory is out" };
 	int error;
 
 	text_buf_init(&text);
-	trace_log_init(&log);
+	trace_log_init(&out->log);
 	error = compressed ? unpack_text(path, &text, &err)
 			   : text_buf_read_file(&text, path, 512 * MIB);
 	if (error == 0) {
 		struct text_input in = { text_buf_text(&text), text.bytes, path };
 
-		error = trace_log_parse(&log, &in, &err);
+		error = trace_log_parse(&out->log, &in, &err);
 	}
 	/* A traced window in which nothing happened is no error here. */
 	if (error == -EINVAL && !compressed)
 		error = 0;
 	if (error == 0)
-		error = trace_log_sort(&log);
+		error = trace_log_sort(&out->log);
 	if (error == 0)
-		error = decisions_from_log(&log, out);
+		error = decisions_from_log(&out->log, &out->decisions);
 	if (error != 0)
 		cmd_error("%s: %s", path, err.message);
-	trace_log_free(&log);
 	text_buf_free(&text);
 	return error;
 }
 
-static int compare_traces(const struct task *task, const char *path)
+/* What both traces say about each of the job's rows, in order. */
+static int print_witnesses(const struct conform_job *job, const struct side *kernel,
+			   const struct side *ours, struct text_buf *out)
 {
-	struct decisions kernel = { .nr = 0 }, ours = { .nr = 0 };
+	const struct witness_side sides[2] = { { &kernel->log, &kernel->marks },
+					       { &ours->log, &ours->marks } };
+	const struct record_set nothing = { .nr = 0 };
+	struct record_row *rows = calloc(RECORD_ROWS_MAX, sizeof(*rows));
+	int nr = rows == NULL ? -ENOMEM : record_rows(&job->kernel, &nothing, rows);
+
+	for (int i = 0; i < nr; i++) {
+		for (uint32_t k = 0; k < 2; k++) {
+			struct witness witness;
+
+			witness_row(&sides[k], &kernel->marks, &job->kernel.run[0], &rows[i],
+				    &witness);
+			witness_print(&witness, out);
+		}
+	}
+	free(rows);
+	/* Runs that cannot be compared are said elsewhere, and have no rows. */
+	return nr == -ENOMEM ? nr : 0;
+}
+
+static int compare_sides(const struct task *task, const struct side *kernel,
+			 const struct side *ours)
+{
 	struct decisions_difference difference;
-	struct text_buf text;
-	int error = load_decisions(task->job->trace_path, true, &kernel);
+	struct text_buf text, words;
+	int error = decisions_compare(&kernel->decisions, &ours->decisions, &difference);
 
 	text_buf_init(&text);
-	if (error == 0)
-		error = load_decisions(path, false, &ours);
-	if (error == 0)
-		error = decisions_compare(&kernel, &ours, &difference);
+	text_buf_init(&words);
 	if (error == 0) {
-		(void)text_buf_printf(&text, "%u %u %u\n", difference.compared[0],
-				      difference.compared[1], difference.distance);
-		decisions_print(&kernel, &ours, &difference, &text);
-		error = write_all(task->out, &text) ? 0 : -EIO;
+		decisions_print(&kernel->decisions, &ours->decisions, &difference, &words);
+		(void)text_buf_printf(&text, "%u %u %u %zu\n%s", difference.compared[0],
+				      difference.compared[1], difference.distance, words.bytes,
+				      text_buf_text(&words));
+		error = print_witnesses(task->job, kernel, ours, &text);
 	}
+	if (error == 0 && (words.error != 0 || !write_all(task->out, &text)))
+		error = -EIO;
+	text_buf_free(&words);
 	text_buf_free(&text);
-	decisions_free(&kernel);
-	decisions_free(&ours);
+	return error;
+}
+
+static int compare_traces(const struct task *task, const char *path, struct side *ours)
+{
+	static struct side kernel;
+	int error = load_side(task->job->trace_path, true, &kernel);
+
+	witness_marks_from_log(&kernel.log, &kernel.marks);
+	if (error == 0)
+		error = load_side(path, false, ours);
+	if (error == 0)
+		error = compare_sides(task, &kernel, ours);
+	side_free(&kernel);
+	side_free(ours);
 	return error == 0 ? CMD_FINE : CMD_WORLD;
+}
+
+static void on_traced_snapshot(void *ctx, struct neap_machine *machine, const char *label)
+{
+	witness_mark(ctx, label, neap_now(machine));
 }
 
 static int play_traced(const struct task *task)
 {
+	static struct side ours;
+	struct run_observer observer = { .ctx = &ours.marks, .snapshot = on_traced_snapshot };
 	struct options options;
 	char path[] = "/proc/self/fd/0123456789";
 	int fd = memfd_create("trace", 0);
@@ -188,8 +244,9 @@ static int play_traced(const struct task *task)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	set_options(task, &options);
 	options.trace_path = path;
+	options.observer = &observer;
 	status = play(&options);
-	return status == CMD_FINE ? compare_traces(task, path) : status;
+	return status == CMD_FINE ? compare_traces(task, path, &ours) : status;
 }
 
 /* ---- in the parent ---- */
@@ -334,19 +391,46 @@ static int take_counters(struct task *task)
 	return error;
 }
 
+/* => 0, -EINVAL if the text is not what print_witnesses() wrote, or -ENOMEM */
+static int take_witnesses(struct conform_job *job, const char *at)
+{
+	while (*at != '\0') {
+		struct witness(*list)[2] =
+			realloc(job->witnesses, (job->nr_witnesses + 1) * sizeof(*list));
+
+		if (list == NULL)
+			return -ENOMEM;
+		job->witnesses = list;
+		for (uint32_t k = 0; k < 2; k++) {
+			int used = witness_parse(at, &list[job->nr_witnesses][k]);
+
+			if (used < 0)
+				return used;
+			at += used;
+		}
+		job->nr_witnesses++;
+	}
+	return 0;
+}
+
 static int take_evidence(struct task *task)
 {
 	struct conform_job *job = task->job;
 	char *text = read_reply(task->out);
-	int used = 0;
+	size_t bytes = 0;
+	int used = 0, error = -EINVAL;
 
 	if (text == NULL)
 		return -ENOMEM;
-	if (sscanf(text, "%u %u %u\n%n", &job->decisions[0], &job->decisions[1], &job->distance,
-		   &used) == 3)
-		job->evidence = strdup(text + used);
+	if (sscanf(text, "%u %u %u %zu%n", &job->decisions[0], &job->decisions[1], &job->distance,
+		   &bytes, &used) == 4 &&
+	    text[used] == '\n' && strlen(text + used + 1) >= bytes) {
+		job->evidence = strndup(text + used + 1, bytes);
+		error = job->evidence == NULL ? -ENOMEM
+					      : take_witnesses(job, text + used + 1 + bytes);
+	}
 	free(text);
-	return job->evidence == NULL ? -ENOMEM : 0;
+	return error;
 }
 
 static int take_result(struct task *task)

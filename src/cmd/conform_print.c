@@ -71,6 +71,7 @@ uint32_t conform_kernel_inside(const struct conform_score *score)
 
 /* ---- a job ---- */
 
+/* The kernel's range, and in how many runs of two outcomes the lower one was seen. */
 static void print_range(const struct rule_values *values, FILE *out)
 {
 	int64_t least = values->value[0], most = values->value[0];
@@ -80,28 +81,60 @@ static void print_range(const struct rule_values *values, FILE *out)
 		least = values->value[i] < least ? values->value[i] : least;
 		most = values->value[i] > most ? values->value[i] : most;
 	}
-	fprintf(out, "%9" PRId64 " %8" PRId64 "..%-8" PRId64, rule_median(values), least, most);
+	fprintf(out, " %8" PRId64 "..%" PRId64, least, most);
 	if (rule_two_outcomes(values, &low_nr))
-		fprintf(out, " (two outcomes, %" PRIu32 ":%" PRIu32 ")", low_nr,
-			values->nr - low_nr);
+		fprintf(out, " %" PRIu32 ":%" PRIu32, low_nr, values->nr - low_nr);
 }
 
-static void print_row(const struct conform_job *job, const struct record_row *row, FILE *out)
+static void print_row(const struct record_row *row, FILE *out)
 {
-	const struct record *run = &job->kernel.run[0];
-
-	fprintf(out, "  %-6s %-10s %-10s %-30s %9" PRId64 "  ", verdict_words[row->verdict],
-		run->label[row->from], run->label[row->to], rule_counter_name(row->counter),
-		rule_median(&row->ours));
+	fprintf(out, "  %-6s %-30s %8" PRId64 " %8" PRId64, verdict_words[row->verdict],
+		rule_counter_name(row->counter), rule_median(&row->ours),
+		rule_median(&row->kernel));
 	print_range(&row->kernel, out);
 	fputc('\n', out);
+}
+
+static void print_witness(const char *who, const struct witness *witness, uint32_t counter,
+			  FILE *out)
+{
+	const char *sum = witness_sum(counter);
+
+	fprintf(out, "      %-6s %" PRIu64 " events", who, witness->nr_events);
+	if (sum != NULL)
+		fprintf(out, ", %s %" PRIu64, sum, witness->sum);
+	fputs(witness->status == WITNESS_PART ? ", traced in part\n" : "\n", out);
+	for (uint32_t i = 0; i < witness->nr_lines; i++)
+		fprintf(out, "        %s\n", witness->line[i]);
+}
+
+void conform_print_evidence(const struct conform_job *job, uint32_t number, FILE *out)
+{
+	uint32_t counter = job->rows[number].counter;
+	const struct witness *pair;
+
+	if (job->witnesses == NULL || number >= job->nr_witnesses)
+		return;
+	pair = job->witnesses[number];
+	if (pair[0].status == WITNESS_NONE) {
+		fprintf(out, "    no event of a trace of reclaim feeds %s\n",
+			rule_counter_name(counter));
+		return;
+	}
+	fprintf(out, "    %s\n", witness_events(counter));
+	if (pair[0].status == WITNESS_OUTSIDE) {
+		fputs("      not traced between these two snapshots\n", out);
+		return;
+	}
+	print_witness("kernel", &pair[0], counter, out);
+	print_witness("ours", &pair[1], counter, out);
 }
 
 static void print_score(const char *name, const struct conform_score *score, FILE *out)
 {
 	uint32_t ours = conform_inside(score), kernel = conform_kernel_inside(score);
 
-	fprintf(out, "%-26s %5" PRIu64 " %6u.%u %%%6" PRIu64 "%6" PRIu64 " %8u.%u %%", name,
+	fprintf(out, "%-23s %5" PRIu64 " %4u.%u %5" PRIu64 " %5" PRIu64 " %6u.%u", name,
 		score->rows, ours / 10, ours % 10, score->ours[RULE_NEAR], score->ours[RULE_OFF],
 		kernel / 10, kernel % 10);
 }
@@ -112,41 +145,55 @@ static void print_share(const struct conform_job *job, FILE *out)
 	int kernel = record_kswapd_share(&job->kernel);
 
 	if (ours >= 0 && kernel >= 0)
-		fprintf(out, " %6d.%d %% %6d.%d %%", ours / 10, ours % 10, kernel / 10,
-			kernel % 10);
+		fprintf(out, " %8d.%d %6d.%d", ours / 10, ours % 10, kernel / 10, kernel % 10);
 	fputc('\n', out);
+}
+
+static void print_rows(const struct conform_job *job, bool all, FILE *out)
+{
+	const struct record *run = &job->kernel.run[0];
+	const struct record_row *last = NULL;
+
+	for (uint32_t i = 0; i < job->nr_rows; i++) {
+		const struct record_row *row = &job->rows[i];
+
+		if (!all && row->verdict == RULE_INSIDE)
+			continue;
+		if (last == NULL)
+			fprintf(out, "  %-6s %-30s %8s %8s %8s..%s\n", "rule", "counter", "ours",
+				"kernel's", "least", "most");
+		if (last == NULL || last->from != row->from || last->to != row->to)
+			fprintf(out, "%s .. %s\n", run->label[row->from], run->label[row->to]);
+		last = row;
+		print_row(row, out);
+		if (row->verdict == RULE_OFF)
+			conform_print_evidence(job, i, out);
+	}
+	if (last == NULL)
+		fprintf(out, "  all of %" PRIu32 " rows are inside\n", job->nr_rows);
 }
 
 static void print_job(const struct conform_job *job, bool all, FILE *out)
 {
-	uint32_t nr = 0;
-
 	fprintf(out, "%s\n", job->name);
 	if (job->refused != NULL || job->failed != NULL) {
 		fprintf(out, "  %s: %s\n\n", job->refused != NULL ? "refused" : "FAILED",
 			job->refused != NULL ? job->refused : job->failed);
 		return;
 	}
-	for (uint32_t i = 0; i < job->nr_rows; i++) {
-		if (!all && job->rows[i].verdict == RULE_INSIDE)
-			continue;
-		if (nr++ == 0)
-			fprintf(out, "  %-6s %-10s %-10s %-30s %9s  %9s %s\n", "rule", "from", "to",
-				"counter", "ours", "kernel's", "   least..most");
-		print_row(job, &job->rows[i], out);
-	}
-	if (nr == 0)
-		fprintf(out, "  all of %" PRIu32 " rows are inside\n", job->nr_rows);
+	print_rows(job, all, out);
 	if (job->evidence != NULL)
 		fputs(job->evidence, out);
+	else
+		fprintf(out, "  no traced run of %s was recorded: no evidence\n", job->name);
 	fputc('\n', out);
 }
 
 /* ---- all jobs ---- */
 
 static const char score_head[] =
-	"job                         rows    inside  near   off  the kernel   kswapd's share:"
-	" ours, kernel\n";
+	"job                      rows inside  near   off kernel's  kswapd's part of steals\n"
+	"                                   %                    %     ours % kernel %\n";
 
 static struct conform_score print_summary(const struct conform *conform, FILE *out)
 {
@@ -159,7 +206,7 @@ static struct conform_score print_summary(const struct conform *conform, FILE *o
 
 		conform_score_add(&total, &score);
 		if (score.played == 0) {
-			fprintf(out, "%-26s %s: %s\n", job->name,
+			fprintf(out, "%s: %s: %s\n", job->name,
 				job->refused != NULL ? "refused" : "FAILED",
 				job->refused != NULL ? job->refused : job->failed);
 			continue;
@@ -204,7 +251,8 @@ static void print_counters(const struct conform *conform, FILE *out)
 void conform_print(const struct conform *conform, FILE *out)
 {
 	fputs(rule_text, out);
-	fputc('\n', out);
+	fputs("A row's last word \"3:2\" says that it has two outcomes: three runs, and two.\n\n",
+	      out);
 	for (uint32_t i = 0; i < conform->nr_jobs && !conform->options->brief; i++)
 		print_job(&conform->job[i], conform->options->all_rows, out);
 	(void)print_summary(conform, out);
@@ -214,39 +262,35 @@ void conform_print(const struct conform *conform, FILE *out)
 
 /* ---- before and after ---- */
 
-/* => whether the row's value differs from before */
-static bool print_change(const struct conform_job *job, const struct record_row *row,
-			 const struct record_row *old, FILE *out)
+static void print_change(const struct record_row *row, const struct record_row *old, FILE *out)
 {
-	const struct record *run = &job->kernel.run[0];
-	int64_t before = rule_median(&old->ours), after = rule_median(&row->ours);
-
-	if (before == after && old->verdict == row->verdict)
-		return false;
-	fprintf(out, "  %-10s %-10s %-30s %9" PRId64 " %-6s %9" PRId64 " %-6s  ",
-		run->label[row->from], run->label[row->to], rule_counter_name(row->counter), before,
-		verdict_words[old->verdict], after, verdict_words[row->verdict]);
+	fprintf(out, "  %-30s %8" PRId64 " %-6s %8" PRId64 " %-6s", rule_counter_name(row->counter),
+		rule_median(&old->ours), verdict_words[old->verdict], rule_median(&row->ours),
+		verdict_words[row->verdict]);
 	print_range(&row->kernel, out);
 	fputc('\n', out);
-	return true;
 }
 
 static void change_job(struct conform_job *job, struct conform_score *before, FILE *out)
 {
 	static struct record_row rows[RECORD_ROWS_MAX];
+	const struct record *run = &job->kernel.run[0];
+	const struct record_row *last = NULL;
 	int nr = record_rows(&job->kernel, &job->before, rows);
-	bool first = true;
 
 	for (int i = 0; i < nr && (uint32_t)nr == job->nr_rows; i++) {
+		const struct record_row *row = &job->rows[i];
+
 		before->rows++;
 		before->ours[rows[i].verdict]++;
-		if (rule_median(&rows[i].ours) == rule_median(&job->rows[i].ours) &&
-		    rows[i].verdict == job->rows[i].verdict)
+		if (rule_median(&rows[i].ours) == rule_median(&row->ours) &&
+		    rows[i].verdict == row->verdict)
 			continue;
-		if (first)
-			fprintf(out, "%s\n", job->name);
-		first = false;
-		(void)print_change(job, &job->rows[i], &rows[i], out);
+		if (last == NULL || last->from != row->from || last->to != row->to)
+			fprintf(out, "%s: %s .. %s\n", job->name, run->label[row->from],
+				run->label[row->to]);
+		last = row;
+		print_change(row, &rows[i], out);
 	}
 }
 
@@ -256,8 +300,8 @@ void conform_print_changes(const struct conform *conform, FILE *out)
 	uint32_t old, now, kernel;
 
 	fputs(rule_text, out);
-	fprintf(out, "\n  %-10s %-10s %-30s %9s %-6s %9s %-6s  %9s %s\n", "from", "to", "counter",
-		"before", "", "after", "", "kernel's", "   least..most");
+	fprintf(out, "\n  %-30s %8s %-6s %8s %-6s %8s..%s\n", "counter", "before", "", "after", "",
+		"kernel's", "");
 	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
 		struct conform_job *job = &conform->job[i];
 		struct conform_score score = conform_score_job(job);

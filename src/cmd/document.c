@@ -39,7 +39,8 @@ int document_print(json_t *document)
 	putchar('\n');
 	if (error == 0)
 		return CMD_FINE;
-	cmd_error("memory is out");
+	if (ferror(stdout) == 0)
+		cmd_error("memory is out");
 	return CMD_WORLD;
 }
 #endif

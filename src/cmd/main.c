@@ -146,9 +146,13 @@ static int dispatch(int argc, char **argv)
 /* Runs at every exit, argp's own included: was everything written? */
 static void check_output(void)
 {
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+	bool written = fflush(stdout) == 0;
+
+	if (written && ferror(stdout) == 0)
 		return;
-	fprintf(stderr, "neap: standard output: %s\n", strerror(errno));
+	/* Of a write that failed earlier errno says nothing any more. */
+	fprintf(stderr, "neap: standard output: %s\n",
+		written ? "not everything could be written" : strerror(errno));
 	_Exit(CMD_WORLD);
 }
 

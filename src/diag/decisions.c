@@ -255,7 +255,8 @@ static void print_side(const char *who, const struct decisions *side, uint32_t a
 	}
 	decision = &side->list[at];
 	(void)text_buf_printf(out,
-			      "    %-6s %-32s after %" PRIu64 ".%03" PRIu64 " ms: kswapd %" PRIu64
+			      "    %-6s %s\n"
+			      "      after %" PRIu64 ".%03" PRIu64 " ms: kswapd %" PRIu64
 			      " of %" PRIu64 ", direct %" PRIu64 " of %" PRIu64 ", %" PRIu64
 			      " wake-ups\n",
 			      who, decision->text, decision->state.time_ns / NSEC_PER_MSEC,

@@ -37,9 +37,9 @@ const char rule_text[] =
 	"          by 15 % of their median and by 32\n"
 	"  near    within a factor of 1.5 of the median, or 64\n"
 	"  off     neither\n"
-	"Ours is the median of the seeds. Where the kernel's runs fall into two groups (at\n"
-	"least two runs each, further apart than near), each seed may be in either; at\n"
-	"least half must.\n"
+	"Ours is the median of the seeds. Where the kernel's runs fall into two groups\n"
+	"(at least two runs each, further apart than near), each seed may be in either;\n"
+	"at least half must.\n"
 	"The kernel is judged by the same rule, each run against the others.\n";
 
 static const char *const counter_names[] = {

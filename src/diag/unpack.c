@@ -205,7 +205,11 @@ static void say(struct text_error *err, const char *path, struct archive *in, in
 		why = "it is too large for a recorded run";
 	else if (error == -ENOMEM)
 		why = "memory is out";
-	text_error_set(err, path, 0, "%s", why != NULL ? why : "it is not an archive");
+	if (error == -EFBIG || error == -ENOMEM)
+		text_error_set(err, path, 0, "%s", why);
+	else
+		text_error_set(err, path, 0, "it is damaged, cut, or no archive (%s)",
+			       why != NULL ? why : "nothing in it");
 }
 
 int unpack_load(const char *path, struct unpack_files *files, struct text_error *err)
