@@ -5,7 +5,7 @@ SOAK_SECONDS ?= 3600
 export PREFIX
 
 .DEFAULT_GOAL := build
-.PHONY: build check check-all demo soak conform conformance baseline compare bench fmt install uninstall clean help deps
+.PHONY: build check check-all demo soak conform conformance baseline compare bench fmt install uninstall clean help deps oracle oracle-probes oracle-scripts oracle-writes
 
 build: deps ## build/neap and the library (gcc -O2)
 	@tools/build release
@@ -41,7 +41,26 @@ ORACLE_JOBS ?= jobs/oracle/*.job
 oracle: build ## records jobs/oracle on a real 6.1 kernel in QEMU (apt, root or sudo), and compares
 	@tools/oracle/prepare
 	@tools/oracle/record job $(ORACLE_JOBS)
-	@build/neap conform build-oracle/recorded/*
+	@build/neap conform $(patsubst %.job,build-oracle/recorded/%,$(notdir $(wildcard $(ORACLE_JOBS))))
+
+ORACLE_SEED ?= 1
+oracle-probes: build ## records allocations with all CPUs held (ORACLE_SEED=N), and compares frame by frame
+	@tools/oracle/prepare probes
+	@tools/oracle/make-probes build-oracle/scripts $(ORACLE_SEED)
+	@tools/oracle/record probe build-oracle/scripts/*.probe
+	@build/neap probe build-oracle/recorded/probes/*
+
+oracle-scripts: build ## records kernel log reports and hot-plugging; some minutes
+	@tools/oracle/prepare probes
+	@tools/oracle/record script tools/oracle/scripts/*/*.sh
+	@for text in build-oracle/recorded/reports/*/*.txt; do echo "$$text"; build/neap decode $$text; done
+
+ORACLE_MACHINE ?= nodes=256M cpus=1
+oracle-writes: build ## records what writes to /proc/sys/vm do, and compares (ORACLE_MACHINE='nodes=...')
+	@tools/oracle/prepare
+	@tools/oracle/record writes '$(ORACLE_MACHINE)'
+	@build/neap sysctl --like build-oracle/recorded/writes0/00-boot --batch tools/oracle/writes.txt |\
+		diff - build-oracle/recorded/writes0/sysctl_writes.tsv && echo "the same line by line"
 
 bench: build ## what the speed aims are measured with
 	@build/neap bench

@@ -16,7 +16,8 @@
  * is a line of log.txt; what this program cannot do ends it, and the recording is thrown
  * away.
  *
- * Run as: player JOB DISK. It belongs to tools/oracle and is linked statically.
+ * Run as: player JOB DISK; - instead of a disk records nothing. It belongs to tools/oracle and is
+ * linked statically.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -120,7 +121,8 @@ static void note(const char *format, ...)
 
 static void disk_flush(void)
 {
-	if (buffered != 0 && pwrite(disk, buffer, buffered, disk_at) != (ssize_t)buffered)
+	if (disk >= 0 && buffered != 0 &&
+	    pwrite(disk, buffer, buffered, disk_at) != (ssize_t)buffered)
 		die("result disk");
 	disk_at += (off_t)buffered;
 	buffered = 0;
@@ -814,7 +816,7 @@ int main(int argc, char **argv)
 	if (job == NULL)
 		die("usage: player JOB DISK");
 	disk = open(argv[2], O_WRONLY | O_DIRECT | O_CLOEXEC);
-	if (disk < 0)
+	if (disk < 0 && strcmp(argv[2], "-") != 0)
 		die(argv[2]);
 	tracing = getenv("TRACE") != NULL;
 	if (mlockall(MCL_CURRENT) != 0)
