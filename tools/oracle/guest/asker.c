@@ -114,14 +114,23 @@ static void set_sysctl(const char *words)
 	if (value == NULL)
 		value = words + strlen(words);
 	snprintf(path, sizeof(path), "/proc/sys/vm/%.*s", (int)(value - words), words);
-	errno = write_once(path, value + strspn(value, " "), strlen(value + strspn(value, " ")),
-			   &done);
+	value += strspn(value, " ");
+	errno = write_once(path, value, strlen(value), &done);
 	if (errno != 0)
 		die(path);
 }
 
+/* What was done here stands in the answers, too: "# sysctl swappiness 10". */
+static void answer(int disk, const char *line)
+{
+	int bytes = snprintf(chunk + RECORD, 256, "# %.*s%s\n", (int)strcspn(line, "\n"), line,
+			     strncmp(line, "policy ", 7) == 0 ? ": ok" : "");
+
+	put_record(disk, "probe.out", (size_t)bytes);
+}
+
 /* => whether the line is none for the module */
-static bool own_line(const char *line)
+static bool own_line(int disk, const char *line)
 {
 	if (strncmp(line, "policy ", 7) == 0)
 		set_policy(line + 7);
@@ -131,6 +140,7 @@ static bool own_line(const char *line)
 		(void)!system(line + 3); /* its result is for the eye: it goes to the console */
 	else
 		return false;
+	answer(disk, line);
 	return true;
 }
 
@@ -153,7 +163,7 @@ static void play_script(FILE *script, int disk)
 	bool in_burst = false;
 
 	while (fgets(line, sizeof(line), script) != NULL) {
-		if (!in_burst && own_line(line))
+		if (!in_burst && own_line(disk, line))
 			continue;
 		if (strlen(line) >= sizeof(lines) - used) {
 			errno = E2BIG;
