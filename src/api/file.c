@@ -302,7 +302,9 @@ int neap_file_page_begin(struct neap_file *file, uint64_t page_index, uint32_t f
 	if (write && file->read_only)
 		return api_fail(a, -EACCES, "The file was opened read-only.");
 	api_access_flush(t);
-	err = file_page_get(t, file, page_index, overwrite ? MAPPING_OVERWRITE : 0, page);
+	err = file_page_get(t, file, page_index,
+			    (overwrite ? MAPPING_OVERWRITE : 0) | (write ? MAPPING_WRITTEN : 0),
+			    page);
 	if (err != 0)
 		return err;
 	page->private_[2] = t;
@@ -397,8 +399,9 @@ static int file_write_part(struct task *t, struct neap_file *file, uint64_t at, 
 	int err = file_lengthen(t, file, at + part);
 
 	if (err == 0)
-		err = file_page_get(t, file, at >> NEAP_PAGE_SHIFT,
-				    part == NEAP_PAGE_BYTES ? MAPPING_OVERWRITE : 0, &page);
+		err = file_page_get(
+			t, file, at >> NEAP_PAGE_SHIFT,
+			MAPPING_WRITTEN | (part == NEAP_PAGE_BYTES ? MAPPING_OVERWRITE : 0), &page);
 	if (err != 0)
 		return err;
 	memcpy((char *)page.data + at % NEAP_PAGE_BYTES, from, part);

@@ -254,7 +254,7 @@ void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first,
 static struct readahead_window choose_window(struct mapping *mapping, uint64_t index,
 					     uint32_t flags)
 {
-	if (flags & MAPPING_RANDOM)
+	if (flags & (MAPPING_RANDOM | MAPPING_WRITTEN))
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	if (flags & MAPPING_SEQUENTIAL)
 		return readahead_sequential_miss(mapping, index);
@@ -289,7 +289,7 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 		struct page *page = machine_page(t->machine, pfn);
 
 		if (!fresh) {
-			if (!(flags & MAPPING_FAULT))
+			if (!(flags & (MAPPING_FAULT | MAPPING_WRITTEN)))
 				mapping_found(t, mapping, index);
 			page_lock(t, page);
 		}
@@ -343,7 +343,8 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 	if (err == 0) {
 		mapping_wait_stable(t, mapping, machine_page(t->machine, *pfn));
 		event_add(t, EV_SIM_SYSCALL_PAGE, 1);
-		readahead_note_read(mapping, index);
+		if (!(flags & MAPPING_WRITTEN))
+			readahead_note_read(mapping, index);
 		if (flags & MAPPING_ACCESSED)
 			lru_mark_accessed(t, machine_page(t->machine, *pfn));
 	}

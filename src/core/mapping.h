@@ -41,6 +41,7 @@ struct mapping {
 #define MAPPING_ACCESSED 2u    /* count as an access by a read- or write-type call */
 #define MAPPING_FAULT 4u       /* a page fault: it reads around the page, not ahead */
 #define MAPPING_RANDOM 8u      /* with FAULT: reads the page alone */
+#define MAPPING_WRITTEN 32u    /* the page will be changed: nothing is read ahead for that */
 #define MAPPING_SEQUENTIAL 16u /* with FAULT: reads ahead, as much as a read-type call at most */
 
 /*
