@@ -208,8 +208,10 @@ static int print_results(const struct conform *conform)
 
 static int conform_all(struct conform *conform)
 {
-	int status = conform_load(conform);
+	int status;
 
+	conform_catch_interrupts();
+	status = conform_load(conform);
 	if (status == CMD_FINE && conform->options->compare != NULL)
 		status = load_before(conform);
 	if (status == CMD_FINE)

@@ -292,13 +292,18 @@ static void on_interrupt(int number)
 }
 
 /* Without SA_RESTART, so that a wait returns. */
-static void catch_interrupts(void)
+void conform_catch_interrupts(void)
 {
 	struct sigaction action = { .sa_handler = on_interrupt };
 
 	sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
+}
+
+bool conform_interrupted(void)
+{
+	return interrupted != 0;
 }
 
 static void end_tasks(const struct task *tasks, uint32_t nr)
@@ -335,7 +340,6 @@ static bool run_tasks(const struct conform *conform, struct task *tasks, uint32_
 	uint64_t running = 0;
 	bool fine = true;
 
-	catch_interrupts();
 	for (uint32_t i = 0; i < nr && fine && !interrupted; i++) {
 		if (running == conform->options->nr_processes) {
 			fine = wait_one(tasks, i);

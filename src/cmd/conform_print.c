@@ -192,7 +192,7 @@ static void print_job(const struct conform_job *job, bool all, FILE *out)
 /* ---- all jobs ---- */
 
 static const char score_head[] =
-	"job                      rows inside  near   off kernel's  kswapd's part of steals\n"
+	"job                      rows inside  near   off kernel's  kswapd's steals\n"
 	"                                   %                    %     ours % kernel %\n";
 
 static struct conform_score print_summary(const struct conform *conform, FILE *out)

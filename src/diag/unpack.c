@@ -175,6 +175,21 @@ static int read_files(struct archive *in, struct unpack_files *files)
 	return got == ARCHIVE_EOF ? 0 : -EINVAL;
 }
 
+static void say(struct text_error *err, const char *path, struct archive *in, int error)
+{
+	const char *why = archive_error_string(in);
+
+	if (error == -EFBIG)
+		why = "it is too large for a recorded run";
+	else if (error == -ENOMEM)
+		why = "memory is out";
+	if (error == -EFBIG || error == -ENOMEM)
+		text_error_set(err, path, 0, "%s", why);
+	else
+		text_error_set(err, path, 0, "it is damaged, cut, or no archive (%s)",
+			       why != NULL ? why : "nothing in it");
+}
+
 /* Opens a file as a tar archive (raw: as one compressed text). => NULL after *err was filled */
 static struct archive *open_archive(const char *path, bool raw, struct text_error *err, int *error)
 {
@@ -190,26 +205,14 @@ static struct archive *open_archive(const char *path, bool raw, struct text_erro
 		archive_read_support_format_tar(in);
 	if (archive_read_open_filename(in, path, CHUNK_BYTES) != ARCHIVE_OK) {
 		*error = access(path, F_OK) != 0 ? -ENOENT : -EINVAL;
-		text_error_set(err, path, 0, "%s", archive_error_string(in));
+		if (access(path, R_OK) != 0)
+			text_error_set(err, path, 0, "%s", strerror(errno));
+		else
+			say(err, path, in, -EINVAL);
 		archive_read_free(in);
 		return NULL;
 	}
 	return in;
-}
-
-static void say(struct text_error *err, const char *path, struct archive *in, int error)
-{
-	const char *why = archive_error_string(in);
-
-	if (error == -EFBIG)
-		why = "it is too large for a recorded run";
-	else if (error == -ENOMEM)
-		why = "memory is out";
-	if (error == -EFBIG || error == -ENOMEM)
-		text_error_set(err, path, 0, "%s", why);
-	else
-		text_error_set(err, path, 0, "it is damaged, cut, or no archive (%s)",
-			       why != NULL ? why : "nothing in it");
 }
 
 int unpack_load(const char *path, struct unpack_files *files, struct text_error *err)
