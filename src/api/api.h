@@ -63,6 +63,9 @@ struct api_machine {
 	bool disk_rotational, swap_rotational;			 /* I */
 	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* I: rules for stores opened later */
 	int fault_error;		      /* I */
+	uint32_t fault_permille;	      /* I: of the pages read or written */
+	bool explore;			      /* I: devices are late and out of order, too */
+	uint64_t seed;			      /* I: of what stores draw */
 	char tmp[CONFIG_PATH_BYTES];	      /* I */
 	pthread_mutex_t guard;
 	struct api_swap swap[NEAP_MAX_SWAPS];	/* g */

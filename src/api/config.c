@@ -407,11 +407,17 @@ static int set_fault(struct neap_config *config, const char *name, const char *v
 		return parse_switch(config, "fault.enable", value, &config->faults_enabled);
 	if (strcmp(name, "error") == 0)
 		return set_fault_error(config, value);
+	if (strcmp(name, "permille") == 0) {
+		config->faults_enabled = true;
+		return config_parse_number(config, "fault.permille", value, 1000,
+					   &config->fault_permille);
+	}
 	if (kind == NR_CONFIG_FAULTS)
-		return config_fail(config, -EINVAL,
-				   "fault.%s: unknown; there are enable, error, swap-read,"
-				   " swap-write, file-read, file-write, page and spawn.",
-				   name);
+		return config_fail(
+			config, -EINVAL,
+			"fault.%s: unknown; there are enable, error, permille, swap-read,"
+			" swap-write, file-read, file-write, page and spawn.",
+			name);
 	err = config_parse_number(config, name, value, INT32_MAX, &config->fault_nth[kind]);
 	if (err == 0)
 		config->faults_enabled = true;

@@ -86,6 +86,7 @@ struct neap_config {
 	struct config_sysctl sysctl[CONFIG_MAX_SYSCTLS];
 	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* 0 = none */
 	int fault_error;		      /* negative errno of injected faults */
+	uint64_t fault_permille;	      /* of the pages read or written fail */
 	struct config_pc pc;
 	struct snapshot *snapshot; /* of the machine to be like; owned; NULL */
 	char error[CONFIG_ERROR_BYTES];

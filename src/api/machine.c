@@ -287,6 +287,9 @@ static struct api_machine *machine_new(const struct neap_config *config)
 	a->tags = config_has_tags(config);
 	a->faults = config->faults_enabled;
 	a->fault_error = config->fault_error;
+	a->fault_permille = (uint32_t)config->fault_permille;
+	a->explore = config->sim && config->explore;
+	a->seed = config->seed;
 	memcpy(a->fault_nth, config->fault_nth, sizeof(a->fault_nth));
 	memcpy(a->tmp, config->tmp, sizeof(a->tmp));
 	return a;

@@ -31,6 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/rng.h"
 #include "store/fault.h"
 #include "store/file.h"
 #include "store/model.h"
@@ -39,6 +40,11 @@
 #define DISK_SEED_SWAP 1u
 #define DISK_SEED_FILES 2u
 #define DISK_SEED_STEP 2u /* of further swap disks */
+/* What an explored run draws from. */
+#define EXPLORE_STORE_SALT UINT64_C(0x5709e)
+#define EXPLORE_PERMILLE 300u
+#define EXPLORE_DELAY_NS (20 * NSEC_PER_MSEC)
+#define EXPLORE_HOLD 8u
 
 /* ---- the host ---- */
 
@@ -99,12 +105,29 @@ void api_host_destroy(struct api_machine *a)
 
 /* ---- error injection ---- */
 
+/* An explored run: submits are cut, completions come late or overtake each other. */
+static void explore_rules(const struct api_machine *a, struct store_fault_spec *rules)
+{
+	struct rng rng;
+
+	rng_seed(&rng, mix_u64(a->seed) ^ EXPLORE_STORE_SALT);
+	rules->seed = rng_next(&rng);
+	rules->short_permille = (uint32_t)rng_below(&rng, EXPLORE_PERMILLE);
+	rules->delay_permille = (uint32_t)rng_below(&rng, EXPLORE_PERMILLE);
+	rules->delay_ns = EXPLORE_DELAY_NS;
+	rules->reorder_permille = (uint32_t)rng_below(&rng, EXPLORE_PERMILLE);
+	rules->hold = 1 + (uint32_t)rng_below(&rng, EXPLORE_HOLD);
+}
+
 int api_store_wrap(struct api_machine *a, struct store **store, bool swap)
 {
 	struct store_fault_spec rules = { .seed = 1, .error = a->fault_error };
 
-	if (!a->faults)
+	if (!a->faults && !a->explore)
 		return 0;
+	if (a->explore)
+		explore_rules(a, &rules);
+	rules.read_permille = rules.write_permille = a->fault_permille;
 	rules.nth_read = a->fault_nth[swap ? CONFIG_FAULT_SWAP_READ : CONFIG_FAULT_FILE_READ];
 	rules.nth_write = a->fault_nth[swap ? CONFIG_FAULT_SWAP_WRITE : CONFIG_FAULT_FILE_WRITE];
 	return store_fault_wrap(*store, &rules, store);

@@ -35,6 +35,8 @@ enum option_key {
 	KEY_JSON,
 	KEY_SEED,
 	KEY_EXPLORE,
+	KEY_ERRORS,
+	KEY_FOUND,
 	KEY_STEP,
 	KEY_BREAK,
 	KEY_UNTIL,
@@ -82,6 +84,10 @@ static const struct argp_option sim_options[] = {
 	COMMON_OPTIONS,
 	SEED_OPTION,
 	{ "explore", KEY_EXPLORE, "N", 0, "N seeds, preempting under locks, too", 0 },
+	{ "errors", KEY_ERRORS, NULL, 0, "with --explore: devices and allocations fail at times",
+	  0 },
+	{ "found", KEY_FOUND, "DIR", 0,
+	  "with --explore: where a job that fails is written when it is small (jobs/regress)", 0 },
 	{ "step", KEY_STEP, NULL, 0, "stop at every trace event", 1 },
 	{ "break", KEY_BREAK, "EVENT[:COND]", 0, "stop at events of this name while COND holds",
 	  1 },
@@ -163,6 +169,8 @@ static const char **text_option(struct options *options, int key)
 		return &options->costs;
 	case KEY_LIKE:
 		return &options->like;
+	case KEY_FOUND:
+		return &options->found_dir;
 	default:
 		return NULL;
 	}
@@ -213,6 +221,9 @@ static bool take_option(struct options *options, int key, char *value)
 		return cmd_number(value, "--seed", &options->seed);
 	case KEY_EXPLORE:
 		return cmd_number(value, "--explore", &options->explore);
+	case KEY_ERRORS:
+		options->errors = true;
+		return true;
 	case KEY_STEP:
 		options->step = true;
 		return true;
@@ -273,6 +284,10 @@ static int check_together(const struct options *options)
 	    (options->out_dir != NULL || options->trace_path != NULL ||
 	     options->report_path != NULL)) {
 		cmd_error("--out, --trace and --report are for one run; there would be several");
+		return CMD_USAGE;
+	}
+	if ((options->errors || options->found_dir != NULL) && options->explore == 0) {
+		cmd_error("%s is for --explore N", options->errors ? "--errors" : "--found");
 		return CMD_USAGE;
 	}
 	if (options->explore > 1000000) {

@@ -25,7 +25,9 @@ struct options {
 	bool tags;
 	bool quiet, json;
 	uint64_t seed;
-	uint64_t explore; /* number of seeds; 0: one ordinary run */
+	uint64_t explore;      /* number of seeds; 0: one ordinary run */
+	bool errors;	       /* with explore: devices and requests for pages fail at times */
+	const char *found_dir; /* with explore: where small jobs that fail are written */
 	/* where a simulated run stops */
 	bool step, until;
 	const char *breaks[OPTIONS_LIST_MAX]; /* EVENT[:COND] */

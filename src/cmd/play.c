@@ -13,8 +13,8 @@
  * line, the traces it replays, the defaults. An option -m or --nodes replaces the
  * machine line's zones as a whole; --swap replaces its swap.
  *
- * Several files are played one after the other, each on a machine of its own; so are
- * the seeds of --explore. The worst result is the exit status.
+ * Several files are played one after the other, each on a machine of its own. The worst
+ * result is the exit status. --explore plays one file with many seeds: explore.c.
  *
  * Ctrl-C (SIGINT, SIGTERM) asks the run to end; the summary so far is printed. The
  * second one ends the process at once: the handler is gone after the first.
@@ -37,6 +37,7 @@
 #include "base/rng.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/explore.h"
 #include "cmd/report.h"
 #include "cmd/tell.h"
 #include "job/parse.h"
@@ -46,12 +47,20 @@
 #include "job/run.h"
 #include "job/support.h"
 
+#define FAULTS_SALT UINT64_C(0xfa17)
+#define FAULTS_PERMILLE 20u
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal)
 {
 	(void)signal;
 	interrupted = 1;
+}
+
+bool play_interrupted(void)
+{
+	return interrupted != 0;
 }
 
 static void catch_interrupts(void)
@@ -267,6 +276,25 @@ static bool set_options(struct neap_config *config, const struct job *job,
 	return fine;
 }
 
+/* --errors: what fails, and when, is drawn from the seed. */
+static bool set_faults(struct neap_config *config, uint64_t seed)
+{
+	static const char *const kinds[] = { "fault.swap-read", "fault.swap-write",
+					     "fault.file-read", "fault.file-write", "fault.page" };
+	struct rng rng;
+	bool fine;
+
+	rng_seed(&rng, mix_u64(seed) ^ FAULTS_SALT);
+	fine = set_number(config, "fault.permille",
+			  rng_below(&rng, 4) == 0 ? rng_below(&rng, FAULTS_PERMILLE) : 0) &&
+	       set(config, "fault.error", rng_below(&rng, 2) == 0 ? "EIO" : "ENOSPC");
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && fine; i++)
+		if (rng_below(&rng, 2) == 0)
+			fine = set_number(config, kinds[i],
+					  1 + rng_below(&rng, UINT64_C(1) << rng_below(&rng, 16)));
+	return fine;
+}
+
 static bool set_runtime(struct neap_config *config, const struct job *job,
 			const struct options *options, uint64_t seed)
 {
@@ -280,7 +308,8 @@ static bool set_runtime(struct neap_config *config, const struct job *job,
 		return true;
 	return set(config, "costs", options->costs != NULL ? options->costs : costs) &&
 	       set_number(config, "seed", seed) &&
-	       set(config, "explore", options->explore > 0 ? "1" : "0");
+	       set(config, "explore", options->explore > 0 ? "1" : "0") &&
+	       (!options->errors || set_faults(config, seed));
 }
 
 /* => CMD_FINE and *machine, or the exit status after a message */
@@ -313,7 +342,7 @@ static int build_machine(const struct job *job, const struct options *options, u
 
 /* ---- one run ---- */
 
-static int status_of(enum run_outcome outcome)
+int play_status(enum run_outcome outcome)
 {
 	switch (outcome) {
 	case RUN_WORLD_FAILED:
@@ -330,8 +359,7 @@ static int status_of(enum run_outcome outcome)
 	return CMD_FINE;
 }
 
-/* The worse of two exit statuses: what failed outside, then usage, findings, interruption. */
-static int worse(int a, int b)
+int play_worse(int a, int b)
 {
 	static const int order[] = { CMD_WORLD, CMD_USAGE, CMD_FINDING, CMD_INTERRUPTED };
 
@@ -364,9 +392,8 @@ static const char *report_path(const struct options *options, char *room, size_t
 	return room;
 }
 
-/* => CMD_FINE and *result (to be freed), or the exit status after a message */
-static int run_once(const struct job *job, const struct options *options, uint64_t seed,
-		    struct run_result *result)
+int play_run(const struct job *job, const struct options *options, uint64_t seed,
+	     struct run_result *result)
 {
 	bool silent = options->quiet || options->json || options->explore > 0 || options->silent ||
 		      options_stops(options);
@@ -392,8 +419,6 @@ static int run_once(const struct job *job, const struct options *options, uint64
 	run_job(job, machine, &run_options, result);
 	progress_free(run_options.progress);
 	neap_machine_destroy(machine);
-	cmd_error_lines(result->messages);
-	cmd_error_lines(result->findings);
 	return CMD_FINE;
 }
 
@@ -411,7 +436,11 @@ static int run_telling(const struct job *job, const struct options *options,
 
 	if (tell != NULL)
 		watched.observer = &observer;
-	status = run_once(job, &watched, options->seed, result);
+	status = play_run(job, &watched, options->seed, result);
+	if (status == CMD_FINE) {
+		cmd_error_lines(result->messages);
+		cmd_error_lines(result->findings);
+	}
 	if (tell != NULL)
 		fputs(tell_text(tell), stdout);
 	tell_free(tell);
@@ -428,7 +457,7 @@ static int play_once(const struct job *job, const struct options *options, struc
 
 	if (status != CMD_FINE)
 		return status;
-	status = status_of(result.outcome);
+	status = play_status(result.outcome);
 	if (json != NULL) {
 		report_json_add(json, &report);
 	} else if (result.outcome != RUN_REFUSED && !options->silent) {
@@ -442,45 +471,6 @@ static int play_once(const struct job *job, const struct options *options, struc
 	}
 	run_result_free(&result);
 	return status;
-}
-
-/* --explore: many seeds. The state line is a mix of all states. */
-static int explore(const struct job *job, const struct options *options, struct report_json *json)
-{
-	uint64_t failed = 0, played = 0, mixed = 0;
-	int worst = CMD_FINE;
-
-	for (; played < options->explore && !interrupted; played++) {
-		uint64_t seed = options->seed + played;
-		struct run_result result;
-		struct report report = { .path = job->path, .seed = seed, .result = &result };
-		int status = run_once(job, options, seed, &result);
-
-		if (status != CMD_FINE)
-			return status;
-		status = status_of(result.outcome);
-		worst = worse(worst, status);
-		mixed = mix_u64(mixed ^ result.state_hash);
-		if (json != NULL)
-			report_json_add(json, &report);
-		else if (!options->quiet)
-			printf("seed %" PRIu64 " %s state %016" PRIx64 "\n", seed,
-			       status == CMD_FINE ? "fine" : "FAILED", result.state_hash);
-		if (status != CMD_FINE && status != CMD_INTERRUPTED) {
-			failed++;
-			cmd_error("%s: seed %" PRIu64 " fails; --explore 1 --seed %" PRIu64
-				  " with the same options repeats it",
-				  job->path, seed, seed);
-		}
-		run_result_free(&result);
-		if (status == CMD_USAGE || status == CMD_WORLD)
-			break;
-	}
-	if (json == NULL && !options->quiet)
-		printf("explored   %" PRIu64 " seeds, %" PRIu64 " failed\n", played, failed);
-	if (json == NULL)
-		printf("state %016" PRIx64 "\n", mixed);
-	return worst;
 }
 
 /* What a machine of tags cannot do, said with file and line. */
@@ -530,7 +520,8 @@ static int play_file(const char *path, const struct options *options, struct rep
 
 	if (status != CMD_FINE)
 		return status;
-	status = options->explore > 0 ? explore(job, options, json) : play_once(job, options, json);
+	status = options->explore > 0 ? explore_job(job, options, json)
+				      : play_once(job, options, json);
 	job_free(job);
 	return status;
 }
@@ -562,10 +553,10 @@ int play(const struct options *options)
 	catch_interrupts();
 	allow_many_files();
 	for (int i = 0; i < options->nr_files && !interrupted; i++)
-		status = worse(status, play_file(options->files[i], options, json));
+		status = play_worse(status, play_file(options->files[i], options, json));
 	if (json != NULL && !report_json_print(json, stdout)) {
 		cmd_error("memory is out");
-		status = worse(status, CMD_WORLD);
+		status = play_worse(status, CMD_WORLD);
 	}
 	return status;
 }

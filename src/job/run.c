@@ -401,6 +401,7 @@ static void check_invariants(struct run *run, const char *when)
 	int error = neap_verify(run->machine);
 
 	run->result->invariants_hold = error == 0;
+	run->result->invariant_broken |= error != 0;
 	if (error != 0)
 		run_fail(run, 0, RUN_FAILED, "an invariant does not hold %s: %s", when,
 			 neap_machine_error(run->machine));

@@ -73,8 +73,9 @@ struct run_result {
 	char *notes;
 	struct run_counts counts;
 	struct verify_totals verified;
-	bool swept; /* every page was checked at the end */
-	bool invariants_hold;
+	bool swept;	       /* every page was checked at the end */
+	bool invariants_hold;  /* all were checked at the end, and hold */
+	bool invariant_broken; /* one was found not to hold */
 	uint64_t state_hash;
 	uint64_t snapshots_not_saved;
 };
