@@ -115,14 +115,14 @@ static void shrink_zones(struct task *t, const struct direct_request *request,
 		if (ref->index > sc->reclaim_idx || !node_allowed(request, node) ||
 		    !cpuset_allows(t, node->id, GFP_USER))
 			continue;
-		if (first == NULL)
-			first = node;
 		if (ready_for_compaction(t, zone, sc)) {
 			sc->compaction_ready = true;
 			continue;
 		}
 		if (node == last)
 			continue;
+		if (first == NULL)
+			first = node;
 		last = node;
 		reclaim_shrink_node(t, node, sc);
 	}

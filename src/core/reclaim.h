@@ -11,8 +11,11 @@
 
 /*
  * One reclaim request. Field names are the field's own (Linux: struct scan_control), so that texts
- * about the one
- * can be read against the other.
+ * about the one can be read against the other.
+ *
+ * Linux has some more, for what neap has not got: target_mem_cgroup, proactive, memcg_low_reclaim
+ * and memcg_low_skipped (memory groups), no_demotion (tiers of memory), memcgs_need_aging and
+ * last_reclaimed (multi-generation LRU), and reclaim_state (pages freed by slab shrinkers).
  */
 struct scan_control {
 	/* The request. */
@@ -21,14 +24,14 @@ struct scan_control {
 	uint32_t order;		  /* what the caller wants to allocate; kswapd may drop it to 0 */
 	int32_t priority;	  /* each round scans size >> priority; 12 is gentlest */
 	uint32_t reclaim_idx;	  /* highest zone index to take pages from */
-	uint32_t gfp_mask;
+	uint32_t gfp_mask;	  /* of the allocation: which I/O reclaim may wait for */
 	/* Costs of the lruvec when the node pass began. */
-	uint64_t anon_cost;
-	uint64_t file_cost;
+	uint64_t anon_cost; /* of anonymous pages: written, or read back, lately */
+	uint64_t file_cost; /* of file pages, the same */
 	/* What is permitted. */
-	bool may_writepage;
-	bool may_unmap;
-	bool may_swap;
+	bool may_writepage;	 /* dirty pages may be written out */
+	bool may_unmap;		 /* mapped pages may be taken, too */
+	bool may_swap;		 /* anonymous pages may be taken at all */
 	uint32_t may_deactivate; /* DEACTIVATE_*: active lists that may be shrunk */
 	bool force_deactivate;	 /* second try: shrink active lists anyway */
 	bool skipped_deactivate; /* out: an active list was left alone */
@@ -37,19 +40,19 @@ struct scan_control {
 	bool compaction_ready; /* out: some zone has enough for compaction */
 	bool cache_trim_mode;  /* plenty of inactive file pages: take only those */
 	bool file_is_tiny;     /* almost no file pages: take only anonymous ones */
-	bool is_kswapd;
+	bool is_kswapd;	       /* Linux asks the task: current_is_kswapd() */
 	/* Results. */
-	uint64_t nr_scanned;
-	uint64_t nr_reclaimed;
+	uint64_t nr_scanned;   /* pages decided about since the priority changed */
+	uint64_t nr_reclaimed; /* pages freed since the request began */
 	struct {
 		uint64_t dirty;		 /* file pages dirty or under write-out */
 		uint64_t unqueued_dirty; /* dirty and nobody writes them yet */
 		uint64_t congested;	 /* under write-out and wanted by reclaim */
 		uint64_t writeback;	 /* met under write-out for the first time */
 		uint64_t immediate;	 /* met again: reclaim outruns the device */
-		uint64_t file_taken;
-		uint64_t taken;
-	} nr;
+		uint64_t file_taken;	 /* isolated from file lists */
+		uint64_t taken;		 /* isolated from all lists */
+	} nr;				 /* of one pass over the node */
 };
 
 /* What happened to one isolated list. */

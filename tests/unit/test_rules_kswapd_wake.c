@@ -32,6 +32,21 @@ static void body_rule_12_7_1_zone_without_memory(struct machine_fixture *f)
 }
 RULE(rule_12_7_1_zone_without_memory, 0);
 
+/* A node that the waker's memory may not come from is none of its business. */
+static void body_rule_12_7_1_cpuset_forbids(struct machine_fixture *f)
+{
+	rules_rest(f);
+	f->t->flags |= PF_CPUSET;
+	f->t->mems = 2;
+	kswapd_wake(f->t, f->zone, GFP_HIGHUSER_MOVABLE, 3, ZONE_NORMAL);
+	assert_request(f, 0, RULES_NO_REQUEST);
+	f->t->mems = 1;
+	kswapd_wake(f->t, f->zone, GFP_HIGHUSER_MOVABLE, 3, ZONE_NORMAL);
+	assert_request(f, 3, ZONE_NORMAL);
+	f->t->flags &= ~PF_CPUSET;
+}
+RULE(rule_12_7_1_cpuset_forbids, .nr_nodes = 2);
+
 /* Any zone replaces "no request", then only a higher one; the order only grows. */
 static void body_rule_12_7_2_requests_are_raised(struct machine_fixture *f)
 {
@@ -389,6 +404,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rule_12_7_1_zone_without_memory),
+		cmocka_unit_test(rule_12_7_1_cpuset_forbids),
 		cmocka_unit_test(rule_12_7_2_requests_are_raised),
 		cmocka_unit_test(rule_12_7_3_nobody_waits),
 		cmocka_unit_test(rule_12_7_4_hopeless_is_not_woken),

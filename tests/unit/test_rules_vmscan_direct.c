@@ -11,6 +11,7 @@
  */
 #include "rules_fixture.h"
 
+#include "core/direct.h"
 #include "core/freezer.h"
 #include "core/kswapd.h"
 #include "core/reclaim_local.h"
@@ -188,6 +189,49 @@ static void body_rule_11_9_6_no_progress_waits(struct machine_fixture *f)
 	cpu_unpin(f->t);
 }
 RULE(rule_11_9_6_no_progress_waits, 0);
+
+/* The node whose waiters go on is the first that was shrunk: not one that is ready anyway. */
+static void body_rule_11_9_7_first_node_that_was_shrunk(struct machine_fixture *f)
+{
+	struct waitq *ready = &f->m->nodes[1].reclaim_wait[WAIT_NOPROGRESS];
+	struct waitq *shrunk = &f->node->reclaim_wait[WAIT_NOPROGRESS];
+	const struct direct_request request = {
+		.zonelist = &f->m->nodes[1].fallback,
+		.highest = ZONE_MOVABLE,
+		.order = 4,
+		.gfp = GFP_HIGHUSER_MOVABLE,
+	};
+	struct rules_pieces pieces;
+
+	rules_make_pieces(f, &pieces, 4200);
+	uint32_t seq[2] = { atomic_load(&ready->seq), atomic_load(&shrunk->seq) };
+
+	f->t->flags |= PF_MEMALLOC;
+	(void)direct_reclaim(f->t, &request); /* 4200 >> 12: one page of node 0 */
+	f->t->flags &= ~PF_MEMALLOC;
+	assert_true(machine_events(f, EV_PGSTEAL_DIRECT) >= 1);
+	assert_int_equal(atomic_load(&ready->seq), seq[0]);
+	assert_int_not_equal(atomic_load(&shrunk->seq), seq[1]);
+	rules_end_pieces(f, &pieces);
+}
+RULE(rule_11_9_7_first_node_that_was_shrunk, .nr_nodes = 2, .pages = 16384);
+
+/* Only nodes that the task's memory may come from. */
+static void body_rule_11_9_8_within_the_cpuset(struct machine_fixture *f)
+{
+	struct rules_counts before;
+
+	(void)rules_cached_file(f, 2000);
+	rules_count(f, &before);
+	f->t->flags |= PF_CPUSET;
+	f->t->mems = 2;
+	assert_int_equal(rules_direct(f, GFP_HIGHUSER_MOVABLE, 0), 0);
+	assert_moved(f, &before, { "allocstall_movable", 1 });
+	f->t->mems = 1;
+	assert_true(rules_direct(f, GFP_HIGHUSER_MOVABLE, 0) >= 32);
+	f->t->flags &= ~PF_CPUSET;
+}
+RULE(rule_11_9_8_within_the_cpuset, .nr_nodes = 2);
 
 /* ---- 10: the throttle on the reserves ---- */
 
@@ -482,6 +526,8 @@ int main(void)
 		cmocka_unit_test(rule_11_9_4_compaction_ready),
 		cmocka_unit_test(rule_11_9_5_refaults_are_noted),
 		cmocka_unit_test(rule_11_9_6_no_progress_waits),
+		cmocka_unit_test(rule_11_9_7_first_node_that_was_shrunk),
+		cmocka_unit_test(rule_11_9_8_within_the_cpuset),
 		cmocka_unit_test(rule_11_10_1_half_of_the_min_marks),
 		cmocka_unit_test(rule_11_10_2_bad_reserves_wake_kswapd),
 		cmocka_unit_test(rule_11_10_3_without_fs_a_second),
