@@ -400,7 +400,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		sc->nr.writeback = sc->nr.immediate = sc->nr.file_taken = sc->nr.taken = 0;
 		balance_prepare(t->machine, node, sc);
 		shrink_lruvec(t, node, sc);
-		thp_shrink(t, node, sc->priority);
+		thp_shrink(t, node, sc->priority, sc->gfp_mask);
 		reclaimed = sc->nr_reclaimed - before;
 		progress |= reclaimed != 0;
 		if (sc->is_kswapd) {

@@ -85,8 +85,11 @@ void thp_defer_split(struct task *t, struct page *page);
 /* The page is about to be freed. => its references are gone */
 void thp_forget(struct task *t, struct page *page);
 
-/* Splits some of the pages that wait on the node, as a shrinker does at a priority of reclaim. */
-void thp_shrink(struct task *t, struct node *node, int32_t priority);
+/*
+ * Splits some of the pages that wait on the node, as a shrinker does at a priority of reclaim. gfp:
+ * reclaim's, for the trace.
+ */
+void thp_shrink(struct task *t, struct node *node, int32_t priority, uint32_t gfp);
 
 /* NULL, or what is wrong with a node's queue; *pages: how many wait. Nobody uses it meanwhile. */
 const char *thp_verify_queue(const struct node *node, uint64_t *pages);

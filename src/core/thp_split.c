@@ -34,6 +34,7 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/event.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/racy.h"
@@ -286,7 +287,7 @@ static uint32_t queue_take(struct task *t, struct node *node, struct page **take
 }
 
 /* One call of the scan function. => false: nothing was split, and nothing waits any more */
-static bool shrink_batch(struct task *t, struct node *node, uint32_t most)
+static bool shrink_batch(struct task *t, struct node *node, uint32_t most, uint64_t *split)
 {
 	struct page *taken[SHRINK_BATCH];
 	uint32_t nr = queue_take(t, node, taken, most);
@@ -301,24 +302,28 @@ static bool shrink_batch(struct task *t, struct node *node, uint32_t most)
 		page_put(t, taken[i]);
 		rt_preempt(t);
 	}
+	*split += nr_split;
 	return nr_split != 0 || racy_read(node->split_queue_len) != 0;
 }
 
-void thp_shrink(struct task *t, struct node *node, int32_t priority)
+void thp_shrink(struct task *t, struct node *node, int32_t priority, uint32_t gfp)
 {
 	uint64_t freeable = racy_read(node->split_queue_len);
 	uint64_t delta = (freeable >> priority) * 2;
 	uint64_t scanned = 0;
+	uint64_t split = 0;
 
 	if (freeable == 0)
 		return;
 	uint64_t deferred = atomic_exchange(&node->split_deferred, 0);
 	uint64_t total = min_u64((deferred >> priority) + delta, 2 * freeable);
 
+	event_emit(t, MM_SHRINK_SLAB_START, node->id, deferred, gfp, freeable, delta, total,
+		   (uint64_t)priority);
 	while (total >= SHRINK_BATCH || total >= freeable) {
 		uint32_t nr = (uint32_t)min_u64(total, SHRINK_BATCH);
 
-		if (!shrink_batch(t, node, nr))
+		if (!shrink_batch(t, node, nr, &split))
 			break;
 		event_add(t, EV_SLABS_SCANNED, nr);
 		scanned += nr;
@@ -327,7 +332,8 @@ void thp_shrink(struct task *t, struct node *node, int32_t priority)
 	uint64_t left = deferred + delta;
 
 	left = min_u64(left - min_u64(left, scanned), 2 * freeable);
-	atomic_fetch_add(&node->split_deferred, left);
+	left += atomic_fetch_add(&node->split_deferred, left);
+	event_emit(t, MM_SHRINK_SLAB_END, node->id, deferred, left, total, split);
 }
 
 const char *thp_verify_queue(const struct node *node, uint64_t *nr_pages)

@@ -13,6 +13,8 @@
 
 #include "base/rng.h"
 #include "core/pcp.h"
+#include "core/sysctl.h"
+#include "core/thp.h"
 
 static struct scan_control scan_at(int32_t priority)
 {
@@ -327,6 +329,37 @@ static void body_rule_11_13_1_list_texts(struct machine_fixture *f)
 }
 RULE(rule_11_13_1_list_texts, 0);
 
+/* Six huge pages wait to be split, one call scans none, the next all of them. */
+static void body_rule_11_13_2_shrinker_texts(struct machine_fixture *f)
+{
+	const struct region_spec spec = { .nr_pages = 6 * 512, .flags = REGION_HUGE };
+	struct region *region = machine_region_spec(f, &spec);
+	const char *enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+	assert_int_equal(sysctl_write(f->t, f->m, enabled, "madvise", 7), 7);
+	for (uint64_t i = 0; i < 6; i++) {
+		machine_fill(f, region, i * 512, 2);
+		region_zap(f->t, region, i * 512 + 9, 1);
+	}
+	assert_int_equal(f->node->split_queue_len, 6);
+	rules_trace(f);
+	thp_shrink(f->t, f->node, 2, GFP_KERNEL);
+	thp_shrink(f->t, f->node, 1, GFP_KERNEL);
+	struct fixture_events *events = rules_events(f);
+
+	assert_lines(events,
+		     "mm_shrink_slab_start: deferred_split_scan: nid: 0 objects to shrink 0"
+		     " gfp_flags GFP_KERNEL cache items 6 delta 2 total_scan 2 priority 2",
+		     "mm_shrink_slab_end: deferred_split_scan: nid: 0 unused scan count 0"
+		     " new scan count 2 total_scan 2 last shrinker return val 0",
+		     "mm_shrink_slab_start: deferred_split_scan: nid: 0 objects to shrink 2"
+		     " gfp_flags GFP_KERNEL cache items 6 delta 6 total_scan 7 priority 1",
+		     "mm_shrink_slab_end: deferred_split_scan: nid: 0 unused scan count 2"
+		     " new scan count 1 total_scan 0 last shrinker return val 6");
+	test_free(events);
+}
+RULE(rule_11_13_2_shrinker_texts, .pages = 6144);
+
 /* ---- invariants ---- */
 
 static const char *broken;
@@ -425,6 +458,7 @@ int main(void)
 		cmocka_unit_test(rule_11_5_3_isolated_and_fatal),
 		cmocka_unit_test(rule_11_5_4_flusher_is_asked),
 		cmocka_unit_test(rule_11_13_1_list_texts),
+		cmocka_unit_test(rule_11_13_2_shrinker_texts),
 		cmocka_unit_test(rule_11_invariants),
 	};
 
