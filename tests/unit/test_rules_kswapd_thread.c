@@ -338,6 +338,34 @@ static void body_rule_12_2_3_stop_during_a_run(struct machine_fixture *f)
 }
 RULE(rule_12_2_3_stop_during_a_run, 0);
 
+/* A frozen one can be stopped, too: memory goes while the machine is suspended. */
+static void body_rule_12_2_3_stop_while_frozen(struct machine_fixture *f)
+{
+	struct node *node = &f->m->nodes[1];
+	uint32_t block;
+
+	assert_int_equal(hotplug_mem_add(f->t, 1, 1, &block), 0);
+	assert_int_equal(hotplug_mem_online(f->t, block, HOTPLUG_KERNEL), 0);
+	freezer_freeze(f->t, f->m);
+	uint32_t nr = atomic_load(&f->m->nr_frozen);
+
+	assert_int_equal(hotplug_mem_offline(f->t, block), 0);
+	assert_null(node->kswapd);
+	assert_int_equal(atomic_load(&f->m->nr_frozen), nr - 2); /* kcompactd1 as well */
+	/* One that starts meanwhile freezes at once. */
+	assert_int_equal(hotplug_mem_online(f->t, block, HOTPLUG_KERNEL), 0);
+	rt_sleep(f->t, NSEC_PER_SEC);
+	assert_int_equal(atomic_load(&f->m->nr_frozen), nr);
+	freezer_thaw(f->t, f->m);
+	assert_int_equal(hotplug_mem_offline(f->t, block), 0);
+}
+
+static void rule_12_2_3_stop_while_frozen(void **state)
+{
+	(void)state;
+	run_hot_node(body_rule_12_2_3_stop_while_frozen);
+}
+
 static void probe_ask_for_order_3(struct task *t, const struct event_record *record)
 {
 	struct node *node = &t->machine->nodes[0];
@@ -877,6 +905,7 @@ int main(void)
 		cmocka_unit_test(rule_12_2_2_frozen_request_is_lost),
 		cmocka_unit_test(rule_12_2_2_request_to_a_frozen_is_kept),
 		cmocka_unit_test(rule_12_2_3_stop_during_a_run),
+		cmocka_unit_test(rule_12_2_3_stop_while_frozen),
 		cmocka_unit_test(rule_12_2_4_request_during_a_run_is_seen),
 		cmocka_unit_test(rule_12_2_5_dropped_order_sleeps_at_order_0),
 		cmocka_unit_test(rule_12_2_6_zone_without_a_request),
