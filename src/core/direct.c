@@ -91,7 +91,7 @@ static bool throttle_on_reserves(struct task *t, const struct direct_request *re
 /* A zone with room enough for compaction needs no reclaim for a costly order. */
 static bool ready_for_compaction(struct task *t, struct zone *zone, const struct scan_control *sc)
 {
-	if (sc->order <= NEAP_COSTLY_ORDER)
+	if (sc->order <= NEAP_COSTLY_ORDER || !reclaim_may_compact(sc))
 		return false;
 	enum compact_result result =
 		compact_suit_zone(t, zone, (int32_t)sc->order, 0, sc->reclaim_idx);

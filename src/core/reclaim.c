@@ -369,7 +369,7 @@ static bool continue_for_order(struct task *t, struct node *node, const struct s
 	uint64_t inactive = node_stat(node, NR_INACTIVE_FILE);
 	enum wmark base = sc->order > NEAP_COSTLY_ORDER ? WMARK_LOW : WMARK_MIN;
 
-	if (sc->order == 0 ||
+	if (sc->order == 0 || !reclaim_may_compact(sc) ||
 	    (sc->order <= NEAP_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2) || reclaimed == 0)
 		return false;
 	for (uint32_t z = 0; z <= sc->reclaim_idx; z++) {

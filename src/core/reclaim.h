@@ -4,6 +4,7 @@
 #ifndef NEAP_CORE_RECLAIM_H
 #define NEAP_CORE_RECLAIM_H
 
+#include "core/gfp.h"
 #include "core/machine.h"
 
 #define DEACTIVATE_ANON 1u
@@ -104,6 +105,11 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 /* Waits for a reason (spec 11, section 8). May sleep. */
 void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason);
 bool reclaim_can_swap(struct neap_machine *m);
+/* May the request compact at all? Without IO it may not, and reclaim for the order is no help. */
+static inline bool reclaim_may_compact(const struct scan_control *sc)
+{
+	return (sc->gfp_mask & GFP_BIT_IO) != 0;
+}
 /* Reclaims given regions' pages at once (MADV_PAGEOUT): isolated pages of one node. => freed */
 uint64_t reclaim_pages(struct task *t, struct node *node, struct list *list);
 

@@ -135,8 +135,9 @@ static void body_rule_11_9_4_compaction_ready(struct machine_fixture *f)
 	rules_count(f, &before);
 	assert_int_equal(rules_direct(f, GFP_KERNEL, 4), 1);
 	assert_moved(f, &before, { "allocstall_normal", 1 });
-	/* Not for orders up to 3: these are reclaimed for. */
+	/* Not for orders up to 3, nor for who may not compact: these are reclaimed for. */
 	assert_true(rules_direct(f, GFP_KERNEL, 3) >= 32);
+	assert_true(rules_direct(f, GFP_NOIO, 4) >= 32);
 }
 RULE(rule_11_9_4_compaction_ready, .pages = 8192);
 

@@ -93,6 +93,23 @@ static void body_rule_11_7_3_goes_on_for_compaction(struct machine_fixture *f)
 }
 RULE(rule_11_7_3_goes_on_for_compaction, 0);
 
+/* Who may not do I/O may not compact: more pages than asked for would be no help. */
+static void body_rule_11_7_6_not_without_io(struct machine_fixture *f)
+{
+	struct scan_control sc = scan_at(9, 3, false);
+	struct rules_pieces pieces;
+
+	rules_make_pieces(f, &pieces, 1200);
+	machine_hoard(f, &pieces.rest, zone_mark(f->zone, WMARK_MIN) / 2 + 20);
+	vmstat_fold_all(f->t, f->m);
+	sc.gfp_mask = GFP_NOIO;
+	assert_int_equal(pass(f, sc), 1);
+	sc.gfp_mask = GFP_NOFS;
+	assert_true(pass(f, sc) > 1);
+	rules_end_pieces(f, &pieces);
+}
+RULE(rule_11_7_6_not_without_io, 0);
+
 /* A costly order goes on at any priority; enough free memory for compaction ends it. */
 static void body_rule_11_7_4_until_compaction_is_possible(struct machine_fixture *f)
 {
@@ -262,6 +279,7 @@ int main(void)
 		cmocka_unit_test(rule_11_7_3_goes_on_for_compaction),
 		cmocka_unit_test(rule_11_7_4_until_compaction_is_possible),
 		cmocka_unit_test(rule_11_7_5_needs_enough_inactive_pages),
+		cmocka_unit_test(rule_11_7_6_not_without_io),
 		cmocka_unit_test(rule_11_8_1_limits_and_lines),
 		cmocka_unit_test(rule_11_8_2_pointless_waits_are_left_out),
 		cmocka_unit_test(rule_11_8_3_kernel_threads_never_wait),
