@@ -22,9 +22,11 @@ struct cpu_visit {
 static inline bool MUST_CHECK cpu_visit(struct task *t, uint32_t cpu, struct cpu_visit *visit)
 {
 	DCHECK(cpu < t->machine->nr_cpus);
-	visit->home = t->slot;
+	visit->home = NULL;
 	if (!slot_take_remote(t, &t->rt->slots[cpu]))
 		return false;
+	/* Not before: while it waited, its own CPU may have gone, and the task to another one. */
+	visit->home = t->slot;
 	t->slot = &t->rt->slots[cpu];
 	t->pin_depth = 1;
 	return true;

@@ -8,6 +8,8 @@
 #include <errno.h>
 
 #include "base/rng.h"
+#include "core/compact.h"
+#include "core/contig.h"
 #include "core/hotplug_cpu.h"
 #include "core/hotplug_mem.h"
 #include "core/pcp.h"
@@ -267,7 +269,7 @@ MACHINE_TEST(cpu, .pages = 4096, .swap_pages = 1024);
 #define STORM_STEPS 200u
 #define STORM_PAGES 900u
 
-static uint32_t storm_done, storm_refused;
+static uint32_t storm_done, storm_refused, storm_taken;
 
 struct storm {
 	struct machine_fixture *f;
@@ -311,6 +313,37 @@ static int storm_work(struct task *t, void *arg)
 	return 0;
 }
 
+/*
+ * Takes ranges wherever there is one, and gives them back; compacts whole nodes, which takes
+ * targets also from pageblocks that are set aside.
+ */
+static int storm_ranges(struct task *t, void *arg)
+{
+	struct storm *storm = arg;
+	struct rng rng;
+
+	t->machine = storm->f->m;
+	rng_seed(&rng, storm->seed + STORM_WORKERS);
+	while (!atomic_load(&storm->stop)) {
+		uint32_t node = (uint32_t)rng_below(&rng, t->machine->nr_nodes);
+		uint32_t nr = 1 + (uint32_t)rng_below(&rng, BLOCK_PAGES);
+		uint32_t first;
+
+		if (rng_below(&rng, 3) == 0) {
+			compact_node(t, &t->machine->nodes[node]);
+		} else if (contig_alloc_pages(t, node, nr, &first) == 0) {
+			for (uint32_t i = 0; i < nr; i++)
+				assert_ptr_equal(
+					page_zone(t->machine, machine_page(t->machine, first + i)),
+					page_zone(t->machine, machine_page(t->machine, first)));
+			storm_taken++;
+			contig_free(t, first, nr);
+		}
+		rt_sleep(t, rng_below(&rng, 300 * NSEC_PER_USEC));
+	}
+	return 0;
+}
+
 static void storm_step(struct machine_fixture *f, struct rng *rng, uint32_t first, uint32_t nr)
 {
 	uint32_t block = first + (uint32_t)rng_below(rng, nr);
@@ -320,7 +353,8 @@ static void storm_step(struct machine_fixture *f, struct rng *rng, uint32_t firs
 	switch (rng_below(rng, 5)) {
 	case 0:
 	case 1:
-		err = hotplug_mem_online(f->t, block, HOTPLUG_MOVABLE);
+		err = hotplug_mem_online(f->t, block,
+					 rng_below(rng, 4) == 0 ? HOTPLUG_KERNEL : HOTPLUG_MOVABLE);
 		break;
 	case 2:
 		err = hotplug_mem_offline(f->t, block);
@@ -342,7 +376,8 @@ static void body_storm(struct machine_fixture *f)
 {
 	static struct storm storm;
 	struct storm_worker worker[STORM_WORKERS];
-	struct task *task[STORM_WORKERS];
+	struct task *task[STORM_WORKERS + 1];
+	const struct task_spec ranges = { .name = "ranges", .fn = storm_ranges, .arg = &storm };
 	struct rng rng;
 	uint32_t first;
 
@@ -358,10 +393,11 @@ static void body_storm(struct machine_fixture *f)
 		storm.region[i] = machine_region(f, STORM_PAGES);
 		assert_int_equal(rt_spawn(f->t, &spec, &task[i]), 0);
 	}
+	assert_int_equal(rt_spawn(f->t, &ranges, &task[STORM_WORKERS]), 0);
 	for (uint32_t i = 0; i < STORM_STEPS; i++)
 		storm_step(f, &rng, first, 3);
 	atomic_store(&storm.stop, 1);
-	for (uint32_t i = 0; i < STORM_WORKERS; i++)
+	for (uint32_t i = 0; i <= STORM_WORKERS; i++)
 		assert_int_equal(rt_join(f->t, task[i]), 0);
 	machine_verify(f);
 }
@@ -387,12 +423,13 @@ static void test_storm(void **state)
 	uint64_t seed = machine_seed();
 
 	(void)state;
-	for (uint64_t i = 0; i < 5; i++) {
+	for (uint64_t i = 0; i < 3; i++) {
 		storm_run(seed + i, false);
 		storm_run(seed + i, true);
 	}
-	print_message("%u done, %u refused\n", storm_done, storm_refused);
-	assert_true(storm_done > 100);
+	print_message("%u done, %u refused, %u ranges taken\n", storm_done, storm_refused,
+		      storm_taken);
+	assert_true(storm_done > 100 && storm_taken > 10);
 }
 
 int main(void)
