@@ -53,6 +53,18 @@ static inline bool model_mask_binds(const struct task *t, uint32_t gfp)
 	return !model_no_marks(t, gfp) && (model_may_block(gfp) || !(gfp & GFP_BIT_HIGH));
 }
 
+/* The node is one that the task may use, or none of those has memory. */
+static inline bool model_allows(const struct task *t, uint32_t node)
+{
+	const struct neap_machine *m = t->machine;
+	bool any = false;
+
+	for (uint32_t i = 0; i < m->nr_nodes * NR_ZONES; i++)
+		any |= ((t->mems >> (i / NR_ZONES)) & 1) != 0 &&
+		       m->nodes[i / NR_ZONES].zone[i % NR_ZONES].present != 0;
+	return !any || ((t->mems >> node) & 1) != 0;
+}
+
 /* The zone is in the request's reach; bound: its node mask holds. */
 static inline bool model_reaches(const struct zone *zone, const struct alloc_request *r, bool bound)
 {
@@ -64,7 +76,10 @@ static inline bool model_reaches(const struct zone *zone, const struct alloc_req
 static inline bool model_eligible(const struct task *t, const struct zone *zone,
 				  const struct alloc_request *r)
 {
-	return model_reaches(zone, r, model_mask_binds(t, r->gfp));
+	bool bound = model_mask_binds(t, r->gfp);
+
+	return model_reaches(zone, r, bound) &&
+	       (!bound || !(r->gfp & GFP_BIT_HARDWALL) || model_allows(t, zone->node));
 }
 
 /* The last mark a request has to pass, after what its rights take off. */

@@ -4,9 +4,9 @@
  *
  *     seed ──> machine: 1 to 4 nodes, zones that begin and end anywhere, holes, 1 to 5 CPUs
  *          ──> steps:   allocate (any order, type, zone, node, mask, right), free, drain, fold,
- *                       settings, rights of the task, reclaim at work, a CPU goes or comes, a
- *                       memory block goes or comes; more of the one or of the other in turn, so
- *                       that memory runs out and comes back
+ *                       settings, rights of the task, the nodes that it may use, reclaim at
+ *                       work, a CPU goes or comes, a memory block goes or comes; more of the one
+ *                       or of the other in turn, so that memory runs out and comes back
  *
  * After every step: a block lies in a zone that the request may use, none of its frames was in use,
  * a request that must fail fails and one that must succeed does; what is free and what CPUs keep
@@ -23,6 +23,7 @@
 
 #include <time.h>
 
+#include "core/cpuset.h"
 #include "core/hotplug_cpu.h"
 #include "core/hotplug_mem.h"
 #include "core/sysctl.h"
@@ -425,7 +426,7 @@ static void step_other(struct world *w)
 {
 	struct zone *zone = &w->f.m->nodes[below(w, w->f.m->nr_nodes)].zone[below(w, NR_ZONES)];
 
-	switch (below(w, 8)) {
+	switch (below(w, 9)) {
 	case 0:
 		step_setting(w);
 		break;
@@ -445,6 +446,9 @@ static void step_other(struct world *w)
 	case 5:
 	case 6:
 		step_cpu(w);
+		break;
+	case 7: /* a limit, half of the time; one without memory is refused */
+		(void)!cpuset_set(w->f.t, one_in(w, 2) ? 0 : 1 + below(w, 15));
 		break;
 	default:
 		w->f.t->flags &= ~PF_MEMALLOC;
