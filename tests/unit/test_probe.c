@@ -3,6 +3,7 @@
  * equal. And the same with one thing changed in the recording, to see that it is found.
  *
  *     samples.tar.xz ──> recording ──────────────> machine ──> every operation and state equal
+ *     more.tar.xz        (more.tar.xz: kinds of sequences that the engine was not written with)
  *                        recording, one change ──> machine ──> the difference, described
  */
 #include "test_text_util.h"
@@ -104,6 +105,17 @@ static void test_nodes(void **state)
 {
 	(void)state;
 	check_equal("numa2-full", 1300, 3, 0);
+}
+
+/* Machines and mixes that no sequence had when the engine was written. */
+static void test_more(void **state)
+{
+	(void)state;
+	check_equal("policies-low", 480, 6, 0);
+	check_equal("two-nodes", 900, 1, 0);
+	check_equal("atomic", 900, 2, 0);
+	check_equal("zones-low", 900, 1, 0);
+	check_equal("steal-two-cpus", 1400, 2, 0);
 }
 
 static void test_failures(void **state)
@@ -407,14 +419,21 @@ static void test_other_script(void **state)
 
 static int unpack(void **state)
 {
+	static const char *const names[] = { "samples", "more" };
 	char archive[1024];
 
 	(void)state;
 	if (mkdtemp(root) == NULL)
 		return -1;
-	snprintf(archive, sizeof(archive), "%s/tests/golden/probes/samples.tar.xz",
-		 util_source_dir());
-	return corpus_unpack(archive, root);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(archive, sizeof(archive), "%s/tests/golden/probes/%s.tar.xz",
+			 util_source_dir(), names[i]);
+		int error = corpus_unpack(archive, root);
+
+		if (error != 0)
+			return error;
+	}
+	return 0;
 }
 
 static int clean_up(void **state)
@@ -427,15 +446,11 @@ static int clean_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_per_cpu_lists),
-		cmocka_unit_test(test_steals),
-		cmocka_unit_test(test_reserve),
-		cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_differences),
-		cmocka_unit_test(test_event_differences),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_per_cpu_lists), cmocka_unit_test(test_steals),
+		cmocka_unit_test(test_reserve),	      cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_more),	      cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_differences),   cmocka_unit_test(test_event_differences),
+		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_files),
 		cmocka_unit_test(test_other_script),
 	};
 
