@@ -265,6 +265,56 @@ enum neap_advice {
 NEAP_API NEAP_MUST_CHECK int neap_advise(struct neap_region *region, uint64_t first_page,
 					 uint64_t nr_pages, enum neap_advice advice);
 
+/*
+ * Reclaims about that many pages wherever they are, as before an image of the machine is saved
+ * (hibernation): writes what has to be written, and swaps. Blocks, for long. => pages reclaimed,
+ * fewer if there are no more; or -ENOMEM (no task)
+ */
+NEAP_API NEAP_MUST_CHECK int64_t neap_shrink_all(struct neap_machine *machine, uint64_t pages);
+
+/* ---- caches of the program ---- */
+
+/* One look at a cache. */
+struct neap_shrink {
+	uint32_t node;	     /* whose objects; 0 unless the shrinker is per_node */
+	uint32_t gfp;	     /* what the task that needs memory may do: Linux 6.1's bit values */
+	uint64_t nr_to_scan; /* scan: objects to look at */
+	uint64_t nr_scanned; /* scan: the same; change it if it was another number */
+};
+
+#define NEAP_SHRINK_STOP UINT64_MAX
+
+/*
+ * A cache of the program's own that gives objects up when the machine is short of memory, in step
+ * with its page lists (Linux: struct shrinker). Both functions are called inside the allocations of
+ * any task, and by kswapd, possibly by several at once. They must be short, and may call
+ * neap_block_free(), neap_now() and what is said to be cheap, nothing else; frames of blocks freed
+ * in scan count as reclaimed.
+ */
+struct neap_shrinker {
+	/* => objects that could be given up now */
+	uint64_t (*count)(void *ctx, const struct neap_shrink *shrink);
+	/* => objects given up; NEAP_SHRINK_STOP: none can be at the moment */
+	uint64_t (*scan)(void *ctx, struct neap_shrink *shrink);
+	void *ctx;
+	uint32_t seeks; /* what an object costs to make again; 2 is usual, 0: no I/O at all */
+	uint32_t batch; /* objects of one scan; 0: 128 */
+	bool per_node;	/* objects are counted by node */
+};
+
+/*
+ * Reclaim at priority p asks for (count >> p) * 4 / seeks objects (half of them with seeks 0), and
+ * saves up what is less than a batch; writing 2 or 3 to drop_caches asks for all. May block.
+ * => a number; -EINVAL a function is missing; -ENOSPC there are 15 already; -ENOMEM
+ */
+NEAP_API NEAP_MUST_CHECK int neap_shrinker_register(struct neap_machine *machine,
+						    const struct neap_shrinker *shrinker);
+/*
+ * Nobody is inside the functions afterwards. Not from inside them. May block. => 0; -ENOENT no such
+ * number
+ */
+NEAP_API int neap_shrinker_unregister(struct neap_machine *machine, int number);
+
 /* ---- files through the page cache ---- */
 
 #define NEAP_FILE_READ_ONLY 1u

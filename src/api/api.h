@@ -68,11 +68,11 @@ struct api_machine {
 	uint64_t seed;			      /* I: of what stores draw */
 	char tmp[CONFIG_PATH_BYTES];	      /* I */
 	pthread_mutex_t guard;
-	struct api_swap swap[NEAP_MAX_SWAPS];	/* g */
-	uint32_t nr_swaps_made;			/* g: names the next one */
-	struct api_link regions, files, blocks; /* g: heads */
-	struct trace *trace;			/* g: NULL while none is written */
-	struct failure_log *failures;		/* set once, before the hook; failure.c */
+	struct api_swap swap[NEAP_MAX_SWAPS];		   /* g */
+	uint32_t nr_swaps_made;				   /* g: names the next one */
+	struct api_link regions, files, blocks, shrinkers; /* g: heads */
+	struct trace *trace;				   /* g: NULL while none is written */
+	struct failure_log *failures; /* set once, before the hook; failure.c */
 	_Atomic uint32_t trace_drain; /* a: simulator: the rings want draining now and then */
 	void (*watcher)(void *ctx, const struct neap_event *event); /* set before the hook starts */
 	void *watcher_ctx;
@@ -187,6 +187,8 @@ void api_region_destroy(struct task *t, struct neap_region *region);
 /* => 0 or the first write error not yet reported */
 int api_file_close(struct task *t, struct neap_file *file);
 void api_blocks_free(struct task *t, struct api_machine *a);
+/* The same for shrinkers, which are called no more afterwards. */
+void api_shrinkers_free(struct task *t, struct api_machine *a);
 
 /* ---- store.c: opening what pages are kept in ---- */
 

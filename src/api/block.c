@@ -24,6 +24,7 @@
 #include "core/contig.h"
 #include "core/lru.h"
 #include "core/mempolicy.h"
+#include "core/shrinker.h"
 
 #define GFP_KNOWN_BITS 0xffffffu
 
@@ -147,6 +148,8 @@ static void block_release(struct task *t, struct neap_block *block)
 {
 	struct page *page = machine_page(t->machine, block->pfn);
 
+	/* In a shrinker of the program this is what reclaim wants to know. */
+	shrinker_tally_freed(t, block->nr_range != 0 ? block->nr_range : page_nr(page));
 	if (block->is_cma) {
 		cma_release(t, t->machine, block->pfn, block->nr_range);
 	} else if (block->nr_range != 0) {

@@ -12,7 +12,7 @@
  *
  * Taking down is the same backwards; each step is undone only if it was done, so
  * that one function serves failures half way as well (machine_end(), ports_destroy()).
- * What the program did not give back (regions, files, blocks) goes first.
+ * What the program did not give back (regions, files, blocks, shrinkers) goes first.
  *
  * An error carries a sentence. While the machine is built it is the configuration's,
  * since there is no machine yet whose error could be asked for.
@@ -209,6 +209,7 @@ static void machine_end(struct task *t, struct api_machine *a)
 	/* Errors that nobody asked for before the end have no one to be told to. */
 	while (a->files.next != &a->files)
 		(void)api_file_close(t, container_of(a->files.next, struct neap_file, link));
+	api_shrinkers_free(t, a);
 	api_blocks_free(t, a);
 	if (a->space != NULL)
 		space_destroy(t, a->space);
@@ -283,6 +284,7 @@ static struct api_machine *machine_new(const struct neap_config *config)
 	list_init(&a->regions);
 	list_init(&a->files);
 	list_init(&a->blocks);
+	list_init(&a->shrinkers);
 	a->sim = config->sim;
 	a->tags = config_has_tags(config);
 	a->faults = config->faults_enabled;

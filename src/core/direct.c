@@ -16,7 +16,10 @@
  * whenever it finds the reserves good, and a hopeless node throttles nobody. With
  * GFP flags without FS the wait lasts at most a second.
  *
- * Linux: try_to_free_pages() and do_try_to_free_pages() in mm/vmscan.c.
+ * A whole-machine shrink is the same run with a goal of any size, all zones and no throttle
+ * (direct_shrink_all).
+ *
+ * Linux: try_to_free_pages(), do_try_to_free_pages() and shrink_all_memory() in mm/vmscan.c.
  */
 #include "core/direct.h"
 
@@ -205,5 +208,28 @@ uint64_t direct_reclaim(struct task *t, const struct direct_request *request)
 	uint64_t freed = reclaim_run(t, request, &sc);
 
 	event_emit(t, MM_VMSCAN_DIRECT_RECLAIM_END, freed);
+	return freed;
+}
+
+uint64_t direct_shrink_all(struct task *t, struct neap_machine *m, uint64_t pages)
+{
+	const struct direct_request request = {
+		.zonelist = &m->nodes[m->cpus[task_cpu(t)].node].fallback,
+		.highest = NR_ZONES - 1,
+		.gfp = GFP_HIGHUSER_MOVABLE,
+	};
+	struct scan_control sc = { .nr_to_reclaim = pages,
+				   .reclaim_idx = request.highest,
+				   .gfp_mask = request.gfp,
+				   .may_writepage = true,
+				   .may_unmap = true,
+				   .may_swap = true,
+				   .hibernation_mode = true };
+	uint32_t memalloc = t->flags & PF_MEMALLOC;
+
+	t->flags |= PF_MEMALLOC;
+	uint64_t freed = reclaim_run(t, &request, &sc);
+
+	t->flags = (t->flags & ~PF_MEMALLOC) | memalloc;
 	return freed;
 }

@@ -18,4 +18,10 @@ struct direct_request {
  */
 uint64_t direct_reclaim(struct task *t, const struct direct_request *request);
 
+/*
+ * Tries to free that many pages of all zones, as for an image of the machine that has to fit beside
+ * it (hibernation): nobody waits for reserves. May sleep, for long. => pages reclaimed
+ */
+uint64_t direct_shrink_all(struct task *t, struct neap_machine *m, uint64_t pages);
+
 #endif

@@ -220,9 +220,8 @@ struct node {
 
 	/* huge pages that wait to be split (core/thp_split.c) */
 	struct spinlock split_lock;
-	struct list split_queue;	 /* split_lock: second descriptors of the pages */
-	uint32_t split_queue_len;	 /* split_lock to write */
-	_Atomic uint64_t split_deferred; /* a: scans that were too few for a batch */
+	struct list split_queue;  /* split_lock: second descriptors of the pages */
+	uint32_t split_queue_len; /* split_lock to write */
 
 	/* the pool of huge pages: whoever has machine.huge_resizing */
 	struct list huge_pool;
@@ -352,6 +351,7 @@ struct bio_pool {
 struct movable_ops;  /* core/migrate.h */
 struct zonelist_set; /* core/zonelist.c */
 struct swap_area;    /* core/swap.h */
+struct shrinker;     /* core/shrinker.h */
 struct event_reader;
 struct alloc_failure; /* core/alloc_warn.h */
 
@@ -395,6 +395,12 @@ struct neap_machine {
 	_Atomic uint32_t regions_held;	   /* a: 1 while regions may not come or go (sleeping) */
 	struct spinlock mapping_list_lock; /* LOCK_SPACE */
 	uint32_t first_mapping;		   /* mapping_list_lock: id of the first mapping */
+
+	/* caches that are asked under pressure (core/shrinker.h) */
+	struct shrinker *shrinkers; /* w, while nobody reads; I: room for NEAP_MAX_SHRINKERS */
+	uint32_t nr_shrinkers, shrinker_last; /* w likewise */
+	_Atomic uint32_t shrinkers_changing;  /* a: 1 while one comes or goes (sleeping) */
+	_Atomic uint32_t shrinker_readers;    /* a: tasks that read, and whether to get out */
 
 	struct swap_area *swap;		/* I: NEAP_MAX_SWAPS of them */
 	_Atomic uint32_t nr_swap_areas; /* a: areas 0.. that ever were in use; grows only */

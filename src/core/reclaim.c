@@ -4,6 +4,7 @@
  *   shrink_node ──> shrink_lruvec ──> active list:   32 pages down to inactive
  *        │                        └─> inactive list: isolate 32, decide one by one
  *        │                                           (pages.c), put the rest back
+ *        ├── shrinkers: other caches give up their share (shrinker.c)
  *        ├── node flags DIRTY, WRITEBACK, lruvec CONGESTED from what was met
  *        └── again, while compaction wants more
  *
@@ -13,8 +14,7 @@
  * Invariants: isolated counters return to their start after each batch; taken =
  * freed + put back; with no free swap, anonymous lists are not scanned at all.
  *
- * Linux: shrink_node() and below in mm/vmscan.c. DIFF: no slab shrinkers other
- * than that of huge pages to be split, and no memory groups yet.
+ * Linux: shrink_node() and below in mm/vmscan.c. DIFF: no memory groups yet.
  */
 #include "core/reclaim.h"
 
@@ -27,7 +27,7 @@
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
-#include "core/thp.h"
+#include "core/shrinker.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
@@ -388,6 +388,18 @@ static bool continue_for_order(struct task *t, struct node *node, const struct s
 	return inactive > gap;
 }
 
+/* Other caches give up what falls to them; the pages freed so count as reclaimed. */
+static void shrink_caches(struct task *t, struct node *node, struct scan_control *sc)
+{
+	struct reclaim_tally tally_of_caches = { 0 };
+	struct reclaim_tally *outer = t->tally;
+
+	t->tally = &tally_of_caches;
+	(void)shrinker_shrink_node(t, node, sc->gfp_mask, sc->priority);
+	t->tally = outer;
+	sc->nr_reclaimed += tally_of_caches.slab_pages;
+}
+
 void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control *sc)
 {
 	bool progress = false;
@@ -400,7 +412,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		sc->nr.writeback = sc->nr.immediate = sc->nr.file_taken = sc->nr.taken = 0;
 		balance_prepare(t->machine, node, sc);
 		shrink_lruvec(t, node, sc);
-		thp_shrink(t, node, sc->priority, sc->gfp_mask);
+		shrink_caches(t, node, sc);
 		reclaimed = sc->nr_reclaimed - before;
 		progress |= reclaimed != 0;
 		if (sc->is_kswapd) {

@@ -30,9 +30,11 @@
 #include "core/machine.h"
 #include "core/mapping.h"
 #include "core/psi.h"
+#include "core/shrinker.h"
 #include "core/sleeplock.h"
 #include "core/space.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/timer.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
@@ -121,6 +123,11 @@ static int start_memory(struct task *t, struct neap_machine *m)
 		err = start_pool(m, &m->mappings, sizeof(struct mapping));
 	if (err != 0)
 		return err;
+	err = shrinker_init(m);
+	if (err == 0)
+		err = thp_register_shrinker(t, m);
+	if (err < 0)
+		return err;
 	m->swap = m->hw->ops->reserve(m->hw, NEAP_MAX_SWAPS * sizeof(*m->swap));
 	m->zero_pfn = alloc_page(t, GFP_KERNEL | GFP_BIT_ZERO);
 	if (m->swap == NULL || m->zero_pfn == PFN_NONE)
@@ -129,7 +136,6 @@ static int start_memory(struct task *t, struct neap_machine *m)
 	/* Small machines read fewer pages ahead (spec 13, section 6). */
 	if (atomic_load(&m->total_pages) < SMALL_MACHINE_PAGES)
 		atomic_store(&m->sysctl.page_cluster, 2);
-	atomic_store(&m->swap_ra_hits, 4); /* as the hits of a region: section 6, too */
 	/* The first windows of read-ahead are wide: hits start at 4 (spec 13, section 6). */
 	atomic_store(&m->swap_ra_hits, 4);
 	return 0;

@@ -33,6 +33,7 @@
 #include "core/kcompactd.h"
 #include "core/marks.h"
 #include "core/pcp.h"
+#include "core/shrinker.h"
 #include "core/sleeplock.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
@@ -121,8 +122,10 @@ static void sysctl_perform(struct task *t, struct neap_machine *m, const struct 
 		writeback_drop_clean(t, m);
 		event_add(t, EV_DROP_PAGECACHE, 1);
 	}
-	if (effects & KNOB_DROP_SLAB)
-		event_add(t, EV_DROP_SLAB, 1); /* no slab object here can be given up */
+	if (effects & KNOB_DROP_SLAB) {
+		shrinker_drop_all(t, m);
+		event_add(t, EV_DROP_SLAB, 1);
+	}
 	if (effects & KNOB_HUGEPAGES)
 		sysctl_resize_pool(t, m, done->hugepages);
 }

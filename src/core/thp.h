@@ -86,10 +86,10 @@ void thp_defer_split(struct task *t, struct page *page);
 void thp_forget(struct task *t, struct page *page);
 
 /*
- * Splits some of the pages that wait on the node, as a shrinker does at a priority of reclaim. gfp:
- * reclaim's, for the trace.
+ * The pages that wait to be split are a cache that reclaim asks: it is registered when the machine
+ * starts. May sleep. => 0 or -ENOSPC
  */
-void thp_shrink(struct task *t, struct node *node, int32_t priority, uint32_t gfp);
+int thp_register_shrinker(struct task *t, struct neap_machine *m) MUST_CHECK;
 
 /* NULL, or what is wrong with a node's queue; *pages: how many wait. Nobody uses it meanwhile. */
 const char *thp_verify_queue(const struct node *node, uint64_t *pages);

@@ -17,8 +17,7 @@
  *   queue   first ─> head + 1 ─> head + 1 ─> ...       linked by the second descriptor, because
  *                                                      the first one is on an LRU list
  *
- * A shrinker's share: freeable pages, shifted by reclaim's priority, times two; what is less than a
- * batch of 128 and less than all waits for the next call and is added then.
+ * How many of them at which priority is the business of core/shrinker.c.
  *
  * What must never happen:
  *   1. a frame that is mapped and not in use, or in use and not reachable
@@ -26,21 +25,20 @@
  *      together, under the queue's lock
  *
  * Linux: split_huge_page_to_list(), __split_huge_page(), deferred_split_huge_page(),
- * deferred_split_scan() of mm/huge_memory.c, do_shrink_slab() of mm/vmscan.c, 6.1. DIFF: entries
- * are not turned into migration words meanwhile.
+ * deferred_split_scan() of mm/huge_memory.c, 6.1. DIFF: entries are not turned into migration
+ * words meanwhile.
  */
 #include "core/thp.h"
 
 #include <errno.h>
 
 #include "core/alloc.h"
-#include "core/event.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/racy.h"
+#include "core/shrinker.h"
 #include "core/vmstat.h"
 
-#define SHRINK_BATCH 128u
 /* Flags that each part has from the whole. */
 #define FLAGS_OF_PARTS                                                                             \
 	(PG_REFERENCED | PG_UPTODATE | PG_DIRTY | PG_ACTIVE | PG_WORKINGSET | PG_SWAPBACKED |      \
@@ -286,13 +284,22 @@ static uint32_t queue_take(struct task *t, struct node *node, struct page **take
 	return nr;
 }
 
-/* One call of the scan function. => false: nothing was split, and nothing waits any more */
-static bool shrink_batch(struct task *t, struct node *node, uint32_t most, uint64_t *split)
+static uint64_t count_queued(struct task *t, void *ctx, const struct shrink_request *request)
 {
-	struct page *taken[SHRINK_BATCH];
-	uint32_t nr = queue_take(t, node, taken, most);
-	uint32_t nr_split = 0;
+	(void)t;
+	(void)ctx;
+	return racy_read(request->node->split_queue_len);
+}
 
+/* => pages split; SHRINK_STOP: none was, and none waits any more */
+static uint64_t split_queued(struct task *t, void *ctx, struct shrink_request *request)
+{
+	struct page *taken[SHRINKER_BATCH];
+	uint32_t nr = queue_take(t, request->node, taken,
+				 (uint32_t)min_u64(request->nr_to_scan, SHRINKER_BATCH));
+	uint64_t nr_split = 0;
+
+	(void)ctx;
 	for (uint32_t i = 0; i < nr; i++) {
 		if (page_trylock(t, taken[i])) {
 			if (thp_is_huge(taken[i]) && thp_split(t, taken[i], NULL) == 0)
@@ -302,38 +309,21 @@ static bool shrink_batch(struct task *t, struct node *node, uint32_t most, uint6
 		page_put(t, taken[i]);
 		rt_preempt(t);
 	}
-	*split += nr_split;
-	return nr_split != 0 || racy_read(node->split_queue_len) != 0;
+	if (nr_split == 0 && racy_read(request->node->split_queue_len) == 0)
+		return SHRINK_STOP;
+	return nr_split;
 }
 
-void thp_shrink(struct task *t, struct node *node, int32_t priority, uint32_t gfp)
+int thp_register_shrinker(struct task *t, struct neap_machine *m)
 {
-	uint64_t freeable = racy_read(node->split_queue_len);
-	uint64_t delta = (freeable >> priority) * 2;
-	uint64_t scanned = 0;
-	uint64_t split = 0;
+	static const struct shrinker_spec spec = { .name = "deferred_split",
+						   .count = count_queued,
+						   .scan = split_queued,
+						   .seeks = SHRINKER_SEEKS,
+						   .per_node = true };
+	int number = shrinker_register(t, m, &spec);
 
-	if (freeable == 0)
-		return;
-	uint64_t deferred = atomic_exchange(&node->split_deferred, 0);
-	uint64_t total = min_u64((deferred >> priority) + delta, 2 * freeable);
-
-	event_emit(t, MM_SHRINK_SLAB_START, node->id, deferred, gfp, freeable, delta, total,
-		   (uint64_t)priority);
-	while (total >= SHRINK_BATCH || total >= freeable) {
-		uint32_t nr = (uint32_t)min_u64(total, SHRINK_BATCH);
-
-		if (!shrink_batch(t, node, nr, &split))
-			break;
-		event_add(t, EV_SLABS_SCANNED, nr);
-		scanned += nr;
-		total -= nr;
-	}
-	uint64_t left = deferred + delta;
-
-	left = min_u64(left - min_u64(left, scanned), 2 * freeable);
-	left += atomic_fetch_add(&node->split_deferred, left);
-	event_emit(t, MM_SHRINK_SLAB_END, node->id, deferred, left, total, split);
+	return number < 0 ? number : 0;
 }
 
 const char *thp_verify_queue(const struct node *node, uint64_t *nr_pages)

@@ -56,6 +56,7 @@ enum job_op {
 	JOB_OP_HUGEPAGES,
 	JOB_OP_THP,
 	JOB_OP_DROP,
+	JOB_OP_SHRINK, /* count: pages */
 	JOB_OP_SWAPON,
 	JOB_OP_SWAPOFF,
 	JOB_OP_FSYNC,

@@ -232,10 +232,7 @@ static void parse_advise(struct parser *p)
 	if (command == NULL)
 		return;
 	if (!support_advice(advice, &command->advice))
-		parser_error(p,
-			     "'%.60s' is no advice: cold, pageout, free, willneed, dontneed,"
-			     " normal, random, sequential, populate_read or populate_write",
-			     advice);
+		parser_error(p, "'%.60s' is no advice; cold is, and others in neap(1)", advice);
 }
 
 static void parse_fill(struct parser *p)
@@ -318,16 +315,22 @@ static void parse_hugepages(struct parser *p)
 
 static void parse_drop(struct parser *p)
 {
-	uint64_t what = number(p, word(p, 1), "drop", 4);
+	uint64_t what = number(p, word(p, 1), "drop", 3);
 	struct job_command *command = parser_add_command(p, JOB_OP_DROP);
 
-	if (what == 2 || what == 3)
-		parser_error(p, "dropping slab objects (drop %u) is not possible yet; drop 1 is",
-			     (unsigned int)what);
-	else if (what != 1)
+	if (what == 0)
 		parser_error(p, "drop takes 1, 2 or 3");
 	if (command != NULL)
 		command->count = what;
+}
+
+static void parse_shrink(struct parser *p)
+{
+	uint64_t bytes = size(p, word(p, 1));
+	struct job_command *command = parser_add_command(p, JOB_OP_SHRINK);
+
+	if (command != NULL)
+		command->count = (bytes + NEAP_PAGE_SIZE - 1) / NEAP_PAGE_SIZE;
 }
 
 /* The disk of swapon and swapoff. */
@@ -744,14 +747,13 @@ static const struct command_entry commands[] = {
 	{ "read", 3, true, parse_read, "read NAME seq|random|zipf COUNT|all [seed=S]" },
 	{ "write", 3, true, parse_write, "write NAME seq|random|zipf COUNT|all [seed=S]" },
 	{ "free", 1, true, parse_free, "free NAME [every=K] [offset=J]" },
-	{ "advise", 2, true, parse_advise,
-	  "advise NAME cold|pageout|free|willneed|dontneed|normal|random|sequential"
-	  "|populate_read|populate_write" },
+	{ "advise", 2, true, parse_advise, "advise NAME free|cold|pageout|willneed|..." },
 	{ "fill", 2, true, parse_fill, "fill NAME random|half|text" },
 	{ "sysctl", 2, true, parse_sysctl, "sysctl NAME TEXT..." },
 	{ "compact", 0, true, parse_compact, "compact [NODE]" },
 	{ "hugepages", 1, true, parse_hugepages, "hugepages N" },
-	{ "drop", 1, true, parse_drop, "drop 1" },
+	{ "drop", 1, true, parse_drop, "drop 1|2|3" },
+	{ "shrink", 1, true, parse_shrink, "shrink SIZE" },
 	{ "swapon", 1, true, parse_swapon, "swapon 1|2 [PRIORITY]" },
 	{ "swapoff", 1, true, parse_swapoff, "swapoff 1|2" },
 	{ "fsync", 1, true, parse_fsync, "fsync NAME" },

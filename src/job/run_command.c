@@ -342,12 +342,23 @@ static void do_sysctl(struct run_thread *thread)
 			 command->text, strerror((int)-used));
 }
 
+/* A line that the summary and the log of the run show. */
+static void note_result(struct run *run, const char *line)
+{
+	pthread_mutex_lock(&run->mutex);
+	fprintf(run->notes, "%s\n", line);
+	if (run->log != NULL)
+		fprintf(run->log, "#   %s\n", line);
+	pthread_mutex_unlock(&run->mutex);
+}
+
 /* Writes nr_hugepages and says what was obtained: fewer than asked for is no error. */
 static void do_hugepages(struct run_thread *thread)
 {
 	const struct job_command *command = thread->command;
 	struct run *run = thread->run;
 	char have[32] = "";
+	char line[96];
 	int64_t used = neap_sysctl_write(run->machine, command->name, command->text,
 					 strlen(command->text));
 
@@ -358,11 +369,8 @@ static void do_hugepages(struct run_thread *thread)
 		return;
 	}
 	have[strcspn(have, "\n")] = '\0';
-	pthread_mutex_lock(&run->mutex);
-	fprintf(run->notes, "asked %s hugepages, have %s\n", command->text, have);
-	if (run->log != NULL)
-		fprintf(run->log, "#   asked %s hugepages, have %s\n", command->text, have);
-	pthread_mutex_unlock(&run->mutex);
+	snprintf(line, sizeof(line), "asked %.30s hugepages, have %s", command->text, have);
+	note_result(run, line);
 }
 
 static void do_freeze(struct run_thread *thread)
@@ -413,19 +421,30 @@ static void do_mems(struct run_thread *thread)
 		fail(thread, "mems", error);
 }
 
+/* 1: clean pages of files, 2: what shrinkers give up, 3: both. */
 static void do_drop(struct run_thread *thread)
 {
-	struct run *run = thread->run;
+	char text[2] = { (char)('0' + thread->command->count), '\0' };
+	int64_t used = neap_sysctl_write(thread->run->machine, "drop_caches", text, 1);
 
-	for (uint32_t i = 0; i < run->job->nr_objects; i++) {
-		const struct run_object *object = &run->objects[i];
-		int64_t dropped = 0;
+	if (used < 0)
+		note(thread, "drop", (int)used);
+}
 
-		if (object->job->kind == JOB_FILE && object->target.file != NULL)
-			dropped = neap_file_drop(object->target.file);
-		if (dropped < 0)
-			note(thread, "drop", (int)dropped);
+/* Reclaims from the whole machine, and says how much that was. */
+static void do_shrink(struct run_thread *thread)
+{
+	uint64_t wanted = thread->command->count;
+	int64_t freed = neap_shrink_all(thread->run->machine, wanted);
+	char line[80];
+
+	if (freed < 0) {
+		note(thread, "shrink", (int)freed);
+		return;
 	}
+	snprintf(line, sizeof(line), "asked to reclaim %llu pages, got %lld",
+		 (unsigned long long)wanted, (long long)freed);
+	note_result(thread->run, line);
 }
 
 static void set_swap_area(struct run *run, uint64_t disk, int area)
@@ -797,6 +816,7 @@ static void (*const performers[])(struct run_thread *thread) = {
 	[JOB_OP_FILL] = do_fill,
 	[JOB_OP_SYSCTL] = do_sysctl,
 	[JOB_OP_DROP] = do_drop,
+	[JOB_OP_SHRINK] = do_shrink,
 	[JOB_OP_SWAPON] = do_swapon,
 	[JOB_OP_SWAPOFF] = do_swapoff,
 	[JOB_OP_FSYNC] = do_fsync,

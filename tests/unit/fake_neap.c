@@ -576,6 +576,12 @@ int neap_advise(struct neap_region *region, uint64_t first_page, uint64_t nr_pag
 	return advice == NEAP_COLD ? -ENOTSUP : 0;
 }
 
+int64_t neap_shrink_all(struct neap_machine *m, uint64_t pages)
+{
+	(void)m;
+	return (int64_t)pages;
+}
+
 /* ---- files ---- */
 
 static int load_named(struct neap_file *file)

@@ -82,7 +82,6 @@ static const struct bad_job bad_jobs[] = {
 	{ "swapon 0\n", "disks are 1 (swap=) and 2 (swap2=)" },
 	{ "machine nodes=1G swap=64M\nswapon 1 -2\n", "priority '-2' is not a whole number" },
 	{ "swapon z\n", "swapon z is not possible yet (compressed swap)" },
-	{ "drop 3\n", "drop 3) is not possible yet" },
 	{ "drop 0\n", "drop takes 1, 2 or 3" },
 	{ "bg\n", "bg needs a command" },
 	{ "bg anon A 4M\n", "anon cannot run in the background" },

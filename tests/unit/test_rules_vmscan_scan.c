@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "core/pcp.h"
 #include "core/sysctl.h"
+#include "core/shrinker.h"
 #include "core/thp.h"
 
 static struct scan_control scan_at(int32_t priority)
@@ -343,18 +344,18 @@ static void body_rule_11_13_2_shrinker_texts(struct machine_fixture *f)
 	}
 	assert_int_equal(f->node->split_queue_len, 6);
 	rules_trace(f);
-	thp_shrink(f->t, f->node, 2, GFP_KERNEL);
-	thp_shrink(f->t, f->node, 1, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 2);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 1);
 	struct fixture_events *events = rules_events(f);
 
 	assert_lines(events,
-		     "mm_shrink_slab_start: deferred_split_scan: nid: 0 objects to shrink 0"
+		     "mm_shrink_slab_start: shrinker_1: nid: 0 objects to shrink 0"
 		     " gfp_flags GFP_KERNEL cache items 6 delta 2 total_scan 2 priority 2",
-		     "mm_shrink_slab_end: deferred_split_scan: nid: 0 unused scan count 0"
+		     "mm_shrink_slab_end: shrinker_1: nid: 0 unused scan count 0"
 		     " new scan count 2 total_scan 2 last shrinker return val 0",
-		     "mm_shrink_slab_start: deferred_split_scan: nid: 0 objects to shrink 2"
+		     "mm_shrink_slab_start: shrinker_1: nid: 0 objects to shrink 2"
 		     " gfp_flags GFP_KERNEL cache items 6 delta 6 total_scan 7 priority 1",
-		     "mm_shrink_slab_end: deferred_split_scan: nid: 0 unused scan count 2"
+		     "mm_shrink_slab_end: shrinker_1: nid: 0 unused scan count 2"
 		     " new scan count 1 total_scan 0 last shrinker return val 6");
 	test_free(events);
 }

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "core/pcp.h"
 #include "core/rmap.h"
+#include "core/shrinker.h"
 #include "core/sysctl.h"
 #include "core/thp.h"
 #include "core/verify.h"
@@ -266,7 +267,7 @@ static void body_locked(struct machine_fixture *f)
 	assert_int_equal(machine_reclaim_one(f, huge_at(f, region, 0)), 0);
 	region_zap(f->t, region, 1, 2);
 	machine_verify(f);
-	thp_shrink(f->t, f->node, 0, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 0);
 	assert_int_equal(machine_zone_count(f, NR_MLOCK), THP_PAGES - 2);
 	machine_verify(f);
 	machine_region_end(f, region);
@@ -304,9 +305,9 @@ static void body_parts(struct machine_fixture *f)
 	pcp_drain_all(f->t, f->m, NULL);
 	free_before = machine_zone_count(f, NR_FREE_PAGES);
 	/* Gentle reclaim has no share in a queue of one; what is left for later adds up. */
-	thp_shrink(f->t, f->node, 12, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 12);
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 0);
-	thp_shrink(f->t, f->node, 0, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 0);
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 1);
 	assert_int_equal(f->node->split_queue_len, 0);
 	pcp_drain_all(f->t, f->m, NULL);
@@ -331,7 +332,7 @@ static void body_headless(struct machine_fixture *f)
 	machine_fill(f, region, 0, THP_PAGES);
 	assert_int_equal(region_zap(f->t, region, 0, 500), 500);
 	machine_verify(f);
-	thp_shrink(f->t, f->node, 0, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 0);
 	machine_verify(f);
 	assert_int_equal(machine_list_size(f, LRU_INACTIVE_ANON), 12);
 	machine_check(f, region, 500, 12);
@@ -367,14 +368,15 @@ static void body_share(struct machine_fixture *f)
 		region_zap(f->t, region, i * THP_PAGES + 9, 1);
 	}
 	assert_int_equal(f->node->split_queue_len, 6);
-	thp_shrink(f->t, f->node, 2,
-		   GFP_KERNEL); /* 6 / 4 * 2 = 2: fewer than all, and than a batch */
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL,
+			     2); /* 6 / 4 * 2 = 2: fewer than all, and than a batch */
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 0);
-	assert_int_equal(f->node->split_deferred, 2);
-	thp_shrink(f->t, f->node, 1, GFP_KERNEL); /* 2 / 2 + 3 * 2 = 7: all six, one is left */
+	assert_int_equal(f->m->shrinkers[0].deferred[0], 2);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL,
+			     1); /* 2 / 2 + 3 * 2 = 7: all six, one is left */
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 6);
 	assert_int_equal(machine_events(f, EV_SLABS_SCANNED), 7);
-	assert_int_equal(f->node->split_deferred, 1);
+	assert_int_equal(f->m->shrinkers[0].deferred[0], 1);
 	machine_verify(f);
 }
 
@@ -429,13 +431,13 @@ static void body_pinned(struct machine_fixture *f)
 	assert_int_equal(machine_reclaim(f, &sc, &stat, &page, 1), 0);
 	assert_true(thp_is_huge(page));
 	region_zap(f->t, region, 3, 1);
-	thp_shrink(f->t, f->node, 0, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 0);
 	assert_true(thp_is_huge(page));
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 0);
 	assert_true(machine_events(f, EV_THP_SPLIT_PAGE_FAILED) >= 1);
 	assert_int_equal(f->node->split_queue_len, 1);
 	fault_unpin(f->t, machine_page(f->m, pfn), true);
-	thp_shrink(f->t, f->node, 0, GFP_KERNEL);
+	shrinker_shrink_node(f->t, f->node, GFP_KERNEL, 0);
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 1);
 	machine_verify(f);
 }
@@ -571,7 +573,7 @@ static int reclaimer(struct task *t, void *arg)
 		struct list list = { PFN_NONE, PFN_NONE };
 		struct page *page = machine_page_at(f, world->region, rng_below(&rng, WORLD_PAGES));
 
-		thp_shrink(t, f->node, (int32_t)rng_below(&rng, 2), GFP_KERNEL);
+		shrinker_shrink_node(t, f->node, GFP_KERNEL, (int32_t)rng_below(&rng, 2));
 		/* As if nobody had touched it for long. */
 		machine_age(f, world->region, 0, WORLD_PAGES);
 		if (page != NULL && (uint32_t)(page - f->m->pages) != f->m->zero_pfn) {
