@@ -81,7 +81,8 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *             emulated-guest with `machine`, else server.
  *   cma       SIZE of the contiguous memory area, in whole pageblocks of 2 MiB. Default none.
  *   swap      SIZE or FILE:SIZE, optionally ",pri=N" and, for a simulated machine, ",disk=N": which
- *             of two modelled disks it lies on, 1 (default) or 2; may be set several times.
+ *             of two modelled disks it lies on, 1 (default) or 2, or 0: memory of its own, which
+ *             takes no time and is read past the swap cache; may be set several times.
  *   tmp       directory of temporary files. Default $TMPDIR or /tmp.
  *   uring     0 | 1: use io_uring if possible (live). Default 1.
  *   rebind    0 | 1: when a CPU comes online, bind kswapd to its node's CPUs again, as Linux 5.0

@@ -297,16 +297,16 @@ static int swap_cut_properties(struct neap_config *config, char *text, struct co
 
 	swap->priority = CONFIG_AUTO_PRIORITY;
 	swap->disk = 0;
+	swap->in_memory = false;
 	do {
 		cut = swap_cut_number(config, text, "pri", 32767, &value);
 		if (cut == 1) {
 			swap->priority = (int32_t)value;
 		} else if (cut == 0) {
 			cut = swap_cut_number(config, text, "disk", CONFIG_SWAP_DISKS, &value);
-			if (cut == 1 && value == 0)
-				return config_fail(config, -EINVAL,
-						   "swap: disks are numbered from 1.");
-			swap->disk = cut == 1 ? (uint32_t)value - 1 : swap->disk;
+			/* 0 is none: memory of its own. */
+			swap->in_memory = cut == 1 ? value == 0 : swap->in_memory;
+			swap->disk = cut == 1 && value != 0 ? (uint32_t)value - 1 : swap->disk;
 		}
 	} while (cut == 1);
 	return cut;

@@ -33,6 +33,7 @@ struct config_swap {
 	uint64_t bytes;		      /* 0: the whole of an existing file or device */
 	int32_t priority;	      /* CONFIG_AUTO_PRIORITY: the engine chooses */
 	uint32_t disk;		      /* simulated: which modelled disk, 0.. */
+	bool in_memory;		      /* simulated: on none; each request is done at once */
 };
 
 struct config_sysctl {

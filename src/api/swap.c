@@ -53,6 +53,7 @@ static int swap_open_sim(struct api_machine *a, const struct config_swap *swap, 
 		.pages = swap->bytes >> NEAP_PAGE_SHIFT,
 		.swap = true,
 		.device = a->swap_disk[swap->disk],
+		.synchronous = swap->in_memory,
 	};
 	struct stat status;
 	int err;

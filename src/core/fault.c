@@ -7,7 +7,8 @@
  *   entry                       read                     write
  *   nothing, anonymous region   map the zero page        new zeroed page, maybe a huge one (thp.c)
  *   nothing, file region        map the cached page      same, dirty and writable
- *   swap word                   page from swap cache, or read in with neighbours
+ *   swap word                   page from swap cache, or read in with neighbours, or past the
+ *                               cache from a store that is done at once
  *   present, not writable       -                        make writable: zero page is
  *                                                        replaced, swap slot freed
  *
@@ -182,12 +183,39 @@ static int map_swapped(struct task *t, struct fault *f, struct page *page, uint3
 	return 0;
 }
 
+/* Past the swap cache: the slot is free when the page is mapped. => as fault_once() */
+static int fault_swap_direct(struct task *t, struct fault *f, uint32_t slot)
+{
+	uint32_t pfn;
+	int result = swap_in_direct(t, f->region, f->page, slot, &pfn);
+
+	if (result != 0)
+		return result == -ENOENT ? FAULT_AGAIN : result;
+	struct page *page = machine_page(t->machine, pfn);
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = pfn, .flags = HW_YOUNG };
+
+	f->major = true;
+	if (f->write)
+		entry.flags |= HW_WRITE | HW_DIRTY;
+	result = -EIO;
+	if (page_test(page, PG_UPTODATE))
+		result = fault_map_swapped(t, f->region, &entry, slot);
+	if (result == 0)
+		lru_add(t, page);
+	swap_direct_end(t, slot);
+	page_unlock(t, page);
+	page_put(t, page);
+	return result == -EAGAIN ? FAULT_AGAIN : result;
+}
+
 /* => the area of the slot is kept in use */
 static int fault_swap_area(struct task *t, struct fault *f, uint32_t slot)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t pfn = swap_cache_find(t, slot);
 
+	if (pfn == PFN_NONE && swap_is_direct(m, slot))
+		return fault_swap_direct(t, f, slot);
 	if (pfn == PFN_NONE) {
 		int err = swap_in(t, f->region, f->page, slot, &pfn);
 

@@ -133,6 +133,11 @@ void swap_slot_dup(struct task *t, uint32_t entry);
 void swap_slot_free(struct task *t, uint32_t entry);
 /* Drops HAS_CACHE (the page left the cache, leaving shadow or 0). */
 void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow);
+/*
+ * Sets HAS_CACHE on behalf of somebody who reads the slot past the cache. *shadow: what the cache
+ * remembers of its page, or 0. => false: it has been set, or nothing refers to the slot
+ */
+bool swap_slot_claim(struct task *t, uint32_t entry, uint64_t *shadow) MUST_CHECK;
 /* References from page tables now. */
 uint32_t swap_slot_count(struct neap_machine *m, uint32_t entry);
 /* Frees slots that only the cache holds, to make room. May not sleep. => slots freed */
@@ -188,6 +193,21 @@ struct region;
  */
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
 	    uint32_t *pfn) MUST_CHECK;
+
+/*
+ * Could the entry's page be read past the cache? If its store is done at once, and one page table
+ * entry alone refers to it: then neither neighbours nor a copy that others find are worth anything.
+ */
+bool swap_is_direct(struct neap_machine *m, uint32_t entry);
+/*
+ * Reads it so. The slot is kept for the caller (its area is kept in use) until swap_direct_end().
+ * May sleep. => 0 and *pfn, locked, in no cache and on no list, with one reference, maybe not up to
+ * date after a read error; -ENOENT somebody else was faster (look at the table again); -ENOMEM
+ */
+int swap_in_direct(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
+		   uint32_t *pfn) MUST_CHECK;
+/* The page is mapped, or given up: the slot is free unless an entry still refers to it. */
+void swap_direct_end(struct task *t, uint32_t entry);
 
 /*
  * Begins to read the entry's page into the cache, if it is not there; nobody waits for it. The

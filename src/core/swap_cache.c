@@ -13,6 +13,9 @@
  * Two tasks may want the same slot read. Whoever sets HAS_CACHE under the area's
  * lock reads it; the other finds the locked page and waits for it.
  *
+ * A store that is done at once, as memory is, is read past the cache if one entry alone
+ * refers to the slot: the page comes with nothing around it, and the slot is free then.
+ *
  * Read-ahead is by slot (aligned block around the slot) if a rotational area is
  * in use, else by address (window of the region). All pages of a window go to
  * the store in one batch.
@@ -270,6 +273,7 @@ struct swap_read {
 	uint32_t entry[SWAP_WINDOW_MAX];
 };
 
+/* 1: read-ahead is off. DIFF: at most 32 by slots, too, where Linux knows no limit. */
 static uint32_t window_max(struct neap_machine *m)
 {
 	uint32_t cluster = (uint32_t)sysctl_get(&m->sysctl.page_cluster);
@@ -282,6 +286,10 @@ static void plan_cluster(struct neap_machine *m, struct swap_read *read)
 {
 	uint32_t slot = swap_slot_of(read->wanted);
 	uint32_t type_bits = read->wanted & ~SWAP_SLOT_MASK;
+
+	/* Off: what is known stays as it is. */
+	if (window_max(m) == 1)
+		return;
 	uint32_t hits = atomic_exchange(&m->swap_ra_hits, 0);
 	uint32_t last = atomic_load(&m->swap_ra_last_slot);
 	uint32_t window = swap_readahead_window(hits, slot == last + 1 || slot + 1 == last,
@@ -312,18 +320,21 @@ static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
 	uint64_t last = state >> 16;
 	uint32_t window = swap_readahead_window(hits, page == last + 1 || page + 1 == last,
 						window_max(t->machine), previous);
-	uint64_t first = page;
+	uint64_t table = round_down_u64(page, HW_TABLE_ENTRIES);
+	uint64_t before = 0; /* pages of the window that lie before this one */
 
+	if (window_max(t->machine) == 1)
+		return;
 	if (page + 1 == last)
-		first = page >= window - 1 ? page - (window - 1) : 0;
+		before = window - 1;
 	else if (page != last + 1)
-		first = page >= (window - 1) / 2 ? page - (window - 1) / 2 : 0;
-	/* Within one page-table page and the region. */
-	first = max_u64(first, round_down_u64(page, HW_TABLE_ENTRIES));
-	uint64_t end =
-		min_u64(first + window, round_down_u64(page, HW_TABLE_ENTRIES) + HW_TABLE_ENTRIES);
+		before = (window - 1) / 2;
+	uint64_t end = page + window - before;
 
-	end = min_u64(end, region->nr_pages);
+	/* Within one page-table page and the region; what lies outside is not made up for. */
+	uint64_t first = max_u64(page - min_u64(page, before), table);
+
+	end = min_u64(min_u64(end, table + HW_TABLE_ENTRIES), region->nr_pages);
 	atomic_store_explicit(&region->readahead, page << 16 | (uint64_t)window << 8,
 			      memory_order_relaxed);
 	for (uint64_t at = first; at < end; at++) {
@@ -429,6 +440,55 @@ static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
 		io_read_pages(t, area->store, IO_SWAP_READ, request, run);
 		sent += run;
 	}
+}
+
+bool swap_is_direct(struct neap_machine *m, uint32_t entry)
+{
+	return swap_area_of(m, entry)->synchronous && swap_slot_count(m, entry) == 1;
+}
+
+int swap_in_direct(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
+		   uint32_t *pfn_out)
+{
+	struct neap_machine *m = t->machine;
+	struct swap_area *area = swap_area_of(m, entry);
+	uint64_t shadow = 0;
+	uint32_t pfn = mempolicy_alloc_region(t, region, page_index, GFP_HIGHUSER_MOVABLE);
+
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	struct page *page = machine_page(m, pfn);
+
+	/* HAS_CACHE without a page: others wait as for somebody who is about to add one. */
+	if (!swap_slot_claim(t, entry, &shadow)) {
+		page_put(t, page);
+		rt_yield(t);
+		return -ENOENT;
+	}
+	page_set(page, PG_ANON | PG_SWAPBACKED);
+	m->slot_of[pfn] = entry;
+	if (shadow != 0)
+		workingset_refault(t, page, shadow);
+	page_lock(t, page);
+	page_get(page);
+	const struct store_page request = { .offset = swap_slot_of(entry),
+					    .cookie = io_cookie(IO_SWAP_READ, pfn),
+					    .pfn = pfn };
+
+	page_lock_handover(t);
+	io_read_pages(t, area->store, IO_SWAP_READ, &request, 1);
+	io_wait_page(t, area->store, page);
+	page_lock(t, page);
+	*pfn_out = pfn;
+	return 0;
+}
+
+void swap_direct_end(struct task *t, uint32_t entry)
+{
+	const struct swap_area *area = swap_area_of(t->machine, entry);
+
+	/* Where the page was comes with the slot, for as long as there is one. */
+	swap_slot_drop_cache(t, entry, racy_read(area->cache[swap_slot_of(entry)]));
 }
 
 int swap_read_ahead(struct task *t, struct region *region, uint64_t page_index, uint32_t entry)

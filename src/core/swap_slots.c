@@ -525,13 +525,14 @@ static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
 static bool slot_cache_wanted(struct neap_machine *m)
 {
 	int64_t free = atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed);
+	int64_t cpus = (int64_t)atomic_load_explicit(&m->nr_online, memory_order_relaxed);
 	bool on = atomic_load_explicit(&m->swap_cache_on, memory_order_relaxed) != 0;
 
 	if (atomic_load(&m->swap_cache_barred) != 0)
 		return false;
-	if (!on && free > (int64_t)m->nr_cpus * SLOT_CACHE_ON_PER_CPU)
+	if (!on && free > cpus * SLOT_CACHE_ON_PER_CPU)
 		atomic_store(&m->swap_cache_on, 1);
-	else if (on && free < (int64_t)m->nr_cpus * SLOT_CACHE_OFF_PER_CPU)
+	else if (on && free < cpus * SLOT_CACHE_OFF_PER_CPU)
 		atomic_store(&m->swap_cache_on, 0);
 	else
 		return on;
@@ -624,6 +625,24 @@ void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow)
 	if (area->map[slot] == 0)
 		slot_release(area, slot);
 	spin_unlock(t, &area->lock, LOCK_SWAP);
+}
+
+bool swap_slot_claim(struct task *t, uint32_t entry, uint64_t *shadow)
+{
+	struct swap_area *area = swap_area_of(t->machine, entry);
+	uint32_t slot = swap_slot_of(entry);
+
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	uint8_t byte = area->map[slot];
+	bool free =
+		byte != SWAP_MAP_BAD && (byte & SWAP_COUNT_MASK) != 0 && !(byte & SWAP_HAS_CACHE);
+
+	if (free) {
+		racy_write(area->map[slot], (uint8_t)(byte | SWAP_HAS_CACHE));
+		*shadow = area->cache[slot];
+	}
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	return free;
 }
 
 uint32_t swap_slot_count(struct neap_machine *m, uint32_t entry)

@@ -1,6 +1,6 @@
 /*
  * Caches of a program that the machine asks to shrink, and reclaim on request, through
- * the public interface, on both runtimes.
+ * the public interface, on both runtimes; and swap that is in memory, which is simulated.
  *
  *   program ── blocks of the machine ──> its cache
  *   pressure ──> count, scan ──> neap_block_free() ──> the frames are free
@@ -217,12 +217,52 @@ static void test_shrink_all(void **state)
 	}
 }
 
+/* ---- swap in memory ---- */
+
+static int read_past_the_cache(void *unused)
+{
+	struct neap_region *region;
+	uint64_t value;
+
+	(void)unused;
+	EXPECT(neap_region_create(machine, 24 << 20, 0, NEAP_ANY_NODE, &region) == 0);
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint64_t page = 0; page < 6144; page++) {
+			value = page * 7;
+			if (round == 0)
+				EXPECT(neap_write(region, page * NEAP_PAGE_SIZE, &value,
+						  sizeof(value)) == 0);
+			EXPECT(neap_read(region, page * NEAP_PAGE_SIZE, &value, sizeof(value)) ==
+			       0);
+			EXPECT(value == page * 7);
+		}
+	}
+	EXPECT(neap_counter(machine, "pswpin") > 4000);
+	EXPECT(neap_counter(machine, "pswpin") == neap_counter(machine, "pgmajfault"));
+	EXPECT(neap_counter(machine, "swap_ra") == 0);
+	neap_region_destroy(region);
+	return 0;
+}
+
+static void test_swap_in_memory(void **state)
+{
+	static const struct api_setting settings[] = { { "memory", "16M" },
+						       { "swap", "64M,disk=0" },
+						       { NULL, NULL } };
+
+	(void)state;
+	machine = api_machine_new("sim", settings);
+	api_run(machine, read_past_the_cache, NULL);
+	api_machine_end(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_shrink_all),
+		cmocka_unit_test(test_swap_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
