@@ -34,8 +34,8 @@
 
 #include "api/api.h"
 #include "api/store.h"
+#include "core/aops.h"
 #include "core/lru.h"
-#include "core/mapping.h"
 #include "core/stall.h"
 #include "store/file.h"
 #include "store/model.h"
@@ -217,7 +217,7 @@ int64_t neap_file_drop(struct neap_file *file)
 	if (t == NULL)
 		return api_no_task(file->a);
 	api_access_flush(t);
-	int64_t dropped = (int64_t)mapping_drop_clean(t, file->mapping);
+	int64_t dropped = (int64_t)file->mapping->ops->invalidate(t, file->mapping);
 
 	rt_preempt(t);
 	return dropped;
@@ -263,7 +263,8 @@ static int file_page_get(struct task *t, struct neap_file *file, uint64_t index,
 
 	if (cached != PFN_NONE)
 		page_put(t, machine_page(m, cached));
-	err = mapping_begin_access(t, file->mapping, index, flags | MAPPING_ACCESSED, &page->frame);
+	err = file->mapping->ops->write_begin(t, file->mapping, index, flags | MAPPING_ACCESSED,
+					      &page->frame);
 	spent_ns = rt_now(t) - begin_ns;
 	if (spent_ns > API_STALL_NS)
 		stall_record(t, spent_ns);
@@ -279,7 +280,7 @@ static void file_page_done(struct task *t, struct neap_file *file, uint32_t pfn,
 {
 	struct api_machine *a = file->a;
 
-	mapping_end_access(t, file->mapping, pfn, written);
+	file->mapping->ops->write_end(t, file->mapping, pfn, written);
 	rt_preempt(t);
 	if (unlikely(atomic_load_explicit(&a->trace_drain, memory_order_relaxed)))
 		api_trace_poll(a, t);

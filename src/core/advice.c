@@ -31,8 +31,8 @@
 
 #include <errno.h>
 
+#include "core/aops.h"
 #include "core/lru.h"
-#include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/reclaim.h"
 #include "core/rmap.h"
@@ -308,7 +308,7 @@ int advice_willneed(struct task *t, struct region *region, uint64_t first, uint6
 	struct advice advice = { .region = region, .swap_word = read_word };
 
 	if (region->mapping != NULL) {
-		mapping_read_ahead(t, region->mapping, first, nr);
+		region->mapping->ops->read_ahead(t, region->mapping, first, nr);
 		return 0;
 	}
 	int err = walk(t, &advice, first, nr);

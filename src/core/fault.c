@@ -31,6 +31,7 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/aops.h"
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/mempolicy.h"
@@ -354,7 +355,7 @@ static int fault_file(struct task *t, struct fault *f)
 	if (missing || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
 		if (pfn != PFN_NONE)
 			page_put(t, machine_page(t->machine, pfn));
-		int err = mapping_get_page(t, mapping, f->page, flags[pattern], &pfn);
+		int err = mapping->ops->read_page(t, mapping, f->page, flags[pattern], &pfn);
 
 		if (err != 0)
 			return err;
@@ -522,10 +523,7 @@ void fault_unpin(struct task *t, struct page *page, bool written)
 	page = thp_head(m, pfn); /* nobody splits a pinned page */
 	if (written) {
 		page_lock(t, page);
-		if (page_test(page, PG_ANON))
-			page_set(page, PG_DIRTY);
-		else
-			mapping_set_dirty(t, page);
+		page_aops(m, page)->set_dirty(t, page);
 		page_unlock(t, page);
 	}
 	cpu_pin(t);

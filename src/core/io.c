@@ -144,6 +144,18 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 
 /* ---- submission ---- */
 
+void io_begin_write(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+
+	page_get(page);
+	page_set(page, PG_WRITEBACK);
+	cpu_pin(t);
+	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
+	cpu_unpin(t);
+}
+
 static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 {
 	cpu_pin(t);

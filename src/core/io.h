@@ -47,6 +47,8 @@ void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 /* The same for pages that nobody waits for here: whoever serves the machine's ring ends them. */
 void io_read_ahead(struct task *t, struct store *store, enum io_kind kind,
 		   const struct store_page *pages, uint32_t nr);
+/* The locked page goes under write-out: flag, counts, and a reference of the I/O. */
+void io_begin_write(struct task *t, struct page *page);
 /* A write that may be gathered in the task's plug. May sleep. */
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 	      uint32_t pfn);

@@ -28,6 +28,7 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/aops.h"
 #include "core/index.h"
 #include "core/io.h"
 #include "core/lru.h"
@@ -55,6 +56,7 @@ int mapping_create(struct task *t, struct neap_machine *m, struct store *store, 
 	mapping->id = id;
 	mapping->machine = m;
 	mapping->store = store;
+	mapping->ops = &aops_file;
 	mapping->stable_writes = geometry.stable_writes;
 	atomic_store(&mapping->bytes, bytes);
 	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
@@ -451,13 +453,8 @@ bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *pa
 	rmap_write_protect(t, page);
 	if (!mapping_clear_dirty(t, mapping, page))
 		return false;
-	page_get(page);
-	page_set(page, PG_WRITEBACK);
 	atomic_fetch_add(&mapping->nr_writeback, 1);
-	cpu_pin(t);
-	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
-	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
-	cpu_unpin(t);
+	io_begin_write(t, page);
 	io_write(t, mapping->store, IO_FILE_WRITE, page->index, (uint32_t)(page - m->pages));
 	return true;
 }

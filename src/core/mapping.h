@@ -10,12 +10,15 @@
 
 #include "core/machine.h"
 
+struct aops;
+
 /* Lock letters: M the mapping's spin lock (LOCK_MAPPING), a atomic, I immutable. */
 struct mapping {
 	uint32_t pool_link;
 	uint32_t id;		      /* I */
 	struct neap_machine *machine; /* I */
 	struct store *store;	      /* I */
+	const struct aops *ops;	      /* I: what can be done with its pages (core/aops.h) */
 	struct spinlock lock;
 	uint32_t root;		       /* M: frame of the index's top node; PFN_NONE = empty */
 	uint32_t height;	       /* M: levels of nodes below and including the root */

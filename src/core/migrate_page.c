@@ -36,8 +36,8 @@
 
 #include <errno.h>
 
+#include "core/aops.h"
 #include "core/lru.h"
-#include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
 #include "core/swap.h"
@@ -74,18 +74,6 @@ static void release_orphan(struct task *t, struct page *page)
 }
 
 /* ---- the move ---- */
-
-/* Puts the new frame in the place that the page has in its cache. => 0 or -EAGAIN */
-static int take_place(struct task *t, struct page *from, struct page *to)
-{
-	struct neap_machine *m = t->machine;
-
-	if (page_test(from, PG_SWAPCACHE))
-		return swap_cache_replace(t, from, to) ? 0 : -EAGAIN;
-	if (page_test(from, PG_ANON))
-		return page_refs(from) == 1 ? 0 : -EAGAIN;
-	return mapping_replace_page(t, pool_get(&m->mappings, from->owner), from, to) ? 0 : -EAGAIN;
-}
 
 /* What the page counted for in its old zone and node, it counts for in the new ones. */
 static void move_counts(struct task *t, const struct page *from, const struct page *to)
@@ -141,10 +129,10 @@ static int move_contents(struct task *t, struct page *from, struct page *to,
 			 const struct migrate_control *control)
 {
 	struct neap_machine *m = t->machine;
-	int err = take_place(t, from, to);
 
-	if (err != 0)
-		return err;
+	/* The new frame gets the place that the page has in its cache. */
+	if (!page_aops(m, from)->migrate_page(t, from, to))
+		return -EAGAIN;
 	move_counts(t, from, to);
 	rt_explore(t);
 	look_ahead(t, control);

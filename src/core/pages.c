@@ -31,6 +31,7 @@
  * buffers yet; no slots for a whole huge page, even where there would be some.
  */
 #include "core/alloc.h"
+#include "core/aops.h"
 #include "core/event.h"
 #include "core/io.h"
 #include "core/lru.h"
@@ -192,9 +193,6 @@ static enum fate unmap(struct task *t, struct visit *v, struct page *page)
 	return page_maybe_pinned(page) ? FATE_ACTIVATE : FATE_GO_ON;
 }
 
-/* References of a page that only its cache and the isolation hold. */
-#define REFS_CACHE_AND_US 2u
-
 /*
  * Writes a dirty page out. May sleep in the store.
  * => FATE_KEEP_UNLOCKED after a successful start; KEEP if somebody uses it; GO_ON if it turned out
@@ -205,19 +203,12 @@ static enum fate write_out(struct task *t, struct visit *v, struct page *page)
 	uint64_t type = page_test(page, PG_SWAPBACKED) ? RECLAIM_FLAG_ANON : RECLAIM_FLAG_FILE;
 
 	tlb_flush_dirty(t);
-	if (page_refs(page) != REFS_CACHE_AND_US)
+	if (page_refs(page) != 1 + page_aops(t->machine, page)->cache_refs)
 		return FATE_KEEP;
 	page_set(page, PG_RECLAIM);
-	if (page_test(page, PG_SWAPCACHE)) {
-		swap_write_page(t, page);
-	} else {
-		struct mapping *mapping = pool_get(&t->machine->mappings, page->owner);
-
-		if (!mapping_write_page(t, mapping, page)) {
-			page_clear(page, PG_RECLAIM);
-			return FATE_GO_ON;
-		}
-		page_unlock(t, page);
+	if (!page_aops(t->machine, page)->write_page(t, page)) {
+		page_clear(page, PG_RECLAIM);
+		return FATE_GO_ON;
 	}
 	event_emit(t, MM_VMSCAN_WRITE_FOLIO, (uint64_t)(page - t->machine->pages),
 		   type | RECLAIM_FLAG_ASYNC);
@@ -261,28 +252,16 @@ static enum fate meet_dirty(struct task *t, struct visit *v, struct page *page)
 /* Takes a clean, unmapped page out of its cache. => true: nobody can reach it, its count is 0 */
 static bool remove_from_cache(struct task *t, struct visit *v, struct page *page)
 {
-	struct neap_machine *m = t->machine;
+	const struct aops *ops = page_aops(t->machine, page);
+	uint32_t refs = 1 + ops->cache_refs; /* ours, and none but the cache's */
 
-	if (page_test(page, PG_ANON) && !page_test(page, PG_SWAPCACHE)) {
-		bool ours = page_freeze(page, 1);
-
-		if (ours)
-			event_add(t, EV_PGLAZYFREED, 1);
-		return ours;
-	}
-	if (!page_freeze(page, REFS_CACHE_AND_US))
+	if (!page_freeze(page, refs))
 		return false;
 	if (page_test(page, PG_DIRTY)) {
-		atomic_store(&page->refs, REFS_CACHE_AND_US);
+		atomic_store(&page->refs, refs);
 		return false;
 	}
-	if (page_test(page, PG_SWAPCACHE)) {
-		swap_cache_remove_frozen(t, page, workingset_eviction(page, v->node));
-	} else {
-		struct mapping *mapping = pool_get(&m->mappings, page->owner);
-
-		mapping_remove_frozen(t, mapping, page, workingset_eviction(page, v->node));
-	}
+	ops->free_page(t, page, v->node);
 	return true;
 }
 

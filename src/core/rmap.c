@@ -21,6 +21,7 @@
  */
 #include "core/rmap.h"
 
+#include "core/aops.h"
 #include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/swap.h"
@@ -284,10 +285,8 @@ static void rmap_walk_page(struct task *t, struct page *page, struct rmap_walk *
 		walk_anon(t, page, walk);
 	else
 		walk_file(t, page, walk);
-	if (walk->dirty && page_test(page, PG_ANON))
-		page_set(page, PG_DIRTY);
-	else if (walk->dirty)
-		mapping_set_dirty(t, page);
+	if (walk->dirty)
+		page_aops(t->machine, page)->set_dirty(t, page);
 	event_add(t, EV_SIM_PTE_WALK, walk->steps);
 }
 

@@ -196,12 +196,7 @@ void swap_write_page(struct task *t, struct page *page)
 		return;
 	}
 	page_clear(page, PG_DIRTY);
-	page_get(page);
-	page_set(page, PG_WRITEBACK);
-	cpu_pin(t);
-	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
-	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
-	cpu_unpin(t);
+	io_begin_write(t, page);
 	page_unlock(t, page);
 	/*
 	 * A synchronous store gains nothing from neighbours, and ends the write before reclaim

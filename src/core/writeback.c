@@ -23,8 +23,8 @@
  */
 #include "core/writeback.h"
 
+#include "core/aops.h"
 #include "core/freezer.h"
-#include "core/mapping.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 
@@ -152,7 +152,7 @@ void writeback_drop_clean(struct task *t, struct neap_machine *m)
 	struct mapping *mapping = next_mapping(t, m, NULL);
 
 	while (mapping != NULL) {
-		(void)mapping_drop_clean(t, mapping); /* what is in use stays */
+		(void)mapping->ops->invalidate(t, mapping); /* what is in use stays */
 		struct mapping *next = next_mapping(t, m, mapping);
 
 		put_mapping(t, mapping);
@@ -172,7 +172,7 @@ static uint64_t flush_round(struct task *t, struct neap_machine *m, bool all)
 		uint64_t since = atomic_load(&mapping->dirtied_when_ns);
 
 		if (since != 0 && (all || now_ns >= since + age_ns))
-			submitted += mapping_write_dirty(t, mapping, FLUSH_ROUND_PAGES);
+			submitted += mapping->ops->write_pages(t, mapping, FLUSH_ROUND_PAGES);
 		struct mapping *next = next_mapping(t, m, mapping);
 
 		put_mapping(t, mapping);

@@ -19,6 +19,7 @@
 #include <errno.h>
 
 #include "api/costs.h"
+#include "core/aops.h"
 #include "core/index.h"
 #include "core/kswapd.h"
 #include "core/verify.h"
@@ -526,12 +527,13 @@ int machine_file_read(struct machine_fixture *f, struct fixture_file *file, uint
 		      uint64_t *value)
 {
 	uint32_t pfn;
-	int err = mapping_begin_access(f->t, file->mapping, page, MAPPING_ACCESSED, &pfn);
+	int err =
+		file->mapping->ops->write_begin(f->t, file->mapping, page, MAPPING_ACCESSED, &pfn);
 
 	if (err != 0)
 		return err;
 	*value = get_value(frame_tag(f, pfn), frame_data(f, pfn), page);
-	mapping_end_access(f->t, file->mapping, pfn, false);
+	file->mapping->ops->write_end(f->t, file->mapping, pfn, false);
 	rt_preempt(f->t);
 	return 0;
 }
@@ -540,13 +542,13 @@ int machine_file_write(struct machine_fixture *f, struct fixture_file *file, uin
 		       uint64_t value)
 {
 	uint32_t pfn;
-	int err = mapping_begin_access(f->t, file->mapping, page,
-				       MAPPING_ACCESSED | MAPPING_OVERWRITE, &pfn);
+	int err = file->mapping->ops->write_begin(f->t, file->mapping, page,
+						  MAPPING_ACCESSED | MAPPING_OVERWRITE, &pfn);
 
 	if (err != 0)
 		return err;
 	put_value(frame_tag(f, pfn), frame_data(f, pfn), page, value);
-	mapping_end_access(f->t, file->mapping, pfn, true);
+	file->mapping->ops->write_end(f->t, file->mapping, pfn, true);
 	rt_preempt(f->t);
 	return 0;
 }
