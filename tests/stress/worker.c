@@ -298,14 +298,25 @@ static void op_access(struct bench *b)
 	spot_leave(&spot);
 }
 
-static void op_willneed(struct bench *b)
+/* Advice that changes no contents. A locked region refuses to be cold or paged out. */
+static void op_advise(struct bench *b)
 {
+	static const enum neap_advice advice[8] = {
+		NEAP_WILLNEED, NEAP_COLD,	   NEAP_PAGEOUT, NEAP_PAGEOUT,
+		NEAP_RANDOM,   NEAP_POPULATE_READ, NEAP_NORMAL,	 NEAP_SEQUENTIAL,
+	};
+	enum neap_advice said = advice[pick(b, 8)];
+	bool pattern = said == NEAP_RANDOM || said == NEAP_NORMAL || said == NEAP_SEQUENTIAL;
 	struct spot spot;
 
 	if (!spot_enter(b, &spot, false))
 		return;
-	(void)world_accepts(b->world, neap_advise(spot.region, spot.page, spot.nr, NEAP_WILLNEED),
-			    "neap_advise");
+	uint64_t first = pattern ? 0 : spot.page;
+	uint64_t nr = pattern ? neap_region_pages(spot.region) : spot.nr;
+	int err = neap_advise(spot.region, first, nr, said);
+
+	if (err != -EINVAL || (said != NEAP_COLD && said != NEAP_PAGEOUT))
+		(void)world_accepts(b->world, err, "neap_advise");
 	spot_leave(&spot);
 }
 
@@ -669,7 +680,7 @@ static const struct operation {
 	{ "look", 30, 30, 30, op_look },
 	{ "change", 30, 30, 30, op_change },
 	{ "access", 60, 60, 60, op_access },
-	{ "will need", 6, 30, 6, op_willneed },
+	{ "advise", 6, 30, 6, op_advise },
 	{ "release", 20, 120, 60, op_release },
 	{ "pin", 40, 60, 40, op_pin },
 	{ "file read", 40, 40, 40, op_file_read },
