@@ -120,14 +120,3 @@ const struct aops aops_anon = {
 	.migrate_page = anon_migrate_page,
 	.free_page = anon_free_page,
 };
-
-const struct aops *page_aops(const struct neap_machine *m, const struct page *page)
-{
-	uint64_t flags = page_flags(page);
-
-	if (flags & PG_SWAPCACHE)
-		return &aops_swap;
-	if (flags & PG_ANON)
-		return &aops_anon;
-	return ((const struct mapping *)pool_get(&m->mappings, page->owner))->ops;
-}

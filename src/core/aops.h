@@ -55,6 +55,15 @@ extern const struct aops aops_anon; /* anonymous pages that have no slot */
  * The operations of a page. => page locked, or kept in its cache by the caller's entry: otherwise
  * it may be another cache's by now
  */
-const struct aops *page_aops(const struct neap_machine *m, const struct page *page);
+static inline const struct aops *page_aops(const struct neap_machine *m, const struct page *page)
+{
+	uint64_t flags = page_flags(page);
+
+	if (flags & PG_SWAPCACHE)
+		return &aops_swap;
+	if (flags & PG_ANON)
+		return &aops_anon;
+	return ((const struct mapping *)pool_get(&m->mappings, page->owner))->ops;
+}
 
 #endif

@@ -300,6 +300,10 @@ static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action ac
 
 uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags)
 {
+	*region_flags = 0;
+	/* Most pages of files: not worth a walk's structure. */
+	if (page_maps(page) == 0)
+		return 0;
 	struct rmap_walk walk = { .action = RMAP_HARVEST };
 
 	rmap_walk_page(t, page, &walk);
