@@ -301,7 +301,9 @@ struct cpu {
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
 	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
-	uint64_t stall_bucket[64][8];	     /* histogram of stalls: core/stall.c */
+	uint32_t nr_swap_returned;	     /* slots freed and not yet given back */
+	uint32_t swap_returned[SWAP_SLOT_CACHE];
+	uint64_t stall_bucket[64][8]; /* histogram of stalls: core/stall.c */
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
 } CACHE_ALIGNED;
 

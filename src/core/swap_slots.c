@@ -3,7 +3,8 @@
  *
  *   area   [header][ cluster 0 of 512 slots ][ cluster 1 ]...
  *   map      1 byte a slot: references | HAS_CACHE
- *   CPU    slot cache: up to 64 slots got at once, used one by one
+ *   CPU    slot cache: up to 64 slots got at once, used one by one; up to 64 that
+ *          were freed, given back at once
  *
  * Which area: the highest priority; among equals the one used longest ago, moved
  * behind its peers for each batch. Which slot: solid state areas give each CPU a
@@ -14,7 +15,7 @@
  * Invariants (swap_verify):
  *   1. map byte 0 <=> the slot is free; inuse counts the others, bad ones excluded.
  *   2. A page in cache[slot] => HAS_CACHE, and the page knows the slot. HAS_CACHE
- *      without a page: the slot is in a CPU's slot cache.
+ *      without a page: the slot is in a CPU's slot cache, got or freed.
  *   3. machine.nr_swap_free + sum of inuse = machine.nr_swap_total.
  *   4. cluster_used[c] counts the used slots of c; the free clusters of a solid
  *      state area, and no others, are in its FIFO, each once.
@@ -26,8 +27,8 @@
  * Locks: the list lock to choose an area, the area's lock for its map; both only to
  * change the area's state.
  *
- * Linux: mm/swapfile.c, mm/swap_slots.c. DIFF: freed slots go back at once, there
- * is no return cache; a solid state CPU does not jump at 64 MiB boundaries.
+ * Linux: mm/swapfile.c, mm/swap_slots.c. DIFF: a solid state CPU does not jump at 64 MiB
+ * boundaries.
  */
 #include "core/swap.h"
 
@@ -521,8 +522,8 @@ static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
 	return got;
 }
 
-/* Are per-CPU slot caches worth their slots? With hysteresis. */
-static bool slot_cache_wanted(struct neap_machine *m)
+/* Are per-CPU slot caches worth their slots? With hysteresis. *ended: not any more */
+static bool slot_cache_wanted(struct neap_machine *m, bool *ended)
 {
 	int64_t free = atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed);
 	int64_t cpus = (int64_t)atomic_load_explicit(&m->nr_online, memory_order_relaxed);
@@ -536,17 +537,83 @@ static bool slot_cache_wanted(struct neap_machine *m)
 		atomic_store(&m->swap_cache_on, 0);
 	else
 		return on;
+	*ended = on;
 	return !on;
+}
+
+/* ---- slots that were freed ---- */
+
+/* Gives back what the pinned CPU has gathered, area by area. */
+static void return_all(struct task *t)
+{
+	struct cpu *cpu = task_cpu_data(t);
+	struct neap_machine *m = t->machine;
+	uint32_t nr = cpu->nr_swap_returned;
+
+	cpu->nr_swap_returned = 0;
+	for (uint32_t type = 0; type < swap_nr_areas(m) && nr != 0; type++) {
+		struct swap_area *area = &m->swap[type];
+		uint32_t kept = 0;
+
+		spin_lock(t, &area->lock, LOCK_SWAP);
+		for (uint32_t i = 0; i < nr; i++) {
+			uint32_t slot = swap_slot_of(cpu->swap_returned[i]);
+
+			if (swap_type_of(cpu->swap_returned[i]) != type) {
+				cpu->swap_returned[kept++] = cpu->swap_returned[i];
+				continue;
+			}
+			CHECK(area->map[slot] == SWAP_HAS_CACHE);
+			racy_write(area->map[slot], 0);
+			slot_release(area, slot);
+		}
+		spin_unlock(t, &area->lock, LOCK_SWAP);
+		nr = kept;
+	}
+	CHECK(nr == 0);
+}
+
+/* => pinned; freed slots are gathered, as long as there are plenty */
+static bool returns_are_gathered(struct neap_machine *m)
+{
+	return atomic_load_explicit(&m->swap_cache_on, memory_order_relaxed) != 0 &&
+	       atomic_load(&m->swap_cache_barred) == 0;
+}
+
+/*
+ * Nothing refers to the slot any more. => pinned, area locked; true: it is to be gathered
+ * (return_later()) once the lock is gone
+ */
+static bool slot_free(struct swap_area *area, uint32_t slot)
+{
+	if (!returns_are_gathered(area->machine)) {
+		slot_release(area, slot);
+		return false;
+	}
+	racy_write(area->map[slot], SWAP_HAS_CACHE);
+	area->cache[slot] = 0;
+	return true;
+}
+
+/* => pinned */
+static void return_later(struct task *t, uint32_t entry)
+{
+	struct cpu *cpu = task_cpu_data(t);
+
+	if (cpu->nr_swap_returned == SWAP_SLOT_CACHE)
+		return_all(t);
+	cpu->swap_returned[cpu->nr_swap_returned++] = entry;
 }
 
 uint32_t swap_slot_get(struct task *t)
 {
 	uint32_t entry = 0;
+	bool ended = false;
 
 	cpu_pin(t);
 	struct cpu *cpu = task_cpu_data(t);
 
-	if (cpu->nr_swap_slots == 0 && slot_cache_wanted(t->machine)) {
+	if (cpu->nr_swap_slots == 0 && slot_cache_wanted(t->machine, &ended)) {
 		uint32_t batch[SWAP_SLOT_CACHE];
 		uint32_t got = get_batch(t, batch, SWAP_SLOT_CACHE);
 
@@ -559,6 +626,9 @@ uint32_t swap_slot_get(struct task *t)
 	else if (get_batch(t, &entry, 1) == 0)
 		entry = 0;
 	cpu_unpin(t);
+	/* Slots are scarce from now on: none lies about where nobody takes it. */
+	if (ended)
+		swap_slots_drain(t, t->machine);
 	return entry;
 }
 
@@ -573,6 +643,7 @@ void swap_slots_drain_pinned(struct task *t)
 
 	while (data->nr_swap_slots != 0)
 		swap_slot_put(t, data->swap_slot[--data->nr_swap_slots]);
+	return_all(t);
 }
 
 void swap_slots_drain(struct task *t, struct neap_machine *m)
@@ -604,27 +675,37 @@ void swap_slot_free(struct task *t, uint32_t entry)
 {
 	struct swap_area *area = swap_area_of(t->machine, entry);
 	uint32_t slot = swap_slot_of(entry);
+	bool later = false;
 
+	cpu_pin(t);
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	CHECK((area->map[slot] & SWAP_COUNT_MASK) != 0);
 	racy_write(area->map[slot], (uint8_t)(area->map[slot] - 1));
 	if (area->map[slot] == 0)
-		slot_release(area, slot);
+		later = slot_free(area, slot);
 	spin_unlock(t, &area->lock, LOCK_SWAP);
+	if (later)
+		return_later(t, entry);
+	cpu_unpin(t);
 }
 
 void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow)
 {
 	struct swap_area *area = swap_area_of(t->machine, entry);
 	uint32_t slot = swap_slot_of(entry);
+	bool later = false;
 
+	cpu_pin(t);
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	CHECK(area->map[slot] & SWAP_HAS_CACHE);
 	racy_write(area->map[slot], (uint8_t)(area->map[slot] & ~SWAP_HAS_CACHE));
 	area->cache[slot] = shadow;
 	if (area->map[slot] == 0)
-		slot_release(area, slot);
+		later = slot_free(area, slot);
 	spin_unlock(t, &area->lock, LOCK_SWAP);
+	if (later)
+		return_later(t, entry);
+	cpu_unpin(t);
 }
 
 bool swap_slot_claim(struct task *t, uint32_t entry, uint64_t *shadow)
@@ -781,6 +862,6 @@ const char *swap_verify(const struct neap_machine *m)
 	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
 		return "free and used swap slots do not add up";
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
-		in_caches += m->cpus[cpu].nr_swap_slots;
+		in_caches += m->cpus[cpu].nr_swap_slots + m->cpus[cpu].nr_swap_returned;
 	return unowned == in_caches ? NULL : "nobody owns a swap slot that is in use";
 }

@@ -249,6 +249,7 @@ static void body_cpu(struct machine_fixture *f)
 	for (uint32_t kind = 0; kind < NR_LRU_BATCHES; kind++)
 		assert_int_equal(f->m->cpus[1].batch[kind].nr, 0);
 	assert_int_equal(f->m->cpus[1].nr_swap_slots, 0);
+	assert_int_equal(f->m->cpus[1].nr_swap_returned, 0);
 	assert_int_equal(machine_events(f, EV_PGFAULT), faults);
 	assert_int_equal(f->zone->pcp[0].threshold,
 			 vmstat_threshold_normal(zone_managed(f->zone), 1));

@@ -23,6 +23,13 @@ static int64_t free_slots(struct machine_fixture *f)
 	return atomic_load(&f->m->nr_swap_free);
 }
 
+/* Those in the CPUs' caches, got or freed, included. */
+static int64_t free_slots_all(struct machine_fixture *f)
+{
+	swap_slots_drain(f->t, f->m);
+	return free_slots(f);
+}
+
 static uint8_t map_of(struct machine_fixture *f, uint32_t entry)
 {
 	return swap_area_of(f->m, entry)->map[swap_slot_of(entry)];
@@ -187,6 +194,71 @@ static void body_slot_cache(struct machine_fixture *f)
 }
 
 MACHINE_TEST(slot_cache, .swap_pages = 1024);
+
+/* Freed slots wait on their CPU until there are 64, and go back area by area (spec 13, 4). */
+static void body_return_cache(struct machine_fixture *f)
+{
+	static uint32_t entry[256];
+	const struct cpu *cpu = &f->m->cpus[0];
+
+	take(f, entry, 256); /* four batches, from the two areas in turn */
+	assert_int_equal(f->m->swap[0].inuse, 128);
+	assert_int_equal(f->m->swap[1].inuse, 128);
+	int64_t before = free_slots(f);
+
+	for (uint32_t i = 0; i < 64; i++) {
+		swap_slot_put(f->t, entry[i * 3]);
+		assert_int_equal(map_of(f, entry[i * 3]), SWAP_HAS_CACHE);
+		assert_int_equal(cpu->nr_swap_returned, i + 1);
+		assert_int_equal(free_slots(f), before);
+	}
+	/* Nobody takes one of them for a page that is cached. */
+	assert_int_equal(swap_cache_find(f->t, entry[0]), PFN_NONE);
+	assert_int_equal(swap_reclaim_cached(f->t, 100), 0);
+	swap_slot_put(f->t, entry[1]);
+	assert_int_equal(cpu->nr_swap_returned, 1);
+	assert_int_equal(free_slots(f), before + 64);
+	assert_int_equal(f->m->swap[0].inuse + f->m->swap[1].inuse, 256 - 64);
+	for (uint32_t i = 0; i < 64; i++)
+		assert_int_equal(map_of(f, entry[i * 3]), 0);
+	/* A swapoff wants them all, and none is gathered until it is over. */
+	atomic_fetch_add(&f->m->swap_cache_barred, 1);
+	swap_slots_drain(f->t, f->m);
+	assert_int_equal(free_slots(f), before + 65);
+	swap_slot_put(f->t, entry[2]);
+	assert_int_equal(cpu->nr_swap_returned, 0);
+	assert_int_equal(free_slots(f), before + 66);
+	atomic_fetch_sub(&f->m->swap_cache_barred, 1);
+	for (uint32_t i = 4; i < 256; i++)
+		if (i % 3 != 0 || i >= 192)
+			give_back(f, &entry[i], 1);
+}
+
+MACHINE_TEST(return_cache, .nr_cpus = 1, .swap_pages = 2048, .nr_swaps = 2,
+	     .swap_priority = { 5, 5 });
+
+/* When slots become scarce, none is left with a CPU that does not need it. */
+static void body_return_scarce(struct machine_fixture *f)
+{
+	static uint32_t entry[64 + 477];
+
+	take(f, entry, 64);
+	for (uint32_t i = 0; i < 30; i++)
+		swap_slot_put(f->t, entry[i]);
+	assert_int_equal(f->m->cpus[0].nr_swap_returned, 30);
+	/* 511 - 34 are left; below 128 the caches are given up, with what is in them. */
+	take(f, &entry[64], 477);
+	assert_int_equal(f->m->swap_cache_on, 0);
+	assert_int_equal(f->m->cpus[0].nr_swap_returned, 0);
+	assert_int_equal(free_slots(f), 0);
+	swap_slot_put(f->t, entry[30]);
+	assert_int_equal(f->m->cpus[0].nr_swap_returned, 0);
+	assert_int_equal(free_slots(f), 1);
+	give_back(f, &entry[31], 33 + 477);
+	assert_int_equal(free_slots(f), 511);
+}
+
+MACHINE_TEST(return_scarce, .nr_cpus = 1, .swap_pages = 512);
 
 /* Solid state: a cluster for each CPU, slots in ascending order. */
 struct other_cpu {
@@ -481,13 +553,13 @@ MACHINE_TEST(readahead_off, .swap_pages = 4096);
 static void body_direct(struct machine_fixture *f)
 {
 	struct region *region = swapped_region(f, 64);
-	int64_t free = free_slots(f);
+	int64_t free = free_slots_all(f);
 	struct traffic cost = read_pages(f, region, 0, 64, 1);
 
 	assert_int_equal(cost.major, 64);
 	assert_int_equal(cost.ahead, 0);
 	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0);
-	assert_int_equal(free_slots(f), free + 64);
+	assert_int_equal(free_slots_all(f), free + 64);
 	assert_int_equal(atomic_load(&f->space->swap_entries), 0);
 	assert_int_equal(atomic_load(&f->space->rss_anon), 64);
 	/* Where the pages had been was with the slots. */
@@ -619,11 +691,13 @@ static void body_slot_kept(struct machine_fixture *f)
 	/* Written afterwards: the copy is worthless, and its slot free. */
 	assert_int_equal(machine_write(f, region, 0, machine_value(region, 0, 0)), 0);
 	page = machine_page_at(f, region, 0);
+	swap_slots_drain(f->t, f->m);
 	assert_int_equal(map_of(f, entry[0]), 0);
 	assert_false(page_test(page, PG_SWAPCACHE));
 	assert_true(page_test(page, PG_DIRTY));
 	/* Swapped in by a write: freed at once. */
 	assert_int_equal(machine_write(f, region, 1, machine_value(region, 1, 0)), 0);
+	swap_slots_drain(f->t, f->m);
 	assert_int_equal(map_of(f, entry[1]), 0);
 	assert_false(page_test(machine_page_at(f, region, 1), PG_SWAPCACHE));
 	machine_check(f, region, 0, 4);
@@ -862,6 +936,8 @@ int main(void)
 		cmocka_unit_test(test_no_readahead),
 		cmocka_unit_test(test_read_rotational),
 		cmocka_unit_test(test_read_rotational_far),
+		cmocka_unit_test(test_return_cache),
+		cmocka_unit_test(test_return_scarce),
 		cmocka_unit_test(test_slot_kept),
 		cmocka_unit_test(test_half_full),
 		cmocka_unit_test(test_half_full_limit),
