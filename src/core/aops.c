@@ -60,7 +60,7 @@ const struct aops aops_file = {
 	.cache_refs = 1,
 	.write_page = file_write_page,
 	.set_dirty = mapping_set_dirty,
-	.migrate_page = file_migrate_page,
+	.migratepage = file_migrate_page,
 	.free_page = file_free_page,
 	.read_page = mapping_get_page,
 	.read_ahead = mapping_read_ahead,
@@ -94,7 +94,7 @@ const struct aops aops_swap = {
 	.cache_refs = 1,
 	.write_page = slot_write_page,
 	.set_dirty = anon_set_dirty,
-	.migrate_page = swap_cache_replace,
+	.migratepage = swap_cache_replace,
 	.free_page = slot_free_page,
 };
 
@@ -117,6 +117,6 @@ const struct aops aops_anon = {
 	.name = "anon",
 	.cache_refs = 0,
 	.set_dirty = anon_set_dirty,
-	.migrate_page = anon_migrate_page,
+	.migratepage = anon_migrate_page,
 	.free_page = anon_free_page,
 };

@@ -24,7 +24,7 @@ struct aops {
 	void (*set_dirty)(struct task *t, struct page *page);
 	/* Puts `to` in the page's place. => false, nothing changed: somebody else refers to `from`
 	 */
-	bool (*migrate_page)(struct task *t, struct page *from, struct page *to);
+	bool (*migratepage)(struct task *t, struct page *from, struct page *to);
 	/*
 	 * The page, clean and with its references frozen, leaves the cache; its shadow stays behind
 	 * for the lists of the node, where there is a place for one.

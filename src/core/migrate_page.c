@@ -131,7 +131,7 @@ static int move_contents(struct task *t, struct page *from, struct page *to,
 	struct neap_machine *m = t->machine;
 
 	/* The new frame gets the place that the page has in its cache. */
-	if (!page_aops(m, from)->migrate_page(t, from, to))
+	if (!page_aops(m, from)->migratepage(t, from, to))
 		return -EAGAIN;
 	move_counts(t, from, to);
 	rt_explore(t);

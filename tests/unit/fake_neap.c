@@ -382,8 +382,7 @@ int neap_thread_start(struct neap_machine *m, const char *name, int cpu, int (*f
 	(void)m;
 	(void)name;
 	(void)cpu;
-	thread->fn = fn;
-	thread->arg = arg;
+	*thread = (struct neap_thread){ .fn = fn, .arg = arg };
 	*out = thread;
 	return -pthread_create(&thread->thread, NULL, thread_body, thread);
 }
@@ -921,11 +920,7 @@ uint64_t neap_state_hash(struct neap_machine *m)
 
 int neap_inject(struct neap_machine *m, const char *kind, uint64_t nth, int error)
 {
-	(void)m;
-	(void)kind;
-	(void)nth;
-	(void)error;
-	return -ENOENT;
+	return m == NULL || kind == NULL || (nth == 0 && error == 0) ? -EINVAL : -ENOENT;
 }
 
 /* ---- hot-plug: always fine ---- */

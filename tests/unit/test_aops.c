@@ -72,7 +72,7 @@ MACHINE_TEST(references, .swap_pages = 256);
 /* ---- a table of one's own ---- */
 
 static struct calls {
-	uint32_t write_page, set_dirty, migrate_page, free_page;
+	uint32_t write_page, set_dirty, migratepage, free_page;
 	uint32_t read_page, read_ahead, write_begin, write_end, write_pages, invalidate;
 } calls;
 
@@ -90,8 +90,8 @@ static void count_set_dirty(struct task *t, struct page *page)
 
 static bool count_migrate_page(struct task *t, struct page *from, struct page *to)
 {
-	calls.migrate_page++;
-	return aops_file.migrate_page(t, from, to);
+	calls.migratepage++;
+	return aops_file.migratepage(t, from, to);
 }
 
 static void count_free_page(struct task *t, struct page *page, struct node *node)
@@ -143,7 +143,7 @@ static const struct aops counting = {
 	.cache_refs = 1,
 	.write_page = count_write_page,
 	.set_dirty = count_set_dirty,
-	.migrate_page = count_migrate_page,
+	.migratepage = count_migrate_page,
 	.free_page = count_free_page,
 	.read_page = count_read_page,
 	.read_ahead = count_read_ahead,
@@ -256,7 +256,7 @@ static void body_counting(struct machine_fixture *f)
 	assert_true(calls.write_pages > written);
 	machine_settle(f);
 	move(f, machine_file_page(f, file, 3));
-	assert_int_equal(calls.migrate_page, 1);
+	assert_int_equal(calls.migratepage, 1);
 	assert_true(calls.write_begin != 0 && calls.write_begin == calls.write_end);
 	assert_int_equal(machine_file_read(f, file, 3, &value), 0);
 	assert_int_equal(value, 9);

@@ -13,8 +13,8 @@
 
 #include "base/rng.h"
 #include "core/pcp.h"
-#include "core/sysctl.h"
 #include "core/shrinker.h"
+#include "core/sysctl.h"
 #include "core/thp.h"
 
 static struct scan_control scan_at(int32_t priority)

@@ -206,6 +206,7 @@ static void body_swap_shadow(struct machine_fixture *f)
 	assert_false(page_test(machine_page_at(f, region, 1), PG_ACTIVE));
 	/* Freed slots keep no shadow. */
 	assert_int_equal(region_zap(f->t, region, 0, 1), 1);
+	swap_slots_drain(f->t, f->m);
 	assert_int_equal(slot_word(f, entry[0]), 0);
 	assert_int_equal(swap_area_of(f->m, entry[0])->map[swap_slot_of(entry[0])], 0);
 	assert_int_equal(slot_word(f, entry[2]), shadow_of(302, 0));
