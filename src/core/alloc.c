@@ -118,9 +118,9 @@ uint64_t zone_reclaimable_pages(const struct zone *zone)
 	return pages != 0 ? pages : zone_stat_exact(zone, NR_FREE_PAGES);
 }
 
-/* The common case of the test: order 0, without any discount. */
-static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint32_t limit,
-					  uint32_t alloc_flags)
+/* The test of order 0 against a mark. */
+static ALWAYS_INLINE bool watermark_single(struct zone *zone, uint64_t mark, uint32_t limit,
+					   uint32_t alloc_flags)
 {
 	int64_t free = atomic_load_explicit(&zone->stat[NR_FREE_PAGES], memory_order_relaxed);
 	struct watermark_zone view = watermark_view(zone, limit);
@@ -128,6 +128,22 @@ static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint64_t mark, uint
 
 	/* Marks are never negative, so a negative amount fails without being cut at zero. */
 	return usable > (int64_t)mark + view.reserve;
+}
+
+/*
+ * The common case: the low mark, without any discount. A request without rights may take blocks of
+ * the three ordinary types.
+ */
+static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint32_t limit, uint32_t order)
+{
+	uint64_t mark = zone_mark(zone, WMARK_LOW);
+	uint32_t orders = 0;
+
+	if (unlikely(!watermark_single(zone, mark + (1u << order) - 1, limit, 0)))
+		return false;
+	for (uint32_t type = 0; type < NR_PCP_TYPES && order != 0; type++)
+		orders |= atomic_load_explicit(&zone->nonempty[type], memory_order_relaxed);
+	return order == 0 || orders >> order != 0;
 }
 
 bool alloc_mark_test(const struct zone *zone, const struct alloc_context *ac,
@@ -156,7 +172,7 @@ static bool watermark_walk(struct zone *zone, const struct alloc_context *ac)
 {
 	uint64_t mark = zone_mark(zone, (enum wmark)(ac->flags & ALLOC_WMARK_MASK));
 
-	if (ac->order == 0 && watermark_quick(zone, mark, ac->highest, ac->flags))
+	if (ac->order == 0 && watermark_single(zone, mark, ac->highest, ac->flags))
 		return true;
 	return alloc_mark_test(zone, ac, NULL);
 }
@@ -186,8 +202,13 @@ static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags)
 	page->prev = PFN_NONE;
 	page->owner = 0;
 	page->index = 0;
-	atomic_store_explicit(&page->maps, 0, memory_order_relaxed);
-	atomic_store_explicit(&page->refs, 1, memory_order_release);
+	page_set_uses(page, 1);
+}
+
+/* What the flags of a block's head say besides its place. */
+static ALWAYS_INLINE uint64_t page_head_flags(uint32_t order)
+{
+	return order != 0 ? PG_HEAD | (uint64_t)order << PAGE_ORDER_SHIFT : 0;
 }
 
 /* Only the users of compound pages need to know a tail: the marks are a write for each frame. */
@@ -202,12 +223,11 @@ static NOINLINE void block_mark_tails(const struct zone *zone, struct page *page
 
 void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool compound)
 {
-	uint64_t head = order != 0 ? PG_HEAD | (uint64_t)order << PAGE_ORDER_SHIFT : 0;
 	struct page *page = &zone->machine->pages[pfn];
 
 	if (compound)
 		block_mark_tails(zone, page, order);
-	page_init_used(page, zone->place | head);
+	page_init_used(page, zone->place | page_head_flags(order));
 }
 
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
@@ -442,41 +462,68 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 }
 
 /*
- * An order-0 page from the list of this CPU, if the zone is above its low mark, nobody is to be
- * woken and the list has one. Must do what alloc_walk() would do then. Calls nothing, so that its
- * callers need no stack frame on this path. => PFN_NONE otherwise, nothing changed
+ * A block from the list of this CPU, if the zone is above its low mark, nobody is to be woken and
+ * the list has one. Must do what alloc_walk() would do then. Calls nothing, so that its callers
+ * need no stack frame on this path. order: one that has lists; the block is not compound.
+ * => PFN_NONE otherwise, nothing changed
  */
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
-					  uint32_t type)
+					  uint32_t type, uint32_t order)
 {
 	struct page *pages = t->machine->pages;
 
-	if (unlikely(zone_wants_kswapd(zone) ||
-		     !watermark_quick(zone, zone_mark(zone, WMARK_LOW), highest, 0) ||
-		     !cpu_pin_brief(t)))
+	if (unlikely(zone_wants_kswapd(zone) || !watermark_quick(zone, highest, order)))
 		return PFN_NONE;
-	struct cpu *cpu = task_cpu_data(t);
-	struct pcp *pcp = pcp_of(t, zone);
+	struct cpu_slot *slot = cpu_pin_brief(t);
 
-	if (unlikely(list_empty(&pcp->list[type]))) {
-		cpu_unpin_brief(t);
+	if (unlikely(slot == NULL))
+		return PFN_NONE;
+	struct pcp *pcp = &zone->pcp[slot->cpu];
+	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	uint32_t index = pcp_list_index(order, type);
+
+	if (unlikely(list_empty(&pcp->list[index]))) {
+		cpu_unpin_brief(t, slot);
 		return PFN_NONE;
 	}
 	uint64_t *where = &pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER];
-	uint32_t pfn = pcp_pop(pages, pcp, type, 0);
+	uint32_t pfn = pcp_pop(pages, pcp, index, order);
 
 	pcp->free_factor >>= 1;
-	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], 1);
+	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
 	racy_add(pcp->numa[NUMA_HIT], 1);
 	racy_add(*where, 1);
-	page_init_used(&pages[pfn], zone->place);
-	cpu_unpin_brief(t);
+	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
+	cpu_unpin_brief(t, slot);
 	return pfn;
 }
 
-/* node: that of the request, which names it, too; the address is often at hand. */
-static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t, const struct node *node,
-						  const struct alloc_request *request)
+/* Nothing about the request or its task that alloc_quick() does not know. */
+static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
+{
+	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
+
+	return (gfp & rare) == 0 && t->policy_mode == 0 &&
+	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
+	       racy_read(t->machine->inject[0]) == 0 &&
+	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
+}
+
+/* A plain request. => PFN_NONE: nothing has changed, it has to be made at length */
+static ALWAYS_INLINE uint32_t alloc_plain(struct task *t, const struct node *node, uint32_t gfp,
+					  uint32_t order)
+{
+	uint32_t highest = gfp_highest_zone(gfp);
+	struct zone *zone = node->fallback.first[highest]->zone;
+
+	if (unlikely(zone == NULL))
+		return PFN_NONE;
+	return alloc_quick(t, zone, highest, gfp_migrate_type(t->machine, gfp), order);
+}
+
+/* alloc_pages() at length. node: that of the request, which names it, too. */
+static uint32_t alloc_request_pages(struct task *t, const struct node *node,
+				    const struct alloc_request *request)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t gfp = gfp_in_context(t, request->gfp);
@@ -491,23 +538,43 @@ static ALWAYS_INLINE uint32_t alloc_request_pages(struct task *t, const struct n
 		return PFN_NONE;
 	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE) &&
 		   !cpuset_limits(t)))
-		pfn = alloc_quick(t, ref->zone, highest, type);
-	if (unlikely(pfn == PFN_NONE)) {
-		/* A copy, so that the request itself can stay in registers above. */
-		const struct alloc_request again = *request;
-
-		pfn = alloc_full(t, &again, gfp, zonelist, ref);
-	}
+		pfn = alloc_quick(t, ref->zone, highest, type, 0);
+	if (unlikely(pfn == PFN_NONE))
+		pfn = alloc_full(t, request, gfp, zonelist, ref);
 	if ((gfp & GFP_BIT_ZERO) && pfn != PFN_NONE)
 		block_zero(t, pfn, request->order);
 	event_emit(t, MM_PAGE_ALLOC, pfn, request->order, type, gfp);
 	return pfn;
 }
 
+static NOINLINE uint32_t alloc_pages_full(struct task *t, const struct alloc_request *request)
+{
+	return alloc_request_pages(t, &t->machine->nodes[request->node], request);
+}
+
+/* A block of one of the small orders, or of a huge page. */
+static NOINLINE uint32_t alloc_pages_block(struct task *t, const struct alloc_request *request)
+{
+	uint32_t pfn = PFN_NONE;
+
+	if (pcp_order_allowed(request->order) && (request->gfp & GFP_BIT_COMP) == 0)
+		pfn = alloc_plain(t, &t->machine->nodes[request->node], request->gfp,
+				  request->order);
+	return likely(pfn != PFN_NONE) ? pfn : alloc_pages_full(t, request);
+}
+
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 {
 	CHECK(request->order <= NEAP_MAX_ORDER && request->node < t->machine->nr_nodes);
-	return alloc_request_pages(t, &t->machine->nodes[request->node], request);
+	if (likely(alloc_is_plain(t, request->gfp) && request->nodemask == NULL)) {
+		if (unlikely(request->order != 0))
+			return alloc_pages_block(t, request);
+		uint32_t pfn = alloc_plain(t, &t->machine->nodes[request->node], request->gfp, 0);
+
+		if (likely(pfn != PFN_NONE))
+			return pfn;
+	}
+	return alloc_pages_full(t, request);
 }
 
 uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32_t gfp)
@@ -535,31 +602,13 @@ static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 	return alloc_request_pages(t, home, &request);
 }
 
-/* Nothing about the request or its task that alloc_quick() does not know. */
-static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
-{
-	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
-
-	return (gfp & rare) == 0 && t->policy_mode == 0 &&
-	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
-	       racy_read(t->machine->inject[0]) == 0 &&
-	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
-}
-
 uint32_t alloc_page(struct task *t, uint32_t gfp)
 {
 	if (likely(alloc_is_plain(t, gfp))) {
-		uint32_t highest = gfp_highest_zone(gfp);
-		const struct zonelist *zonelist = &task_cpu_here(t)->home->fallback;
-		struct zone *zone = zonelist->first[highest]->zone;
+		uint32_t pfn = alloc_plain(t, task_cpu_here(t)->home, gfp, 0);
 
-		if (likely(zone != NULL)) {
-			uint32_t pfn =
-				alloc_quick(t, zone, highest, gfp_migrate_type(t->machine, gfp));
-
-			if (likely(pfn != PFN_NONE))
-				return pfn;
-		}
+		if (likely(pfn != PFN_NONE))
+			return pfn;
 	}
 	return alloc_page_full(t, gfp);
 }
@@ -574,8 +623,7 @@ static ALWAYS_INLINE void free_check(const struct page *page, uint64_t flags, ui
 	else
 		CHECK((flags & PG_BAD_AT_FREE) == 0 && (flags & PG_HEAD) != 0 &&
 		      page_order_of(flags) == order);
-	CHECK(page_refs(page) == 0);
-	CHECK(page_maps(page) == 0);
+	CHECK((page_refs(page) | page_maps(page)) == 0); /* nobody refers to it */
 }
 
 /* A compound block's tails are ordinary inside frames again. */
@@ -639,34 +687,51 @@ static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t orde
 }
 
 /*
- * A single page onto a list that has room. Calls nothing, as alloc_quick(). => false: nothing
- * changed, free_pages_full() has to do it
+ * A block onto a list that has room. Calls nothing, as alloc_quick(). order: one that has lists;
+ * the block is not compound. => false: nothing changed, free_pages_full() has to do it
  */
-static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn)
+static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
+	struct page *pages = m->pages;
 	struct page *page = machine_page(m, pfn);
 	uint64_t flags = page_flags(page);
 	struct zone *zone = page_zone_of(m, flags);
 	uint32_t type = pageblock_type(m, pfn);
 
-	free_check(page, flags, 0);
+	free_check(page, flags, order);
 	if (unlikely(type >= NR_PCP_TYPES ||
-		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0 ||
-		     !cpu_pin_brief(t)))
+		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0))
 		return false;
-	bool room = !pcp_is_full(t, zone, 0);
+	struct cpu_slot *slot = cpu_pin_brief(t);
 
-	if (likely(room))
-		pcp_link(t, zone, pfn, 0, type);
-	cpu_unpin_brief(t);
+	if (unlikely(slot == NULL))
+		return false;
+	struct pcp *pcp = &zone->pcp[slot->cpu];
+	bool room = !pcp_is_full(pcp, zone, order);
+
+	if (likely(room)) {
+		racy_add(slot->meter[EV_PGFREE], (uint64_t)1 << order);
+		pcp_link(pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
+	}
+	cpu_unpin_brief(t, slot);
 	return room;
+}
+
+/* A block of one of the small orders, or of a huge page. */
+static NOINLINE void free_pages_block(struct task *t, uint32_t pfn, uint32_t order)
+{
+	if (!pcp_order_allowed(order) || page_test(machine_page(t->machine, pfn + 1), PG_TAIL) ||
+	    !free_quick(t, pfn, order))
+		free_pages_full(t, pfn, order);
 }
 
 void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 {
-	if (unlikely(order != 0 || !free_quick(t, pfn)))
-		free_pages_full(t, pfn, order);
+	if (unlikely(order != 0))
+		free_pages_block(t, pfn, order);
+	else if (unlikely(!free_quick(t, pfn, 0)))
+		free_pages_full(t, pfn, 0);
 }
 
 void free_page_list(struct task *t, struct list *list)

@@ -165,6 +165,9 @@ static void machine_build_blocks(struct neap_machine *m, const struct machine_de
 
 /* ---- arrays ---- */
 
+/* Zone and type are below the node (core/page.h), and the type does not matter. */
+#define PLACES_PER_NODE (1u << (PAGE_NODE_SHIFT - PAGE_ZONE_SHIFT))
+
 static void *machine_reserve(struct neap_machine *m, uint64_t nr, size_t bytes)
 {
 	return m->hw->ops->reserve(m->hw, nr * bytes);
@@ -181,13 +184,15 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
 	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
+	m->zone_of_place = machine_reserve(m, (uint64_t)m->nr_nodes * PLACES_PER_NODE,
+					   sizeof(*m->zone_of_place));
 	m->cpus = machine_reserve(m, m->nr_cpus, sizeof(struct cpu));
 	m->blocks.state = machine_reserve(m, m->blocks.nr, sizeof(*m->blocks.state));
 	m->blocks.node = machine_reserve(m, m->blocks.nr, sizeof(*m->blocks.node));
 	if (m->blocks.state == NULL || m->blocks.node == NULL)
 		return -ENOMEM;
 	if (m->pages == NULL || m->block_type == NULL || m->compact_skip == NULL ||
-	    m->nodes == NULL || m->cpus == NULL)
+	    m->nodes == NULL || m->zone_of_place == NULL || m->cpus == NULL)
 		return -ENOMEM;
 	if (desc->has_swap) {
 		m->slot_of = machine_reserve(m, m->max_pfn, sizeof(uint32_t));
@@ -272,6 +277,9 @@ static int node_build(struct neap_machine *m, uint32_t id, const struct machine_
 	node->cpus = desc->cpus;
 	node->lruvec.node = id;
 	memcpy(node->distance, desc->distance, sizeof(node->distance));
+	for (uint32_t place = 0; place < PLACES_PER_NODE; place++)
+		m->zone_of_place[id * PLACES_PER_NODE + place] =
+			&node->zone[min_u32(place % 8, NR_ZONES - 1)];
 	node->cpu = machine_reserve(m, m->nr_cpus, sizeof(struct node_cpu));
 	if (node->cpu == NULL)
 		return -ENOMEM;

@@ -374,6 +374,7 @@ struct neap_machine {
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
 	struct node *nodes;		/* I */
+	struct zone **zone_of_place;	/* I: by page_place_index_of() */
 	struct cpu *cpus;		/* I */
 	_Atomic uint64_t online[NEAP_MAX_CPUS / 64]; /* w: bit per CPU: machine_cpu_online() */
 	_Atomic uint32_t nr_online;		     /* w */
@@ -480,7 +481,7 @@ static inline struct node *page_node(const struct neap_machine *m, const struct 
 /* The zone in flags that were read. */
 static ALWAYS_INLINE struct zone *page_zone_of(const struct neap_machine *m, uint64_t flags)
 {
-	return &m->nodes[page_node_of(flags)].zone[page_zone_index_of(flags)];
+	return m->zone_of_place[page_place_index_of(flags)];
 }
 
 static ALWAYS_INLINE struct zone *page_zone(const struct neap_machine *m, const struct page *page)

@@ -49,8 +49,13 @@ struct page {
 		};
 		uint64_t links; /* both, for page_set_links() */
 	};
-	_Atomic uint32_t refs;
-	_Atomic uint32_t maps;
+	union {
+		struct {
+			_Atomic uint32_t refs;
+			_Atomic uint32_t maps;
+		};
+		_Atomic uint64_t uses; /* both, for page_set_uses() */
+	};
 	union {
 		struct {
 			uint32_t owner;
@@ -63,7 +68,19 @@ struct page {
 _Static_assert(sizeof(struct page) == 32, "the design promises 32 bytes a frame");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "links and identity are written as one");
 
-/* Two fields by one write. They are read one by one. */
+/*
+ * The first references, of a page that no entry maps; whoever finds them sees what was written
+ * before.
+ */
+static ALWAYS_INLINE void page_set_uses(struct page *page, uint32_t refs)
+{
+	atomic_store_explicit(&page->uses, refs, memory_order_release);
+}
+
+/*
+ * Two fields by one write. They are read one by one: a processor makes a read of both wait if one
+ * of them was written by itself shortly before.
+ */
 static ALWAYS_INLINE void page_set_links(struct page *page, uint32_t next, uint32_t prev)
 {
 	page->links = (uint64_t)prev << 32 | next;
@@ -120,11 +137,18 @@ static ALWAYS_INLINE void page_set_identity(struct page *page, uint32_t owner, u
 #define PAGE_ZONE_SHIFT 36u  /* 3 bits */
 #define PAGE_TYPE_SHIFT 39u  /* 3 bits: migrate type a per-CPU page was freed with */
 #define PAGE_NODE_SHIFT 42u  /* 10 bits */
+#define PAGE_PLACE_BITS 16u  /* from the zone to the node */
 #define PAGE_PLACE_MASK (((uint64_t)0x7 << PAGE_ZONE_SHIFT) | ((uint64_t)0x3ff << PAGE_NODE_SHIFT))
 
 static inline uint64_t page_place(uint32_t node, uint32_t zone)
 {
 	return ((uint64_t)zone << PAGE_ZONE_SHIFT) | ((uint64_t)node << PAGE_NODE_SHIFT);
+}
+
+/* Node, type and zone as one number: 64 for each node. */
+static inline uint32_t page_place_index_of(uint64_t flags)
+{
+	return (uint32_t)(flags >> PAGE_ZONE_SHIFT) & ((1u << PAGE_PLACE_BITS) - 1);
 }
 
 static inline uint64_t page_flags(const struct page *page)

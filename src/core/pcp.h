@@ -89,31 +89,28 @@ static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t o
 	       ((uint64_t)type << PAGE_TYPE_SHIFT);
 }
 
-/*
- * Puts a free block on its list, full or not.
- * => pinned; order is allowed, type is not Isolate
- */
-static ALWAYS_INLINE void pcp_link(struct task *t, const struct zone *zone, uint32_t pfn,
-				   uint32_t order, uint32_t type)
+/* Would a put of this order flush? => pinned */
+static ALWAYS_INLINE bool pcp_is_full(const struct pcp *pcp, const struct zone *zone,
+				      uint32_t order)
 {
-	struct page *pages = t->machine->pages;
-	struct pcp *pcp = pcp_of(t, zone);
-	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
-
-	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
-	racy_add(task_cpu_data(t)->meter[EV_PGFREE], (uint64_t)1 << order);
-	racy_add(pcp->count, 1u << order);
-	atomic_store_explicit(&pages[pfn].flags, pcp_page_flags(zone, order, type),
-			      memory_order_relaxed);
-	list_add_head(pages, &pcp->list[index], pfn);
+	return racy_read(pcp->count) + (1u << order) >= pcp_limit(pcp, zone, order);
 }
 
-/* Would a put of this order flush? => pinned */
-static ALWAYS_INLINE bool pcp_is_full(const struct task *t, const struct zone *zone, uint32_t order)
+/*
+ * Puts a free block on its list, full or not. pages: the machine's; flags: pcp_page_flags().
+ * => pinned; the order is allowed, the type is not Isolate
+ */
+static ALWAYS_INLINE void pcp_link(struct page *pages, struct pcp *pcp, uint32_t pfn,
+				   uint32_t order, uint64_t flags)
 {
-	const struct pcp *pcp = pcp_of(t, zone);
+	uint32_t type = (uint32_t)(flags >> PAGE_TYPE_SHIFT) & 0x7;
 
-	return racy_read(pcp->count) + (1u << order) >= pcp_limit(pcp, zone, order);
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
+	racy_add(pcp->count, 1u << order);
+	atomic_store_explicit(&pages[pfn].flags, flags, memory_order_relaxed);
+	list_add_head(pages,
+		      &pcp->list[pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE)],
+		      pfn);
 }
 
 /*
@@ -124,9 +121,11 @@ static ALWAYS_INLINE bool pcp_is_full(const struct task *t, const struct zone *z
 static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 				  uint32_t type)
 {
-	bool full = pcp_is_full(t, zone, order);
+	struct pcp *pcp = pcp_of(t, zone);
+	bool full = pcp_is_full(pcp, zone, order);
 
-	pcp_link(t, zone, pfn, order, type);
+	racy_add(task_cpu_data(t)->meter[EV_PGFREE], (uint64_t)1 << order);
+	pcp_link(t->machine->pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
 	if (unlikely(full))
 		pcp_put_full(t, zone,
 			     pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE), order);
