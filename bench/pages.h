@@ -26,6 +26,7 @@
 
 #define PAGES_ROUND 64u
 #define PAGES_TICKS 4096u /* buckets of the histogram of single calls, 1 ns each */
+#define PAGES_AHEAD 16u	  /* calls: their slots are asked for so long before */
 #define PAGES_SLACK 1024u /* a memory with this many pages left counts as filled */
 
 struct pages_source {
@@ -177,7 +178,7 @@ static inline bool pages_mix_begin(struct pages_mix *mix, uint32_t nr_slots, uin
 		.block = calloc(nr_slots, sizeof(*mix->block)),
 		.order = malloc(nr_slots),
 		.slot = malloc(nr_slots * sizeof(*mix->slot)),
-		.op = malloc(nr_ops * sizeof(*mix->op)),
+		.op = calloc(nr_ops + PAGES_AHEAD, sizeof(*mix->op)),
 		.nr_slots = nr_slots,
 		.nr_ops = nr_ops,
 	};
@@ -242,14 +243,25 @@ static ALWAYS_INLINE void pages_do(const struct pages_source source, void *ctx,
 	}
 }
 
+/*
+ * The slots are chosen at random, and their table is as large as a cache: without this, a call of
+ * any source would wait for the bench's own table.
+ */
+static ALWAYS_INLINE void pages_expect(const struct pages_mix *mix, uint64_t i)
+{
+	__builtin_prefetch(&mix->block[mix->op[i + PAGES_AHEAD].slot], 1);
+}
+
 static ALWAYS_INLINE uint64_t pages_do_all(const struct pages_source source, void *ctx,
 					   struct pages_mix *mix)
 {
 	uint64_t start_ns = bench_cpu_ns();
 
 	mix->failed = 0;
-	for (uint64_t i = 0; i < mix->nr_ops; i++)
+	for (uint64_t i = 0; i < mix->nr_ops; i++) {
+		pages_expect(mix, i);
 		pages_do(source, ctx, mix, &mix->op[i]);
+	}
 	return bench_cpu_ns() - start_ns;
 }
 
@@ -263,6 +275,7 @@ static ALWAYS_INLINE double pages_tail(const struct pages_source source, void *c
 	uint32_t bucket = PAGES_TICKS;
 
 	for (uint64_t i = 0; i < mix->nr_ops; i++) {
+		pages_expect(mix, i);
 		uint64_t before_ns = bench_clock_ns();
 		uint64_t start_ns = bench_clock_ns();
 

@@ -37,7 +37,7 @@
 #include "core/racy.h"
 #include "core/vmstat.h"
 
-#define FREE_AHEAD 6u /* blocks: what freeing touches is asked for so long before */
+#define FREE_AHEAD 8u /* blocks: what freeing touches is asked for so long before */
 #define ORDER_ONE ((uint64_t)1 << PAGE_ORDER_SHIFT)
 
 /* All flags of a free block's head, with the order: one comparison tells a buddy. */
@@ -277,6 +277,17 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 	return next;
 }
 
+/*
+ * Asks for the heads that the merging of a block will look at. The first buddy is beside it; the
+ * heads of the next three orders are not.
+ */
+static ALWAYS_INLINE void prefetch_buddies(const struct page *pages, uint32_t pfn, uint32_t order)
+{
+	for (uint32_t i = 1; i <= 3; i++)
+		__builtin_prefetch(&pages[(pfn & ~((1u << i << order) - 1)) ^ (1u << i << order)],
+				   1);
+}
+
 uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
 			   uint32_t most)
 {
@@ -293,7 +304,7 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 		uint32_t before = pages[pfn].prev;
 		uint32_t nr = 1;
 
-		__builtin_prefetch(&pages[ahead ^ (2u << order)], 1);
+		prefetch_buddies(pages, ahead, order);
 		ahead = pages[ahead].prev;
 		if (unlikely(((before - pfn + step) & ~(2 * step)) == 0)) {
 			struct buddy_run run = {
