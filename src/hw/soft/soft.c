@@ -20,7 +20,10 @@
  * zero() then work on tags alone, and a frame's bytes are left as they are.
  *
  * reserve() hands out more such ranges, for the engine's fixed arrays. They are kept in a list
- * that only grows, and are unmapped with the hardware.
+ * that only grows, and are unmapped with the hardware. With real contents an array of some MiB
+ * lies on huge host pages, if the host has them: the descriptors of a machine in use are all over
+ * the place, and one for each 4 KiB of them would be too many translations. Their memory is less
+ * than a hundredth of the frames'.
  *
  * What must never happen: a frame number outside the machine used as an index. Every entry into
  * the hardware CHECKs it, as the engine's own numbers are the only source of them.
@@ -35,6 +38,10 @@
 #include <sys/mman.h>
 
 #include "hw/soft/table.h"
+
+#define HUGE_BYTES ((size_t)(2 * MIB))
+/* Of larger arrays only what is touched shall cost: these belong to machines of up to 8 GiB. */
+#define HUGE_ARRAY_BYTES_MAX ((size_t)(64 * MIB))
 
 /* One range that was reserved. */
 struct soft_chunk {
@@ -66,6 +73,39 @@ static void *soft_map_memory(size_t bytes)
 	return start;
 }
 
+/* munmap() of a range that was mapped fails only if the range is another one by now. */
+static void soft_unmap_memory(void *start, size_t bytes)
+{
+	int err = munmap(start, bytes);
+
+	CHECK(err == 0);
+}
+
+/* The same on huge host pages, as far as whole ones fit in. => NULL: the host has none */
+static void *soft_map_huge(size_t bytes)
+{
+	size_t whole = (size_t)round_up_u64(bytes, NEAP_PAGE_BYTES);
+	char *low = soft_map_memory(whole + HUGE_BYTES);
+
+	if (low == NULL)
+		return NULL;
+	size_t before = (HUGE_BYTES - (uintptr_t)low % HUGE_BYTES) % HUGE_BYTES;
+	char *start = low + before;
+
+	if (before != 0)
+		soft_unmap_memory(low, before);
+	soft_unmap_memory(start + whole, HUGE_BYTES - before);
+	/* A host may refuse it; small pages do as well. */
+	(void)madvise(start, bytes - bytes % HUGE_BYTES, MADV_HUGEPAGE);
+	return start;
+}
+
+static bool soft_wants_huge(const struct soft *soft, size_t bytes)
+{
+	return (soft->hw.caps & HW_CAP_TAGS) == 0 && bytes >= HUGE_BYTES &&
+	       bytes <= HUGE_ARRAY_BYTES_MAX;
+}
+
 static void *soft_reserve(struct hw *hw, size_t bytes)
 {
 	struct soft *soft = soft_of(hw);
@@ -77,7 +117,7 @@ static void *soft_reserve(struct hw *hw, size_t bytes)
 	if (chunk == NULL)
 		return NULL;
 	chunk->bytes = bytes;
-	chunk->start = soft_map_memory(bytes);
+	chunk->start = soft_wants_huge(soft, bytes) ? soft_map_huge(bytes) : soft_map_memory(bytes);
 	if (chunk->start == NULL) {
 		free(chunk);
 		return NULL;
@@ -215,14 +255,6 @@ out_destroy:
 out_free:
 	free(soft);
 	return -ENOMEM;
-}
-
-/* munmap() of a range that was mapped fails only if the range is another one by now. */
-static void soft_unmap_memory(void *start, size_t bytes)
-{
-	int err = munmap(start, bytes);
-
-	CHECK(err == 0);
 }
 
 void hw_soft_destroy(struct hw *hw)
