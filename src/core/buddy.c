@@ -279,13 +279,12 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 
 /*
  * Asks for the heads that the merging of a block will look at. The first buddy is beside it; the
- * heads of the next three orders are not.
+ * heads of the next two orders are not.
  */
-static ALWAYS_INLINE void prefetch_buddies(const struct page *pages, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void prefetch_buddies(const struct page *pages, uint32_t pfn, uint32_t step)
 {
-	for (uint32_t i = 1; i <= 3; i++)
-		__builtin_prefetch(&pages[(pfn & ~((1u << i << order) - 1)) ^ (1u << i << order)],
-				   1);
+	__builtin_prefetch(&pages[pfn ^ (2 * step)], 1);
+	__builtin_prefetch(&pages[(pfn & (0 - 4 * step)) ^ (4 * step)], 1);
 }
 
 uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
@@ -304,7 +303,7 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 		uint32_t before = pages[pfn].prev;
 		uint32_t nr = 1;
 
-		prefetch_buddies(pages, ahead, order);
+		prefetch_buddies(pages, ahead, step);
 		ahead = pages[ahead].prev;
 		if (unlikely(((before - pfn + step) & ~(2 * step)) == 0)) {
 			struct buddy_run run = {

@@ -66,6 +66,39 @@ void zone_stat_carry(struct zone *zone, enum zone_item item, int64_t delta)
 	atomic_fetch_add_explicit(&zone->machine->zone_stat[item], delta, memory_order_relaxed);
 }
 
+/*
+ * Adding one by one would carry first when the difference passes the threshold, then again and
+ * again after as many additions as pass it from zero.
+ */
+void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, int64_t delta,
+			uint32_t nr)
+{
+	cpu_assert_pinned(t);
+	struct pcp *pcp = &zone->pcp[task_cpu(t)];
+	int64_t sum = racy_read(pcp->diff[item]);
+	int64_t threshold = racy_read(pcp->threshold);
+
+	DCHECK(delta > 0);
+	if (nr == 0)
+		return;
+	/* The threshold may just have become smaller: one step makes the difference fit. */
+	if (unlikely(sum > threshold || sum < -threshold)) {
+		zone_stat_add(t, zone, item, delta);
+		sum = racy_read(pcp->diff[item]);
+		nr--;
+	}
+	int64_t first = (threshold - sum) / delta + 1;
+
+	if (nr >= first) {
+		int64_t every = threshold / delta + 1;
+		int64_t carried = first + (nr - first) / every * every;
+
+		zone_stat_carry(zone, item, sum + carried * delta);
+		sum = -carried * delta;
+	}
+	racy_write(pcp->diff[item], (int8_t)(sum + nr * delta));
+}
+
 void node_stat_carry(struct node *node, enum node_item item, int64_t delta)
 {
 	atomic_fetch_add_explicit(&node->stat[item], delta, memory_order_relaxed);

@@ -48,24 +48,9 @@ static inline void zone_stat_add(struct task *t, struct zone *zone, enum zone_it
 	racy_write(pcp->diff[item], (int8_t)sum);
 }
 
-/* zone_stat_add() of the same small delta, nr times. => pinned */
-static inline void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item,
-				      int64_t delta, uint32_t nr)
-{
-	cpu_assert_pinned(t);
-	struct pcp *pcp = &zone->pcp[task_cpu(t)];
-	int64_t sum = racy_read(pcp->diff[item]);
-	int64_t threshold = racy_read(pcp->threshold);
-
-	for (uint32_t i = 0; i < nr; i++) {
-		sum += delta;
-		if (unlikely(sum > threshold || sum < -threshold)) {
-			zone_stat_carry(zone, item, sum);
-			sum = 0;
-		}
-	}
-	racy_write(pcp->diff[item], (int8_t)sum);
-}
+/* zone_stat_add() of the same positive delta, nr times. => pinned */
+void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, int64_t delta,
+			uint32_t nr);
 
 static inline void node_stat_add(struct task *t, struct node *node, enum node_item item,
 				 int64_t delta)

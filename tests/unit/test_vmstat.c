@@ -117,6 +117,37 @@ static void test_carry_property(void **state)
 	core_teardown(&f);
 }
 
+/* With any threshold, and with a difference that an older threshold allowed. */
+static void test_adding_each_is_adding_often(void **state)
+{
+	struct core_fixture f;
+	struct rng rng;
+
+	(void)state;
+	core_setup_normal(&f, 1, 8192);
+	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+	struct pcp *pcp = &zone->pcp[0];
+
+	rng_seed(&rng, core_seed());
+	cpu_pin(f.t);
+	for (uint32_t round = 0; round < 20000; round++) {
+		int64_t delta = (int64_t)1 << rng_below(&rng, 10);
+		uint32_t nr = (uint32_t)rng_below(&rng, 200);
+
+		pcp->threshold = (int32_t)rng_below(&rng, 126);
+		pcp->diff[NR_MLOCK] = (int8_t)((int64_t)rng_below(&rng, 251) - 125);
+		pcp->diff[NR_BOUNCE] = pcp->diff[NR_MLOCK];
+		zone->stat[NR_MLOCK] = zone->stat[NR_BOUNCE] = 0;
+		zone_stat_add_each(f.t, zone, NR_MLOCK, delta, nr);
+		for (uint32_t i = 0; i < nr; i++)
+			zone_stat_add(f.t, zone, NR_BOUNCE, delta);
+		assert_int_equal(zone->stat[NR_MLOCK], zone->stat[NR_BOUNCE]);
+		assert_int_equal(pcp->diff[NR_MLOCK], pcp->diff[NR_BOUNCE]);
+	}
+	cpu_unpin(f.t);
+	core_teardown(&f);
+}
+
 static void test_fold_and_names(void **state)
 {
 	struct core_fixture f;
@@ -243,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_carry),
 		cmocka_unit_test(test_carry_property),
+		cmocka_unit_test(test_adding_each_is_adding_often),
 		cmocka_unit_test(test_fold_and_names),
 		cmocka_unit_test(test_remote_lists_age),
 		cmocka_unit_test(test_drift_and_pressure),
