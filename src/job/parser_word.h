@@ -14,8 +14,11 @@
 
 #define PAGES_MAX ((uint64_t)1 << 32) /* of one object: 16 TiB */
 
+/* => "", which is neither a number nor a name, when the line is shorter */
 static inline const char *word(struct parser *p, uint32_t at)
 {
+	if (at >= p->nr_words)
+		return "";
 	p->used[at] = true;
 	return p->words[at];
 }
