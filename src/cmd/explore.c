@@ -291,9 +291,10 @@ static char *read_job(const char *path)
 
 static void shrink_found(struct exploration *x)
 {
+	const char *dir = x->options->found_dir;
 	char *text, *small;
 
-	if (job_file_is_trace(x->job->path) != 0)
+	if (job_file_is_trace(x->job->path) != 0 || (dir != NULL && strcmp(dir, "-") == 0))
 		return;
 	text = read_job(x->job->path);
 	if (text == NULL)
