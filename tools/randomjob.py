@@ -1,0 +1,394 @@
+"""Random jobs over all features of the job language, for check-random and check-planted.
+
+    python3 tools/randomjob.py SEED       prints the job of a seed
+
+A seed is one job, whatever Python runs it. A job draws a kind of machine (small; two areas; several
+nodes; blocks that can be moved; memory and CPUs that come and go; a contiguous area) and then
+steps: commands beside each other, in the background, or one by one.
+
+On a sound engine a job passes with every seed of the simulator, so what may be refused is asked for
+with `try`, and what the programs hold fits what the machine has: anonymous memory stays below
+memory and swap together, less a part of each, also while areas are switched off.
+
+What is expected in the end is true of every machine: no page is wrong or lost. Two kinds of jobs
+state a rule each and have a machine on which it must show: a request never takes a zone below
+the mark that its mask allows, and pages that come back within the size of memory are noticed.
+"""
+import random
+import sys
+
+PAGE_KIB = 4
+ADVICE = ["cold", "pageout", "willneed", "normal", "random", "sequential", "populate_read",
+          "populate_write"]
+KNOBS = [
+    ("swappiness", ["0", "10", "60", "100", "200"]),
+    ("page-cluster", ["0", "1", "3", "5"]),
+    ("watermark_scale_factor", ["10", "50", "200"]),
+    ("watermark_boost_factor", ["0", "15000"]),
+    ("vfs_cache_pressure", ["50", "100"]),
+    ("dirty_bytes", ["65536", "1048576"]),
+    ("dirty_ratio", ["5", "20"]),
+    ("dirty_background_ratio", ["1", "10"]),
+    ("dirty_writeback_centisecs", ["0", "10", "500"]),
+    ("dirty_expire_centisecs", ["10", "3000"]),
+    ("percpu_pagelist_high_fraction", ["0", "8", "100"]),
+    ("compaction_proactiveness", ["0", "20", "60"]),
+    ("extfrag_threshold", ["0", "500", "1000"]),
+    ("lowmem_reserve_ratio", ["256 256 32", "100 50 1"]),
+    ("laptop_mode", ["0", "1"]),
+    ("stat_interval", ["1", "10"]),
+    ("stat_refresh", ["1"]),
+    ("numa_stat", ["0", "1"]),
+    ("zone_reclaim_mode", ["0", "1", "7"]),
+    ("compact_memory", ["1"]),
+    ("drop_caches", ["1"]),
+]
+MASKS = ["GFP_KERNEL|__GFP_NORETRY", "GFP_NOWAIT", "GFP_ATOMIC", "GFP_NOFS|__GFP_NORETRY",
+         "GFP_NOIO|__GFP_NORETRY", "GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", "GFP_USER|__GFP_NORETRY",
+         "GFP_KERNEL|__GFP_RECLAIMABLE|__GFP_NORETRY", "GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY"]
+THP = ["always", "madvise", "off"]
+DEFRAG = ["always", "defer", "defer+madvise", "madvise", "never"]
+
+
+class Job:
+    """What a job says so far, and what its programs hold."""
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.lines = [f"# random job {seed}"]
+        self.seed = seed
+        self.anon, self.files, self.maps, self.blocks = [], [], [], []
+        self.advised = []  # of anon
+        self.names = 0
+        self.areas = set()  # of swapon and swapoff
+        self.memory = self.swap = 0  # MiB
+        self.nodes = 1
+        self.cpus = 2
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def name(self, letter):
+        self.names += 1
+        return f"{letter}{self.names}"
+
+    def pick(self, things):
+        return things[self.rng.randrange(len(things))]
+
+    def chance(self, one_in):
+        return self.rng.randrange(one_in) == 0
+
+    # ---- objects ----
+
+    def add_anon(self, mib, more=""):
+        name = self.name("A")
+        self.anon.append((name, mib))
+        if "mlock" not in more:  # no advice for locked memory
+            self.advised.append((name, mib))
+        self.say(f"anon {name} {mib}M{more}")
+
+    def add_file(self, mib):
+        name = self.name("F")
+        self.files.append((name, mib))
+        self.say(f"file {name} {mib}M")
+        for _ in range(self.rng.randrange(3)):
+            mapping = self.name("M")
+            self.maps.append((mapping, mib))
+            self.say(f"mapfile {mapping} {name}{' exec' if self.chance(4) else ''}")
+
+    def add_memory(self):
+        """Regions of 60 to 90 % of what memory and swap can hold together."""
+        hold = self.memory * 6 // 10 + self.swap * 8 // 10
+        budget = max(2, hold * self.rng.randrange(60, 100) // 100)
+        if self.areas:  # one of the areas may be off
+            budget = max(2, min(budget, self.memory * 6 // 10 + self.swap * 35 // 100))
+        parts = self.rng.randrange(1, 4)
+        for _ in range(parts):
+            more = ""
+            if self.nodes > 1 and self.chance(2):
+                more = " policy=" + self.pick(["interleave:0-1", "preferred:1", "local",
+                                               "preferred-many:0-1"])
+            elif self.chance(3):
+                more = self.pick([" thp", " nothp"])
+            self.add_anon(max(1, budget // parts), more)
+        if self.chance(4):
+            self.add_anon(max(1, self.memory // 16), " mlock")
+
+    # ---- commands ----
+
+    def pattern(self, mib, most=6000):
+        order = self.pick(["seq", "random", "zipf"])
+        count = self.rng.randrange(1, min(most, mib * 512) + 1)
+        if order == "seq" and self.chance(2):
+            count = "all"
+        return f"{order} {count} seed={self.rng.randrange(1, 1000)}"
+
+    def access(self, alone):
+        """=> a command that reads or writes pages"""
+        what = self.rng.randrange(10)
+        if what < 6 or not self.files:
+            name, mib = self.pick(self.anon + self.maps)
+            line = f"touch {name} {self.pattern(mib)}"
+            if self.chance(3):
+                line += " ro"
+            if alone and self.chance(4):
+                line += f" threads={self.rng.randrange(2, 5)}"
+            return line
+        name, mib = self.pick(self.files)
+        return f"{self.pick(['read', 'read', 'write'])} {name} {self.pattern(mib)}"
+
+    def beside(self):
+        """=> a command that may stand beside others"""
+        what = self.rng.randrange(16)
+        if what < 8:
+            return self.access(False)
+        if what == 8:
+            name, _ = self.pick(self.anon)
+            every = self.rng.randrange(1, 6)
+            return f"free {name} every={every} offset={self.rng.randrange(every)}"
+        if what == 9:
+            name, _ = self.pick(self.advised + self.maps)
+            return f"advise {name} {self.pick(ADVICE[:3])}"
+        if what == 10 and self.files:
+            return f"fsync {self.pick(self.files)[0]}"
+        if what == 11 and self.files:
+            return f"free {self.pick(self.files)[0]}"
+        if what == 12:
+            return "compact"
+        if what == 13:
+            return "drop 1"
+        if what == 14:
+            knob, values = self.pick(KNOBS)
+            return f"sysctl {knob} {self.pick(values)}"
+        return f"sleep {self.rng.randrange(1, 300)}"
+
+    def step_block(self):
+        if self.blocks and self.chance(2):
+            self.say(f"release {self.blocks.pop(self.rng.randrange(len(self.blocks)))}")
+            return
+        name = self.name("K")
+        order = self.pick([0, 0, 0, 1, 2, 3, 4, 5, 9])
+        most = max(1, self.memory * 256 // 16 >> order)
+        self.say(f"alloc {name} order={order} count={self.rng.randrange(1, most + 1)}"
+                 f" gfp={self.pick(MASKS)}|__GFP_NOWARN try")
+        self.blocks.append(name)
+
+    def step_advice(self):
+        name, _ = self.pick(self.advised + self.maps)
+        self.say(f"advise {name} {self.pick(ADVICE)}")
+
+    def step_fill(self):
+        self.say(f"fill {self.pick(self.anon)[0]} {self.pick(['random', 'half', 'text'])}")
+
+    def step_swap(self):
+        """One area goes, while others work, and comes back with another priority."""
+        area = self.pick([1, 2])
+        if not self.areas:
+            return
+        if self.chance(2):
+            self.say(f"bg {self.access(False)}")
+        self.say(f"swapoff {area}")
+        self.say("wait")
+        self.say(f"swapon {area} {self.rng.randrange(1, 20)}")
+
+    def step_parallel(self):
+        if self.blocks and self.chance(2):  # full memory and threads may be too much
+            self.say(f"release {self.blocks.pop()}")
+        self.say("parallel")
+        for _ in range(self.rng.randrange(2, 6)):
+            self.say(f"  {self.beside()}")
+        self.say("end")
+
+    def step_background(self):
+        for _ in range(self.rng.randrange(1, 4)):
+            self.say(f"bg {self.beside()}")
+        for _ in range(self.rng.randrange(1, 3)):
+            self.say(self.access(True))
+        self.say("wait")
+
+    def steps(self, extra=()):
+        """The body: some steps of all kinds, and more of those that this machine is for."""
+        plain = [self.step_parallel, self.step_parallel, self.step_background,
+                 lambda: self.say(self.access(True)), lambda: self.say(self.access(True)),
+                 lambda: self.say(self.beside()), self.step_block, self.step_advice,
+                 self.step_fill]
+        for number in range(self.rng.randrange(4, 14)):
+            self.pick(plain + 2 * list(extra))()
+            if number % 5 == 4 and self.chance(2):
+                self.say(f"snapshot s{number}")
+        while self.blocks:
+            self.say(f"release {self.blocks.pop()}")
+        for name, _ in self.anon:
+            if self.chance(2):
+                self.say(f"touch {name} seq all ro")
+        self.say("expect neap.mismatches == 0 and neap.lost_pages == 0")
+
+
+# ---- the kinds of machines ----
+
+def small(job):
+    job.memory = job.pick([4, 6, 8, 12, 16])
+    job.swap = job.memory * job.pick([1, 2, 4])
+    job.cpus = job.pick([1, 2, 2, 4])
+    job.say(f"machine memory={job.memory}M cpus={job.cpus} swap={job.swap}M")
+    job.add_memory()
+    for _ in range(job.rng.randrange(3)):
+        job.add_file(max(1, job.memory * job.pick([1, 2, 3]) // 4))
+    job.steps()
+
+
+def areas(job):
+    job.memory = job.pick([6, 8, 16])
+    job.swap = job.memory * 4
+    job.areas = {1, 2}
+    job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2, 4])} swap={job.memory * 2}M"
+            f" swap2={job.memory * 2}M noswapon=1")
+    same = job.chance(2)
+    job.say("swapon 1 5")
+    job.say("swapon 2 5" if same else "swapon 2 9")
+    job.add_memory()
+    if job.chance(2):
+        job.add_file(max(1, job.memory // 2))
+    job.steps([job.step_swap, job.step_swap])
+
+
+def nodes(job):
+    job.nodes = 2
+    job.memory, job.swap = 128, 96
+    job.say("machine nodes=64M/0+64M/1 cpus=2 swap=96M")
+    if job.chance(3):
+        job.say(f"policy {job.pick(['interleave:0-1', 'preferred:1', 'local'])}")
+    job.add_memory()
+    job.add_file(job.pick([4, 16]))
+
+    def move():
+        job.say(job.pick(["cpu 0", "cpu 1", "mems 0-1", "mems all", "policy interleave:0-1",
+                          "policy default", f"compact {job.rng.randrange(2)}"]))
+    job.steps([move, move])
+
+
+def movable(job):
+    """Memory large enough to be grouped by mobility: huge pages, ranges, compaction."""
+    job.memory, job.swap = 128, 128
+    job.say("machine memory=128M cpus=2 swap=128M")
+    job.say(f"thp {job.pick(THP)} {job.pick(DEFRAG)}")
+    for more in (" thp", "", " nothp"):
+        job.add_anon(job.pick([16, 24, 40]), more)
+    job.add_file(8)
+
+    def block():
+        name = job.name("R")
+        job.say(f"range {name} {job.rng.randrange(1, 9)}M try")
+        job.blocks.append(name)
+
+    def pool():
+        job.say(f"hugepages {job.rng.randrange(8)}")
+
+    def holes():
+        job.say(f"free {job.pick(job.anon)[0]} every={job.rng.randrange(2, 5)}")
+
+    def policy():
+        job.say(f"thp {job.pick(THP)} {job.pick(DEFRAG)}")
+    job.steps([block, pool, holes, policy])
+    job.lines.insert(-1, "hugepages 0")
+
+
+def plugged(job):
+    job.memory, job.swap = 32, 64
+    job.say("machine memory=32M cpus=4 swap=64M hotplug=16M block=4M")
+    job.add_memory()
+    job.add_file(6)
+    job.say("memory add 16M")
+    gone = set()  # CPUs
+    blocks = {}
+
+    def memory():
+        """A block comes once, and goes if it can."""
+        block = job.rng.randrange(9, 13)
+        if block not in blocks:
+            job.say(f"memory online {block} {job.pick(['movable', 'movable', 'kernel'])}")
+            blocks[block] = "online"
+        elif blocks[block] == "online":
+            job.say(f"memory offline {block} try")
+            blocks[block] = "perhaps"
+
+    def cpu():
+        number = job.rng.randrange(1, 4)
+        job.say(f"cpu {'online' if number in gone else 'offline'} {number}")
+        gone.symmetric_difference_update({number})
+
+    def beside():
+        job.say(f"bg {job.access(False)}")
+        memory()
+        cpu()
+        job.say("wait")
+    job.steps([memory, cpu, beside])
+
+
+def contiguous(job):
+    job.memory, job.swap = 128, 64
+    job.say("machine memory=128M cpus=2 swap=64M cma=24M")
+    job.add_anon(job.pick([40, 60, 88]))
+    job.add_file(16)
+
+    def area():
+        name = job.name("C")
+        job.say(f"cma {name} {job.rng.randrange(1, 13)}M try")
+        job.blocks.append(name)
+    job.steps([area, area])
+
+
+def mark(job):
+    """Nothing runs, and somebody takes all he gets: what is left is what his mask must leave."""
+    job.memory = job.pick([16, 32])
+    job.cpus = job.pick([1, 2])
+    min_pages = job.pick([256, 512, 1024])
+    # Of a mask the part of the mark that it must leave: __GFP_HIGH may have half, what cannot
+    # sleep and says so another quarter of the rest (spec 08).
+    mask, eighths = job.pick([("GFP_KERNEL|__GFP_NORETRY", 8), ("GFP_NOWAIT", 8),
+                              ("GFP_NOFS|__GFP_NORETRY", 8), ("GFP_USER|__GFP_NORETRY", 8),
+                              ("GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", 8), ("GFP_ATOMIC", 3)])
+    order = job.pick([0, 0, 1, 2])
+    job.say(f"machine memory={job.memory}M cpus={job.cpus}")
+    job.say(f"sysctl min_free_kbytes {min_pages * PAGE_KIB}")
+    job.say(f"alloc K order={order} count={job.memory * 256} gfp={mask}|__GFP_NOWARN try")
+    # A list of a CPU is refilled with a batch of up to 63 pages after one look at the mark.
+    left = min_pages * eighths // 8 - 64 * job.cpus
+    job.say(f"expect neap.failed_blocks > 0 and neap.free_pages >= {left}")
+    job.say("release K")
+    job.say(f"expect neap.free_pages > {job.memory * 128}")
+
+
+def working_set(job):
+    """Somewhat more than memory is used again and again, in no order."""
+    job.memory = job.pick([8, 16])
+    size = job.memory * 3 // 2
+    job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2])} swap={job.memory * 4}M")
+    if job.chance(2):
+        job.say(f"anon A {size}M")
+        job.say("touch A seq all")
+        job.say(f"touch A random {size * 1024} seed={job.rng.randrange(1, 1000)}")
+        kind = "anon"
+    else:
+        job.say(f"file A {size}M")
+        job.say("read A seq all")
+        job.say(f"read A random {size * 1024} seed={job.rng.randrange(1, 1000)}")
+        kind = "file"
+    job.say(f"expect vmstat.workingset_refault_{kind} > 500")
+    job.say(f"expect vmstat.workingset_activate_{kind} > 100")
+
+
+KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, movable,
+         contiguous]
+
+
+def text(seed):
+    job = Job(seed)
+    KINDS[seed % len(KINDS)](job)
+    return "\n".join(job.lines) + "\n"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: randomjob.py SEED")
+    sys.stdout.write(text(int(sys.argv[1])))
