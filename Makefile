@@ -65,13 +65,15 @@ oracle-writes: build ## records what writes to /proc/sys/vm do, and compares (OR
 bench: build ## what the speed aims are measured with
 	@build/neap bench
 
-soak: build ## seeds, compaction under load, migration's seeds, the stress program, for SOAK_SECONDS (3600)
-	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 2)) --from $$(date +%s)
+soak: build ## seeds, random jobs, planted bugs, compaction, the stress program, for SOAK_SECONDS (3600)
+	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 4)) --from $$(date +%s)
+	@tools/build check && tools/check-random --seconds $$(($(SOAK_SECONDS) / 8)) --from $$(date +%s)
+	@tools/check-planted --seconds $$(($(SOAK_SECONDS) / 48))
 	@tools/build clang && build-clang/tests/stress/stress --heal --seed $$(date +%s) --seconds 60
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
 		--seconds $$(($(SOAK_SECONDS) / 30))
 	@if [ -x tools/stress ]; then \
-		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 2)); \
+		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 3)); \
 	fi
 
 fmt: deps ## format every C file
