@@ -353,7 +353,7 @@ def mark(job):
     job.say(f"sysctl min_free_kbytes {min_pages * PAGE_KIB}")
     job.say(f"alloc K order={order} count={job.memory * 256} gfp={mask}|__GFP_NOWARN try")
     # A list of a CPU is refilled with a batch of up to 63 pages after one look at the mark.
-    left = min_pages * eighths // 8 - 64 * job.cpus
+    left = max(0, min_pages * eighths // 8 - 64 * job.cpus)
     job.say(f"expect neap.failed_blocks > 0 and neap.free_pages >= {left}")
     job.say("release K")
     job.say(f"expect neap.free_pages > {job.memory * 128}")

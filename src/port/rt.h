@@ -415,6 +415,7 @@ static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expec
 			  uint64_t timeout_ns)
 {
 	rt_assert_may_sleep(t);
+	rt_explore(t); /* between the look at what is waited for and the sleep */
 	rt_tell(t, false);
 	int result = t->rt->ops->wait(t, word, expect, timeout_ns);
 
@@ -425,6 +426,7 @@ static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expec
 static inline void rt_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 {
 	t->rt->ops->wake(t, word, nr);
+	rt_explore(t); /* who was woken may be faster than who woke him */
 }
 
 static inline void rt_sleep(struct task *t, uint64_t ns)

@@ -8,16 +8,13 @@
  *   file write   at the next sync or close, once; the page stays dirty
  *   no memory    -ENOMEM at the access; everything is as before
  *
- * The second half runs one small workload again and again, failing its first, second,
- * third ... transfer or allocation, and compares all contents each time.
+ * test_failures.c fails every single transfer and allocation of a long workload.
  *
  * What must never happen here: a run in which the error did not happen counts as passed.
  */
 #include "machine_fixture.h"
 
 #include <errno.h>
-
-#include "base/rng.h"
 
 static void fail_next(struct machine_fixture *f, struct store *store, enum store_op op, int error)
 {
@@ -350,219 +347,6 @@ static void body_file_dead(struct machine_fixture *f)
 
 MACHINE_TEST(file_dead, .pages = 1024);
 
-/* ---- the Nth of everything ---- */
-
-#define ANON_PAGES 260u
-#define FILE_PAGES 140u
-#define STEPS 1600u
-
-enum failing {
-	FAIL_SWAP_READ,
-	FAIL_SWAP_WRITE,
-	FAIL_FILE_READ,
-	FAIL_FILE_WRITE,
-	FAIL_PAGE,
-};
-
-/* What a run is to fail, and what came of it. */
-struct nth_run {
-	enum failing what;
-	uint64_t nth;
-	bool happened;
-	uint32_t eio, enomem; /* reported to the program */
-	uint32_t sync_errors;
-};
-
-static struct nth_run run;
-
-struct work {
-	struct machine_fixture *f;
-	struct region *anon, *mapped;
-	struct fixture_file *file;
-	uint64_t anon_version[ANON_PAGES], file_version[FILE_PAGES];
-};
-
-/* => whether the operation shall be tried again: an error is reported at most once */
-static bool again(int err, uint32_t *tries)
-{
-	run.eio += err == -EIO;
-	run.enomem += err == -ENOMEM;
-	if (err == 0)
-		return false;
-	if (++*tries > 2 || (err != -EIO && err != -ENOMEM))
-		fail_msg("kind %d, nth %llu: error %d at try %u", (int)run.what,
-			 (unsigned long long)run.nth, err, *tries);
-	return true;
-}
-
-static void work_anon(struct work *w, uint64_t page, bool write)
-{
-	uint64_t value = machine_value(w->anon, page, w->anon_version[page] + 1);
-	uint32_t tries = 0;
-
-	if (write) {
-		while (again(machine_write(w->f, w->anon, page, value), &tries))
-			;
-		w->anon_version[page]++;
-		return;
-	}
-	while (again(machine_read(w->f, w->anon, page, &value), &tries))
-		;
-	assert_int_equal(value, w->anon_version[page] == 0
-					? 0
-					: machine_value(w->anon, page, w->anon_version[page]));
-}
-
-static void work_file(struct work *w, uint64_t page, bool write, bool mapped)
-{
-	uint64_t value = machine_file_value(page, w->file_version[page] + 1);
-	struct machine_fixture *f = w->f;
-	uint32_t tries = 0;
-
-	if (write) {
-		while (again(mapped ? machine_write(f, w->mapped, page, value)
-				    : machine_file_write(f, w->file, page, value),
-			     &tries))
-			;
-		w->file_version[page]++;
-		return;
-	}
-	while (again(mapped ? machine_read(f, w->mapped, page, &value)
-			    : machine_file_read(f, w->file, page, &value),
-		     &tries))
-		;
-	assert_int_equal(value, machine_file_value(page, w->file_version[page]));
-}
-
-static void arm(struct work *w)
-{
-	struct machine_fixture *f = w->f;
-	bool swap = run.what == FAIL_SWAP_READ || run.what == FAIL_SWAP_WRITE;
-	bool read = run.what == FAIL_SWAP_READ || run.what == FAIL_FILE_READ;
-
-	if (run.what == FAIL_PAGE)
-		f->m->inject[0] = run.nth;
-	else
-		store_fault_arm(swap ? f->swap[0] : w->file->store, f->t,
-				read ? STORE_READ : STORE_WRITE, run.nth, -EIO);
-}
-
-static bool happened(struct work *w)
-{
-	struct store_fault_counts swap = counts(w->f, w->f->swap[0]);
-	struct store_fault_counts file = counts(w->f, w->file->store);
-
-	if (run.what == FAIL_PAGE)
-		return w->f->m->inject[0] == 0;
-	return swap.failed_reads + swap.failed_writes + file.failed_reads + file.failed_writes != 0;
-}
-
-static void sync_file(struct work *w)
-{
-	if (mapping_sync(w->f->t, w->file->mapping) == 0)
-		return;
-	run.sync_errors++;
-	assert_int_equal(mapping_sync(w->f->t, w->file->mapping), 0);
-}
-
-static void body_work(struct machine_fixture *f)
-{
-	static struct work w;
-	struct rng rng;
-
-	memset(&w, 0, sizeof(w));
-	w.f = f;
-	w.anon = machine_region(f, ANON_PAGES);
-	w.file = machine_file(f, FILE_PAGES);
-	w.mapped = machine_region_spec(f, &(struct region_spec){ .nr_pages = FILE_PAGES,
-								 .mapping = w.file->mapping });
-	rng_seed(&rng, 42);
-	arm(&w);
-	for (uint32_t step = 0; step < STEPS; step++) {
-		bool write = rng_below(&rng, 2) != 0;
-
-		bool anon = rng_below(&rng, 3) != 0;
-		/* One after the other: compilers differ in the order of arguments. */
-		bool mapped = !anon && rng_below(&rng, 2) != 0;
-		uint64_t page = rng_below(&rng, anon ? ANON_PAGES : FILE_PAGES);
-
-		if (anon)
-			work_anon(&w, page, write);
-		else
-			work_file(&w, page, write, mapped);
-		if (step == STEPS / 2)
-			sync_file(&w);
-	}
-	for (uint64_t page = 0; page < ANON_PAGES; page++)
-		work_anon(&w, page, false);
-	for (uint64_t page = 0; page < FILE_PAGES; page++)
-		work_file(&w, page, false, true);
-	sync_file(&w);
-	run.happened = happened(&w);
-	f->m->inject[0] = 0;
-	machine_region_end(f, w.mapped);
-	assert_int_equal(machine_file_end(f, w.file), 0);
-	for (uint64_t page = 0; page < FILE_PAGES; page++)
-		assert_int_equal(machine_file_stored(w.file, page),
-				 machine_file_value(page, w.file_version[page]));
-}
-
-static const struct machine_setup work_setup = { .pages = 256, .swap_pages = 1024, .real = true };
-
-static struct nth_run run_nth(enum failing what, uint64_t nth)
-{
-	run = (struct nth_run){ .what = what, .nth = nth };
-	machine_run(&work_setup, body_work);
-	return run;
-}
-
-static void test_nth_io(void **state)
-{
-	uint32_t reported[4] = { 0 };
-
-	(void)state;
-	for (uint32_t what = FAIL_SWAP_READ; what <= FAIL_FILE_WRITE; what++) {
-		for (uint64_t nth = 1; nth <= 60; nth++) {
-			struct nth_run r = run_nth((enum failing)what, nth);
-
-			if (!r.happened)
-				fail_msg("kind %u: there was no transfer %llu", what,
-					 (unsigned long long)nth);
-			assert_int_equal(r.enomem, 0);
-			/* One failure is one report at most, and a swap write's none. */
-			assert_true(r.eio + r.sync_errors <= 1);
-			if (what == FAIL_SWAP_WRITE)
-				assert_int_equal(r.eio + r.sync_errors, 0);
-			if (what == FAIL_FILE_WRITE)
-				assert_int_equal(r.sync_errors, 1);
-			reported[what] += r.eio + r.sync_errors;
-		}
-	}
-	/* Pages that were wanted, not only read ahead. */
-	assert_true(reported[FAIL_SWAP_READ] > 10);
-	assert_true(reported[FAIL_FILE_READ] > 2); /* most are read around or ahead */
-}
-
-static void test_nth_page(void **state)
-{
-	uint32_t reported = 0;
-	uint64_t nth = 1;
-
-	(void)state;
-	/* Every single allocation, up to the one that does not happen any more. */
-	for (;; nth++) {
-		struct nth_run r = run_nth(FAIL_PAGE, nth);
-
-		if (!r.happened)
-			break;
-		assert_int_equal(r.eio + r.sync_errors, 0);
-		assert_true(r.enomem <= 1);
-		reported += r.enomem;
-	}
-	assert_true(nth > ANON_PAGES + FILE_PAGES);
-	assert_true(reported > 100);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,7 +355,6 @@ int main(void)
 		cmocka_unit_test(test_swap_dead),     cmocka_unit_test(test_swap_disk_full),
 		cmocka_unit_test(test_file_read),     cmocka_unit_test(test_file_write),
 		cmocka_unit_test(test_file_close),    cmocka_unit_test(test_file_dead),
-		cmocka_unit_test(test_nth_io),	      cmocka_unit_test(test_nth_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
