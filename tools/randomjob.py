@@ -10,9 +10,10 @@ On a sound engine a job passes with every seed of the simulator, so what may be 
 with `try`, and what the programs hold fits what the machine has: anonymous memory stays below
 memory and swap together, less a part of each, also while areas are switched off.
 
-What is expected in the end is true of every machine: no page is wrong or lost. Two kinds of jobs
+What is expected in the end is true of every machine: no page is wrong or lost. Three kinds of jobs
 state a rule each and have a machine on which it must show: a request never takes a zone below
-the mark that its mask allows, and pages that come back within the size of memory are noticed.
+the mark that its mask allows; pages that come back within the size of memory are noticed; and a
+new set of pages that is used again takes the place of an old one that is not.
 """
 import random
 import sys
@@ -378,8 +379,37 @@ def working_set(job):
     job.say(f"expect vmstat.workingset_activate_{kind} > 100")
 
 
-KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, movable,
-         contiguous]
+def new_set(job):
+    """A set that is used again drives out one that is not: pages that come back within the size
+    of what is active are active at once, and stay while others stream past."""
+    job.memory = job.pick([16, 32])
+    part = job.memory // 16
+    kind = job.pick(["file", "anon"])
+    call = "read" if kind == "file" else "touch"
+    job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2])} swap={job.memory * 4}M")
+    job.say("sysctl page-cluster 0")
+    job.say(f"sysctl swappiness {60 if kind == 'file' else 200}")
+    job.say(f"file H {6 * part}M")
+    job.say(f"{kind} G {4 * part}M")
+    for stream in "STU":
+        job.say(f"{kind} {stream} {8 * part}M")
+    job.say("read H seq all")
+    job.say("read H seq all")
+    pages = 1024 * part
+    for stream in "STU":
+        job.say(f"{call} G seq all")
+        if kind == "anon" and stream == "T":
+            job.say(f"expect vmstat.nr_active_anon > {pages // 3}")
+        job.say(f"{call} {stream} seq all")
+    job.say(f"{call} G seq all")
+    job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 2}")
+    job.say(f"expect vmstat.workingset_activate_{kind} > {pages // 2}")
+    if kind == "file":
+        job.say(f"expect vmstat.workingset_refault_file < {pages * 3 // 2}")
+
+
+KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
+         movable, contiguous]
 
 
 def text(seed):
