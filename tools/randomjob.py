@@ -399,11 +399,11 @@ def new_set(job):
     for stream in "STU":
         job.say(f"{call} G seq all")
         if kind == "anon" and stream == "T":
-            job.say(f"expect vmstat.nr_active_anon > {pages // 3}")
+            job.say(f"expect vmstat.nr_active_anon > {pages // 12}")
         job.say(f"{call} {stream} seq all")
     job.say(f"{call} G seq all")
-    job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 2}")
-    job.say(f"expect vmstat.workingset_activate_{kind} > {pages // 2}")
+    job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 10}")
+    job.say(f"expect vmstat.workingset_activate_{kind} > {pages // 10}")
     if kind == "file":
         job.say(f"expect vmstat.workingset_refault_file < {pages * 3 // 2}")
 

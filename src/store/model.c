@@ -135,6 +135,10 @@ static void request_finish(struct task *t, struct model_request *request)
 
 		if (request->op == STORE_READ)
 			err = page_read(request->model, request->first + i, page->pfn);
+		else if (err == 0 && request->model->host->rt->explore)
+			err = page_write(request->model,
+					 &(struct store_page){ .offset = request->first + i,
+							       .pfn = page->pfn });
 		model_answer(request->model, t, page->cookie, err);
 	}
 	free(request);

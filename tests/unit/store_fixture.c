@@ -186,6 +186,11 @@ static void virtual_sleep(struct task *t, uint64_t ns)
 		CHECK(fixture_step(rt_of(t)));
 }
 
+static void virtual_preempt(struct task *t)
+{
+	(void)t; /* nobody else is there */
+}
+
 static void virtual_yield(struct task *t)
 {
 	(void)fixture_step(rt_of(t));
@@ -206,6 +211,7 @@ static void virtual_contended(struct task *t, struct spinlock *lock, enum lock_c
 
 static const struct rt_ops virtual_ops = {
 	.wait = virtual_wait,
+	.preempt = virtual_preempt,
 	.wake = virtual_wake,
 	.sleep = virtual_sleep,
 	.yield = virtual_yield,

@@ -298,6 +298,25 @@ static void test_write_takes_read_gives_late(void **state)
 	store->ops->close(store);
 }
 
+/* Exploration's device takes the contents when it is finished: who gave the frame away shows. */
+static void test_explored_write_takes_late(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = open_model(
+		f, &(struct store_model_spec){ .pages = 100, .cost = { .latency_ns = 1000 } });
+
+	f->rt.rt.explore = true;
+	fixture_fill(&f->hw, 3, 7, 1);
+	fixture_submit(&f->book, RUN(f, store, STORE_WRITE, 7, 3, 1));
+	fixture_fill(&f->hw, 3, 7, 2);
+	fixture_wait(&f->book, store, &f->t, 1);
+	f->rt.rt.explore = false;
+	fixture_submit(&f->book, RUN(f, store, STORE_READ, 7, 3, 1));
+	fixture_wait(&f->book, store, &f->t, 1);
+	assert_true(fixture_matches(&f->hw, 3, 7, 2));
+	store->ops->close(store);
+}
+
 static void test_bounds(void **state)
 {
 	struct fixture *f = *state;
@@ -488,6 +507,7 @@ int main(void)
 		TEST(test_synchronous),
 		TEST(test_no_timer),
 		TEST(test_write_takes_read_gives_late),
+		TEST(test_explored_write_takes_late),
 		REAL(test_write_takes_read_gives_late),
 		TEST(test_bounds),
 		REAL(test_bounds),
