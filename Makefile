@@ -65,9 +65,10 @@ oracle-writes: build ## records what writes to /proc/sys/vm do, and compares (OR
 bench: build ## what the speed aims are measured with
 	@build/neap bench
 
-soak: build ## seeds, random jobs, planted bugs, compaction, the stress program, for SOAK_SECONDS (3600)
+soak: build ## seeds, random jobs, failures, planted bugs, compaction, the stress program, for SOAK_SECONDS (3600)
 	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 4)) --from $$(date +%s)
 	@tools/build check && tools/check-random --seconds $$(($(SOAK_SECONDS) / 8)) --from $$(date +%s)
+	@tools/check-failures
 	@tools/check-planted --seconds $$(($(SOAK_SECONDS) / 48))
 	@tools/build clang && build-clang/tests/stress/stress --heal --seed $$(date +%s) --seconds 60
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
