@@ -45,6 +45,28 @@ def run(neap, job, seed, *more):
     return last, ""
 
 
+def explore(neap, job, seed, *more, timeout=130):
+    """Explores one seed, injected errors or not, without making the job small.
+
+    Returns (what failed or "", whether memory was refused). Devices and CPUs that are held up
+    for long can make a full machine refuse memory; that is told, and no failure.
+    """
+    line = command(neap, job, seed, "--explore", "1", "--found", "-", *more)
+    try:
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return f"not finished after {timeout} s", False
+    lines = done.stderr.strip().splitlines()
+    said = [s for s in lines if " fails; --explore 1" not in s]
+    refused = [s for s in said if s.endswith(": Cannot allocate memory")]
+    if done.returncode == 0 or "--errors" in more and done.returncode == 1 and said == lines:
+        return "", bool(refused)
+    if done.returncode == 1 and refused and len(refused) == len(said):
+        return "", True
+    return (said or [f"status {done.returncode}"])[0], False
+
+
 def digest(folder):
     """One SHA-256 over the names and bytes of all files below a directory."""
     total = hashlib.sha256()

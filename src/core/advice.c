@@ -298,9 +298,10 @@ static int read_word(struct task *t, struct advice *advice, const struct hw_entr
 {
 	uint64_t page = entry->vpn - advice->region->start_vpn;
 
-	if (!word_is_swap(entry->word))
-		return 0;
-	return swap_read_ahead(t, advice->region, page, word_to_swap(entry->word));
+	/* What there is no memory for now is read when it is wanted, as in Linux. */
+	if (word_is_swap(entry->word))
+		(void)swap_read_ahead(t, advice->region, page, word_to_swap(entry->word));
+	return 0;
 }
 
 int advice_willneed(struct task *t, struct region *region, uint64_t first, uint64_t nr)

@@ -23,7 +23,7 @@ int advice_cold(struct task *t, struct region *region, uint64_t first, uint64_t 
 int advice_pageout(struct task *t, struct region *region, uint64_t first, uint64_t nr) MUST_CHECK;
 /*
  * Begins to read what is in swap, or in the file and not cached (MADV_WILLNEED); does not wait for
- * it, and maps nothing. => 0 or -ENOMEM
+ * it, and maps nothing; what there is no memory for is left out. => 0
  */
 int advice_willneed(struct task *t, struct region *region, uint64_t first, uint64_t nr) MUST_CHECK;
 
