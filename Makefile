@@ -74,8 +74,9 @@ soak: build ## seeds, random jobs, failures, planted bugs, compaction, the stres
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
 		--seconds $$(($(SOAK_SECONDS) / 30))
 	@if [ -x tools/stress ]; then \
-		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 3)); \
+		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 4)); \
 	fi
+	@tools/check-four-times --seconds $$(($(SOAK_SECONDS) / 6))
 
 fmt: deps ## format every C file
 	@tools/check-format --fix
