@@ -75,8 +75,10 @@ static const struct cost_parameter cost_parameters[] = {
 	{ "quantum_ns", offsetof(struct costs, quantum_ns), COST_U64, UINT32_MAX },
 	{ "slice_ns", offsetof(struct costs, slice_ns), COST_U64, UINT32_MAX },
 	{ "wake_latency_ns", offsetof(struct costs, wake_latency_ns), COST_U64, UINT32_MAX },
-	{ "steal_run_ns", offsetof(struct costs, steal_run_ns), COST_U64, UINT32_MAX },
-	{ "steal_away_ns", offsetof(struct costs, steal_away_ns), COST_U64, UINT32_MAX },
+	{ "host.round_ns", offsetof(struct costs, host_round_ns), COST_U64, UINT32_MAX },
+	{ "host.balance_ns", offsetof(struct costs, host_balance_ns), COST_U64, UINT32_MAX },
+	{ "host.processors", offsetof(struct costs, host_processors), COST_U32, 16 },
+	{ "host.others", offsetof(struct costs, host_others), COST_U32, 1000 },
 };
 
 /*

@@ -143,14 +143,16 @@ static int ask_beside_program(struct task *t, void *arg)
 	return 0;
 }
 
-static struct waits run_often(uint64_t run_ns, uint64_t away_ns)
+static struct waits run_often(uint64_t round_ns, uint32_t processors)
 {
 	struct rt_sim_config config = plain_config(2);
 	struct waits waits = { 0 };
 	struct bench bench;
 
-	config.steal_run_ns = run_ns;
-	config.steal_away_ns = away_ns;
+	config.host_round_ns = round_ns;
+	config.host_processors = processors;
+	config.host_balance_ns = 20 * MSEC;
+	config.host_others = 2;
 	bench_open(&bench, &config);
 	assert_int_equal(rt_sim_run(bench.rt, ask_beside_program, &waits), 0);
 	rt_sim_destroy(bench.rt);
@@ -163,10 +165,10 @@ static void test_waits_for_stolen_cpu(void **state)
 	struct waits waits;
 
 	(void)state;
-	waits = run_often(0, 0);
+	waits = run_often(0, 1);
 	assert_true(waits.nr_asked >= ASKS - 1);
 	assert_int_equal(waits.nr_waited, 0);
-	waits = run_often(2 * MSEC, 2 * MSEC);
+	waits = run_often(4 * MSEC, 2);
 	assert_true(waits.nr_asked >= ASKS / 2);
 	assert_true(waits.nr_waited >= 5);
 	assert_true(waits.longest_ns >= 500 * USEC);

@@ -20,12 +20,7 @@
  * a microsecond, which only such a loop ever notices.
  *
  * Stolen time. A virtual CPU whose host has other things to do stands still now and
- * then while its clock goes on. It runs for a time drawn evenly between nothing and
- * twice the mean, and is away likewise. As with a fair scheduler of the host, idle time
- * is credit: who slept keeps the processor longer. But who slept for long finds it
- * taken as often as a running CPU loses it, and waits. For the CPU's tasks the time
- * away is gone, its callbacks are late, and the other CPUs have gone ahead when it
- * comes back.
+ * then while its clock goes on: see host.c.
  *
  * What must never happen: a clock that goes back.
  */
@@ -37,8 +32,6 @@
 #define STILL_MAX 1000u
 #define STEP_NS (1 * NSEC_PER_USEC)
 #define PS_PER_NS 1000u
-/* A host leaves the processor of who sleeps for less to it (CFS: sched_migration_cost, 0.5 ms). */
-#define STEAL_HOT_NS (500 * NSEC_PER_USEC)
 
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter)
 {
@@ -85,57 +78,29 @@ void clock_skip_meter(struct sim *sim, uint32_t cpu)
 	c->metered = c->meter != NULL ? clock_sum_ps(sim, c->meter) : 0;
 }
 
-static void clock_go_away(struct sim *sim, struct sim_cpu *c)
-{
-	c->away_from_ns = c->clock_ns;
-	c->clock_ns += rng_below(&c->steal_rng, 2 * sim->config.steal_away_ns + 1);
-	c->away_until_ns = c->clock_ns;
-}
-
-/* The CPU has run for a while: the host may take the processor away for a while. */
-static void clock_steal(struct sim *sim, struct sim_cpu *c, uint64_t ran_ns)
-{
-	const struct rt_sim_config *config = &sim->config;
-
-	if (c->steal_at_ns == 0)
-		c->steal_at_ns = 1 + rng_below(&c->steal_rng, 2 * config->steal_run_ns);
-	c->ran_ns += ran_ns;
-	if (c->ran_ns < c->steal_at_ns)
-		return;
-	clock_go_away(sim, c);
-	c->ran_ns = 0;
-	c->steal_at_ns = 0;
-}
-
 void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 {
-	const struct rt_sim_config *config = &sim->config;
 	struct sim_cpu *c = &sim->cpus[cpu];
 
 	if (until_ns <= c->clock_ns)
 		return;
 	uint64_t idle_ns = until_ns - c->clock_ns;
 
-	c->ran_ns -= min_u64(c->ran_ns, idle_ns);
 	c->clock_ns = until_ns;
-	if (config->steal_run_ns == 0 || idle_ns < STEAL_HOT_NS ||
-	    rng_below(&c->steal_rng, config->steal_run_ns + config->steal_away_ns) <
-		    config->steal_run_ns)
-		return;
-	clock_go_away(sim, c);
+	host_wake(sim, cpu, idle_ns);
 }
 
 void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
 
-	if (until_ns <= c->clock_ns)
-		return;
-	uint64_t spun_ns = until_ns - c->clock_ns;
+	/* Each pass takes at least a nanosecond, and all but the last take a turn. */
+	while (c->clock_ns < until_ns) {
+		uint64_t step_ns = min_u64(until_ns - c->clock_ns, host_turn_left_ns(sim, c));
 
-	c->clock_ns = until_ns;
-	if (sim->config.steal_run_ns != 0)
-		clock_steal(sim, c, spun_ns);
+		c->clock_ns += step_ns;
+		host_run(sim, cpu, step_ns);
+	}
 }
 
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
@@ -153,8 +118,7 @@ uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 	c->metered = sum;
 	c->clock_ns += ps / PS_PER_NS;
 	c->carry_ps = ps % PS_PER_NS;
-	if (sim->config.steal_run_ns != 0)
-		clock_steal(sim, c, ps / PS_PER_NS);
+	host_run(sim, cpu, ps / PS_PER_NS);
 	return c->clock_ns;
 }
 

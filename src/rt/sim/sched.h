@@ -17,6 +17,7 @@
 
 #define SIM_NEVER UINT64_MAX
 #define SIM_WAIT_BUCKETS 256u
+#define SIM_HOST_PROCESSORS_MAX 16u
 
 enum sim_state {
 	SIM_QUEUED,   /* on a CPU's queue */
@@ -71,29 +72,37 @@ struct sim_call {
 
 struct sim_cpu {
 	uint64_t clock_ns;
-	uint64_t carry_ps;	  /* 0..999: what the clock owes */
-	uint64_t metered;	  /* weighted sum of the meter at the last charge, modulo 2^64 */
-	const uint64_t *meter;	  /* the slot's meter as last seen */
-	uint64_t slice_end_ns;	  /* end of the running task's turn */
-	uint64_t preempted_ns;	  /* clock at the latest preempt point that found it moved */
-	uint32_t still;		  /* preempt points since then */
-	uint64_t ran_ns;	  /* since the host took the processor away, less what was idle */
-	uint64_t away_from_ns;	  /* the host had it away from then ... */
-	uint64_t away_until_ns;	  /* ... until then, the latest time */
-	uint64_t steal_at_ns;	  /* the host takes it when ran_ns is here; 0 = not drawn yet */
-	struct rng steal_rng;	  /* draws only that, so that ties stay what the seed makes them */
-	uint64_t yielded_ns;	  /* clock at the latest yield */
-	uint32_t nr_programs;	  /* ordinary tasks at home here */
-	uint32_t nr_kthreads;	  /* engine threads at home here */
-	struct sim_task *running; /* NULL: idle, or nothing chosen yet */
-	uint32_t last_id;	  /* who ran before: a change is a context switch */
-	struct sim_link urgent;	  /* woken engine threads that will preempt */
-	struct sim_link ready;	  /* the others, in turn */
-	struct sim_call *calls;	  /* callbacks that are due, in order */
+	uint64_t carry_ps;	/* 0..999: what the clock owes */
+	uint64_t metered;	/* weighted sum of the meter at the last charge, modulo 2^64 */
+	const uint64_t *meter;	/* the slot's meter as last seen */
+	uint64_t slice_end_ns;	/* end of the running task's turn */
+	uint64_t preempted_ns;	/* clock at the latest preempt point that found it moved */
+	uint32_t still;		/* preempt points since then */
+	uint64_t ran_ns;	/* in this turn on the host's processor, less what was idle */
+	uint64_t turn_ns;	/* the turn is over when ran_ns is here */
+	uint64_t away_from_ns;	/* the latest time between two turns began then ... */
+	uint64_t away_until_ns; /* ... and ended then */
+	uint32_t place;		/* which of the host's processors, once `placed` */
+	bool placed;
+	uint64_t yielded_ns;	      /* clock at the latest yield */
+	uint32_t nr_programs;	      /* ordinary tasks at home here */
+	uint32_t nr_kthreads;	      /* engine threads at home here */
+	struct sim_task *running;     /* NULL: idle, or nothing chosen yet */
+	uint32_t last_id;	      /* who ran before: a change is a context switch */
+	struct sim_link urgent;	      /* woken engine threads that will preempt */
+	struct sim_link ready;	      /* the others, in turn */
+	struct sim_call *calls;	      /* callbacks that are due, in order */
 	struct sim_call **calls_tail; /* where the next one is linked */
 	bool irq_active;	      /* a callback is being executed */
 	bool stopped;		      /* offline: nothing new runs here */
 	struct sim_task irq;	      /* completion context; its fiber is opened at first use */
+};
+
+/* One of the host's processors (host.c). */
+struct sim_processor {
+	uint32_t seats;	 /* threads that share it, ours and others' */
+	uint32_t turns;	 /* of ours since the others had theirs */
+	uint64_t end_ns; /* of the latest turn given to one of ours */
 };
 
 /* One meter item that costs something. */
@@ -114,6 +123,10 @@ struct sim {
 	uint64_t *keys_ns; /* per CPU: when it can run; SIM_NEVER when it has no work */
 	struct sim_cpu *cpus;
 	struct event_heap events;
+	struct sim_processor host[SIM_HOST_PROCESSORS_MAX];
+	uint32_t host_threads;	      /* on all of them, when they were seated */
+	uint64_t host_moved_ns;	      /* when one of them was moved, or could have been */
+	struct rng host_rng;	      /* draws only what host.c does */
 	struct rng rng;		      /* ties and exploration */
 	struct neap_machine *machine; /* default of new tasks */
 	struct sim_task *main;	      /* whose end ends the run */
@@ -211,6 +224,23 @@ void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns);
 
 /* Counts one increment of a meter item that the runtime counts; RT_SIM_NO_ITEM: nothing. */
 void clock_count(struct sim *sim, uint32_t cpu, uint32_t item);
+
+/* ---- host.c ---- */
+
+/* The CPU has work after having been idle for so long; its clock moves on if it must wait. */
+void host_wake(struct sim *sim, uint32_t cpu, uint64_t idle_ns);
+
+/* The CPU has run for so long, as its clock says; it may have to wait for its next turn. */
+void host_run(struct sim *sim, uint32_t cpu, uint64_t ran_ns);
+
+/*
+ * The CPU runs: another one on the same processor does not, even if its clock has not come as far
+ * as to notice.
+ */
+void host_exclude(struct sim *sim, uint32_t cpu, uint32_t other);
+
+/* => how long the CPU can run before its turn is over, at least 1 */
+uint64_t host_turn_left_ns(const struct sim *sim, const struct sim_cpu *c);
 
 /* ---- shootdown.c ---- */
 

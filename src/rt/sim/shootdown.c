@@ -54,6 +54,7 @@ uint32_t shootdown_wait(struct task *t, bool all)
 		if (!shootdown_concerns(sim, cpu))
 			continue;
 		nr++;
+		host_exclude(sim, mine, cpu);
 		answered_ns = max_u64(answered_ns, shootdown_answer_ns(&sim->cpus[cpu], now_ns));
 		if (all)
 			clock_count(sim, cpu, sim->config.flush_item);

@@ -555,6 +555,10 @@ static int sim_take_config(struct sim *sim, const struct rt_sim_config *config)
 		own->slice_ns = DEFAULT_SLICE_NS;
 	if (own->end_ns == 0)
 		own->end_ns = SIM_NEVER;
+	if (own->host_round_ns != 0 &&
+	    (own->host_processors == 0 || own->host_processors > SIM_HOST_PROCESSORS_MAX))
+		return -EINVAL;
+	rng_seed(&sim->host_rng, mix_u64(config->seed) ^ 1);
 	rng_seed(&sim->rng, config->seed);
 	/* One switch in 4 to 32 preempt points: short and long stretches both find faults. */
 	sim->explore_one_in = 4u << rng_below(&sim->rng, 4);
@@ -574,8 +578,6 @@ static int sim_allocate(struct sim *sim, const struct rt_sim_config *config)
 	    sim->free_fibers == NULL)
 		return -ENOMEM;
 	memset(sim->head.rt.slots, 0, nr * sizeof(struct cpu_slot));
-	for (uint32_t cpu = 0; cpu < nr; cpu++)
-		rng_seed(&sim->cpus[cpu].steal_rng, mix_u64(config->seed) ^ (cpu + 1));
 	return clock_take_costs(sim, config->cost_ps, config->nr_meter);
 }
 

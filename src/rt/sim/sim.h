@@ -22,10 +22,14 @@ struct rt_sim_config {
 	uint64_t slice_ns;	  /* turn of one task when several share a CPU; 0 = 4 ms */
 	uint64_t wake_latency_ns; /* until a woken engine thread preempts; 0 = at once */
 	/*
-	 * A virtual CPU on a busy host loses the processor: after it has run for steal_run_ns on
-	 * average, for steal_away_ns on average. 0 = never.
+	 * Virtual CPUs on a busy host (host.c): host_others threads want one of its processors all
+	 * the time, as do our CPUs with work; in a round each thread of a processor has a turn.
+	 * Each host_balance_ns a thread goes to a less crowded one. host_round_ns 0: our CPUs have
+	 * processors of their own.
 	 */
-	uint64_t steal_run_ns, steal_away_ns;
+	uint64_t host_round_ns, host_balance_ns;
+	uint32_t host_processors; /* 1..16, if host_round_ns is given */
+	uint32_t host_others;
 	uint32_t switch_item; /* meter item counted at each context switch; RT_SIM_NO_ITEM = none */
 	uint32_t flush_item;  /* the same for each time a CPU forgets all translations */
 	bool explore;	      /* also switch CPUs at random, under locks too */

@@ -1,0 +1,136 @@
+/*
+ * Virtual CPUs on a host's processors (rt/sim/host.c): what they get of them alone and
+ * together, and how long one waits for another's answer.
+ */
+#include <errno.h>
+
+#include "rt_bench.h"
+
+#define WORK_NS (400 * MSEC)
+#define ROUND_NS (4 * MSEC)
+
+struct pair {
+	uint64_t ended_ns[2];
+	uint32_t nr_answers;
+	bool asks;
+};
+
+static int work_first(struct task *t, void *arg)
+{
+	struct pair *pair = arg;
+
+	if (pair->asks) {
+		while (rt_now(t) < WORK_NS) {
+			work(t, USEC);
+			pair->nr_answers += t->rt->ops->shoot_down(t, true);
+		}
+	} else {
+		work(t, WORK_NS);
+	}
+	pair->ended_ns[0] = rt_now(t);
+	return 0;
+}
+
+static int work_second(struct task *t, void *arg)
+{
+	struct pair *pair = arg;
+
+	work(t, WORK_NS);
+	pair->ended_ns[1] = rt_now(t);
+	return 0;
+}
+
+static int work_both(struct task *t, void *arg)
+{
+	const struct task_spec first = {
+		.name = "first", .fn = work_first, .arg = arg, .flags = PF_KTHREAD
+	};
+	const struct task_spec second = { .name = "second", .fn = work_second, .arg = arg };
+	struct task *a = spawn_on(t, &first, 1);
+	struct task *b = spawn_on(t, &second, 0);
+
+	rt_join(t, a);
+	rt_join(t, b);
+	return 0;
+}
+
+static struct pair run_pair(int (*fn)(struct task *t, void *arg), uint32_t processors,
+			    uint32_t others, bool asks)
+{
+	struct rt_sim_config config = plain_config(2);
+	struct pair pair = { .asks = asks };
+	struct bench bench;
+
+	config.seed = test_seed();
+	config.host_round_ns = ROUND_NS;
+	config.host_balance_ns = 64 * MSEC;
+	config.host_processors = processors;
+	config.host_others = others;
+	bench_open(&bench, &config);
+	assert_int_equal(rt_sim_run(bench.rt, fn, &pair), 0);
+	rt_sim_destroy(bench.rt);
+	return pair;
+}
+
+static void test_create_refuses(void **state)
+{
+	struct rt_sim_config config = plain_config(2);
+	struct rt *rt;
+
+	(void)state;
+	config.host_round_ns = ROUND_NS;
+	assert_int_equal(rt_sim_create(&config, &rt), -EINVAL);
+	config.host_processors = 17;
+	assert_int_equal(rt_sim_create(&config, &rt), -EINVAL);
+}
+
+/* With a processor for each nobody waits; with others there, each thread gets its part. */
+static void test_share_of_processor(void **state)
+{
+	struct pair pair;
+
+	(void)state;
+	pair = run_pair(work_second, 1, 0, false);
+	assert_in_range(pair.ended_ns[1], WORK_NS, WORK_NS + MSEC);
+	pair = run_pair(work_second, 2, 3, false);
+	assert_in_range(pair.ended_ns[1], WORK_NS * 17 / 10, WORK_NS * 23 / 10);
+	pair = run_pair(work_both, 2, 0, false);
+	assert_in_range(pair.ended_ns[0], WORK_NS, WORK_NS + MSEC);
+	assert_in_range(pair.ended_ns[1], WORK_NS, WORK_NS + MSEC);
+}
+
+/* Two on one processor never run at once. */
+static void test_one_processor_for_two(void **state)
+{
+	struct pair pair = run_pair(work_both, 1, 0, false);
+
+	(void)state;
+	assert_in_range(max_u64(pair.ended_ns[0], pair.ended_ns[1]), WORK_NS * 2 - 8 * ROUND_NS,
+			WORK_NS * 2 + 8 * ROUND_NS);
+	assert_true(min_u64(pair.ended_ns[0], pair.ended_ns[1]) > WORK_NS * 15 / 10);
+}
+
+/* On one processor an answer costs a round, on two nearly nothing. */
+static void test_one_answer_a_round(void **state)
+{
+	const uint32_t rounds = (uint32_t)(WORK_NS / ROUND_NS);
+	struct pair pair = run_pair(work_both, 1, 0, true);
+
+	(void)state;
+	/* Turns vary in length; when the other is done nobody is asked. */
+	assert_in_range(pair.nr_answers, rounds / 2, rounds * 2);
+	pair = run_pair(work_both, 2, 0, true);
+	assert_true(pair.nr_answers > 100 * rounds);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_create_refuses),
+		cmocka_unit_test(test_share_of_processor),
+		cmocka_unit_test(test_one_processor_for_two),
+		cmocka_unit_test(test_one_answer_a_round),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
