@@ -544,7 +544,7 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 
 		spin_lock(t, &lruvec->lock, LOCK_LRU);
 		while (nr < SWAP_CLUSTER_MAX && !list_empty(list)) {
-			uint32_t pfn = list->first;
+			uint32_t pfn = list->last;
 			struct page *page = &pages[pfn];
 
 			list_remove(pages, list, pfn);

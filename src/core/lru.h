@@ -67,7 +67,8 @@ void lru_take_cleared(struct task *t, struct page *page);
 void lru_resize(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta);
 void lru_add_before(struct task *t, struct lruvec *lruvec, struct page *page, struct page *where);
 /*
- * Puts isolated pages back where their flags say, dropping the isolation's reference. Nothing held.
+ * Puts isolated pages back where their flags say, the list's last one first, so that pages isolated
+ * from a tail keep their order. Drops the isolation's reference. Nothing held.
  */
 void lru_putback(struct task *t, struct node *node, struct list *list);
 

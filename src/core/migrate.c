@@ -153,8 +153,10 @@ void migrate_putback(struct task *t, struct list *list)
 			}
 			if (node == NULL)
 				node = page_node(t->machine, page);
-			list_add_tail(pages, page_node(t->machine, page) == node ? &same : &others,
-				      pfn);
+			if (page_node(t->machine, page) == node)
+				list_add_head(pages, &same, pfn);
+			else
+				list_add_tail(pages, &others, pfn);
 		}
 		if (node != NULL)
 			putback_node(t, node, &same);
