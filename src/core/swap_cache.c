@@ -542,7 +542,7 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 		if (read.entry[i] == entry) {
 			added[nr_added++] = wanted;
 			placed = true;
-		} else if (nr_added < SWAP_WINDOW_MAX - 1 &&
+		} else if (nr_added + (placed ? 0 : 1) < SWAP_WINDOW_MAX &&
 			   read_add_neighbour(t, &read, read.entry[i], &added[nr_added]) == 0) {
 			page_set(machine_page(m, added[nr_added++]), PG_RECLAIM);
 			event_add(t, EV_SWAP_RA, 1);
