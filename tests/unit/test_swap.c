@@ -645,6 +645,21 @@ static void body_read_rotational(struct machine_fixture *f)
 
 MACHINE_TEST(read_rotational, .swap_pages = 4096, .swap_rotational = true);
 
+/* The largest window: every slot of its block is read, also when the first is the wanted one. */
+static void body_read_widest(struct machine_fixture *f)
+{
+	struct region *region = swapped_region(f, 255); /* slots 1..255 */
+
+	atomic_store(&f->m->sysctl.page_cluster, 5);
+	struct traffic cost = read_pages(f, region, 0, 255, 1);
+
+	/* 7 pages, 8, 16, then blocks of 32. */
+	assert_int_equal(cost.major, 3 + 7);
+	assert_int_equal(cost.in, 255);
+}
+
+MACHINE_TEST(read_widest, .swap_pages = 4096, .swap_rotational = true);
+
 static void body_read_rotational_far(struct machine_fixture *f)
 {
 	struct region *region = swapped_region(f, 500);
@@ -935,6 +950,7 @@ int main(void)
 		cmocka_unit_test(test_read_far),
 		cmocka_unit_test(test_no_readahead),
 		cmocka_unit_test(test_read_rotational),
+		cmocka_unit_test(test_read_widest),
 		cmocka_unit_test(test_read_rotational_far),
 		cmocka_unit_test(test_return_cache),
 		cmocka_unit_test(test_return_scarce),
