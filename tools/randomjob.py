@@ -201,6 +201,24 @@ class Job:
             self.say(f"  {self.beside()}")
         self.say("end")
 
+    def step_crowd(self):
+        """All want the same pages at the same time, most of which are not there."""
+        if self.files and self.chance(2):
+            name, mib = self.pick(self.files)
+            call, more = "read", ""
+            if self.chance(2):
+                self.say(f"free {name}")
+        else:
+            name, mib = self.pick(self.anon)
+            call, more = "touch", self.pick(["", " ro"])
+        pattern = self.pattern(mib)
+        self.say("parallel")
+        for _ in range(self.rng.randrange(3, 6)):
+            self.say(f"  {call} {name} {pattern}{more}")
+        if self.chance(2):
+            self.say(f"  {self.beside()}")
+        self.say("end")
+
     def step_background(self):
         for _ in range(self.rng.randrange(1, 4)):
             self.say(f"bg {self.beside()}")
@@ -210,7 +228,7 @@ class Job:
 
     def steps(self, extra=()):
         """The body: some steps of all kinds, and more of those that this machine is for."""
-        plain = [self.step_parallel, self.step_parallel, self.step_background,
+        plain = [self.step_parallel, self.step_parallel, self.step_background, self.step_crowd,
                  lambda: self.say(self.access(True)), lambda: self.say(self.access(True)),
                  lambda: self.say(self.beside()), self.step_block, self.step_advice,
                  self.step_fill]

@@ -426,7 +426,6 @@ static inline int rt_wait(struct task *t, _Atomic uint32_t *word, uint32_t expec
 static inline void rt_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 {
 	t->rt->ops->wake(t, word, nr);
-	rt_explore(t); /* who was woken may be faster than who woke him */
 }
 
 static inline void rt_sleep(struct task *t, uint64_t ns)

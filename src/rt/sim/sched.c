@@ -24,7 +24,8 @@
  * CPUs' clocks differ by up to a quantum.
  *
  * Exploration makes a preempt point of every lock operation and, with a chance
- * that the seed chose, lets a random other CPU go on there. A task that is
+ * that the seed chose, lets a random other CPU go on there; after a wake-up, every
+ * second time: who is woken may be faster than who woke him. A task that is
  * suspended under a lock or a pin keeps its CPU: nothing else (no task and no
  * callback) may run there, or it would meet the lock on its own CPU. The same is
  * true while some task holds another CPU's slot for a remote drain; who that is
@@ -41,6 +42,7 @@
 
 #include "rt/panic.h"
 
+#define EXPLORE_WAKE_ONE_IN 2u
 #define EXPLORE_STALL_ONE_IN 2048u
 #define EXPLORE_STALL_NS (4 * NSEC_PER_MSEC)
 
@@ -443,6 +445,12 @@ static bool sched_switch_other(struct sim *sim)
 		return false;
 	sched_continue(sim, from, sched_run_cpu(sim, other));
 	return true;
+}
+
+void sched_explore_wake(struct sim *sim)
+{
+	if (rng_below(&sim->rng, EXPLORE_WAKE_ONE_IN) == 0)
+		(void)sched_switch_other(sim);
 }
 
 void sched_preempt_slow(struct sim *sim, struct task *t)

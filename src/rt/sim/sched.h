@@ -305,6 +305,8 @@ void sched_wake(struct sim *sim, struct sim_task *st, uint64_t at_ns);
 /* Something happens at at_ns: the current CPU must not run past it unnoticed. */
 void sched_note_event(struct sim *sim, uint64_t at_ns);
 
+/* Somebody was woken: often lets another CPU go on, as if the waker were interrupted just there. */
+void sched_explore_wake(struct sim *sim);
 /* The part of a preempt point that is not needed most of the time. */
 void sched_preempt_slow(struct sim *sim, struct task *t);
 

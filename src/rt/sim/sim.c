@@ -290,6 +290,8 @@ static void sim_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
 		sched_wake(sim, st, now_ns);
 		nr--;
 	}
+	if (charged && sim->head.rt.explore)
+		sched_explore_wake(sim);
 }
 
 static void sim_sleep(struct task *t, uint64_t ns)
