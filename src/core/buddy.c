@@ -266,7 +266,8 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 	uint32_t last = from;
 	uint32_t nr = 1;
 
-	while (nr < run->nr && next == last + step && pcp_page_type(&pages[next]) == run->type) {
+	while (nr < run->nr && next != PFN_NONE && next == last + step &&
+	       pcp_page_type(&pages[next]) == run->type) {
 		last = next;
 		next = pages[last].prev;
 		nr++;

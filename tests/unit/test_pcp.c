@@ -253,6 +253,34 @@ static void test_isolated_pages_bypass(void **state)
 	core_teardown(&f);
 }
 
+/* The end of a list is the number before the first frame there can be: no run reaches it. */
+static void test_flush_of_the_first_frames(void **state)
+{
+	struct core_fixture f;
+	struct machine_desc desc;
+	const struct alloc_request request = { .gfp = GFP_HIGHUSER_MOVABLE, .order = 3 };
+	uint32_t nr = 0;
+
+	(void)state;
+	core_desc_init(&desc, 1, 1);
+	core_desc_zone(&desc, 0, ZONE_NORMAL, 1, 4095);
+	assert_int_equal(core_setup(&f, &desc), 0);
+	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+
+	/* The block at 8 is the newest of its list, and more than its list goes back. */
+	for (pfns[0] = alloc_pages(f.t, &request); pfns[nr] != PFN_NONE && pfns[nr] != 8;)
+		pfns[++nr] = alloc_pages(f.t, &request);
+	assert_int_equal(pfns[nr], 8);
+	pcp_drain_all(f.t, f.m, NULL);
+	pageblock_set_type(f.m, 8, MT_UNMOVABLE);
+	core_free(&f, alloc_page(f.t, GFP_HIGHUSER_MOVABLE), 0);
+	core_free(&f, 8, 3);
+	assert_int_equal(zone->pcp[0].list[pcp_list_index(3, MT_UNMOVABLE)].first, 8);
+	pcp_drain_all(f.t, f.m, NULL);
+	core_verify(&f, nr * 8);
+	core_teardown(&f);
+}
+
 static void test_drain_all(void **state)
 {
 	struct core_fixture f;
@@ -319,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_order_of_lists),
 		cmocka_unit_test(test_reserved_pages_remember),
 		cmocka_unit_test(test_isolated_pages_bypass),
+		cmocka_unit_test(test_flush_of_the_first_frames),
 		cmocka_unit_test(test_drain_all),
 		cmocka_unit_test(test_verify_finds),
 	};
