@@ -48,7 +48,8 @@ bool compact_capture_block(struct task *t, struct zone *zone, uint32_t pfn, uint
 	if (capture->pfn != PFN_NONE || capture->zone != zone || capture->order != order ||
 	    (t->flags & PF_KTHREAD))
 		return false;
-	if (type == MT_ISOLATE)
+	/* Free pages of the contiguous area are counted apart, and not for everybody. */
+	if (type == MT_ISOLATE || type == MT_CMA)
 		return false;
 	/* Small movable blocks are everybody's: one request shall not live off them. */
 	if (order < NEAP_PAGEBLOCK_ORDER && type == MT_MOVABLE)

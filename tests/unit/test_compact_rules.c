@@ -310,10 +310,11 @@ static void body_capture_rules(struct machine_fixture *f)
 	cpu_pin(f->t);
 	spin_lock(f->t, &f->zone->lock, LOCK_ZONE);
 	f->t->capture = &capture;
-	/* Another order, another zone, a kernel thread, an isolated block, one too many. */
+	/* Another order, another zone, a kernel thread, a block set aside, one too many. */
 	assert_false(compact_capture_block(f->t, f->zone, pfn, HUGE - 1, MT_UNMOVABLE));
 	assert_false(compact_capture_block(f->t, &f->node->zone[ZONE_DMA], pfn, HUGE, MT_MOVABLE));
 	assert_false(compact_capture_block(f->t, f->zone, pfn, HUGE, MT_ISOLATE));
+	assert_false(compact_capture_block(f->t, f->zone, pfn, HUGE, MT_CMA));
 	f->t->flags |= PF_KTHREAD;
 	assert_false(compact_capture_block(f->t, f->zone, pfn, HUGE, MT_MOVABLE));
 	f->t->flags &= ~PF_KTHREAD;
