@@ -69,7 +69,7 @@ soak: build ## seeds, random jobs, failures, planted bugs, compaction, the stres
 	@tools/check-seeds --seconds $$(($(SOAK_SECONDS) / 4)) --from $$(date +%s)
 	@tools/build check && tools/check-random --seconds $$(($(SOAK_SECONDS) / 8)) --from $$(date +%s)
 	@tools/check-failures
-	@tools/check-planted --seconds $$(($(SOAK_SECONDS) / 48))
+	@tools/check-planted --seconds $$(($(SOAK_SECONDS) / 12))
 	@tools/build clang && build-clang/tests/stress/stress --heal --seed $$(date +%s) --seconds 60
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
 		--seconds $$(($(SOAK_SECONDS) / 30))
