@@ -233,6 +233,12 @@ static void parse_advise(struct parser *p)
 		return;
 	if (!support_advice(advice, &command->advice))
 		parser_error(p, "'%.60s' is no advice; cold is, and others in neap(1)", advice);
+	else if (command->advice == NEAP_LAZYFREE && command->object != JOB_NO_OBJECT &&
+		 p->job->objects[command->object].kind == JOB_MAPPING)
+		parser_error(p,
+			     "advise free is for anonymous memory (anon); '%.60s' is a mapped"
+			     " file, of which cold or pageout give pages up",
+			     p->words[1]);
 }
 
 static void parse_fill(struct parser *p)
@@ -315,13 +321,13 @@ static void parse_hugepages(struct parser *p)
 
 static void parse_drop(struct parser *p)
 {
-	uint64_t what = number(p, word(p, 1), "drop", 3);
+	const char *what = word(p, 1);
 	struct job_command *command = parser_add_command(p, JOB_OP_DROP);
 
-	if (what == 0)
+	if (strlen(what) != 1 || what[0] < '1' || what[0] > '3')
 		parser_error(p, "drop takes 1, 2 or 3");
-	if (command != NULL)
-		command->count = what;
+	else if (command != NULL)
+		command->count = (uint64_t)(what[0] - '0');
 }
 
 static void parse_shrink(struct parser *p)
@@ -343,7 +349,7 @@ static struct job_command *parse_swap(struct parser *p, enum job_op op)
 		parser_error(p, "%s z is not possible yet (compressed swap)", p->words[0]);
 		return NULL;
 	}
-	uint64_t disk = number(p, word(p, 1), "disk", 2);
+	uint64_t disk = strcmp(word(p, 1), "1") == 0 ? 1 : strcmp(word(p, 1), "2") == 0 ? 2 : 0;
 
 	if (disk == 0)
 		parser_error(p, "disks are 1 (swap=) and 2 (swap2=)");

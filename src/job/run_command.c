@@ -47,6 +47,13 @@ static void fail(struct run_thread *thread, const char *what, int error)
 		 error == -ENOTSUP ? "this machine cannot do that" : strerror(-error));
 }
 
+/* The machine refused a command and has told why. */
+static void refuse(struct run_thread *thread, const char *what)
+{
+	run_fail(thread->run, thread->command->line, RUN_FAILED, "%s: %s", what,
+		 neap_machine_error(thread->run->machine));
+}
+
 /* A command failed, but the job can go on. */
 static void note(struct run_thread *thread, const char *what, int error)
 {
@@ -93,7 +100,7 @@ static void do_anon(struct run_thread *thread)
 		return;
 	error = neap_region_policy(object->target.region, job->policy, job->policy_nodes);
 	if (error != 0)
-		fail(thread, "anon: its policy:", error);
+		refuse(thread, "anon: its policy");
 }
 
 /* Gives a new file its contents, behind the page cache's back: nothing of it is cached. */
@@ -379,7 +386,10 @@ static void do_freeze(struct run_thread *thread)
 	bool freeze = thread->command->on;
 	int error = freeze ? neap_freeze(machine) : neap_thaw(machine);
 
-	if (error != 0)
+	if (error == -EINVAL && !freeze)
+		run_note(thread->run, thread->command->line,
+			 "thaw: nothing is frozen; each thaw needs a freeze before it");
+	else if (error != 0)
 		note(thread, freeze ? "freeze" : "thaw", error);
 }
 
@@ -410,7 +420,7 @@ static void do_policy(struct run_thread *thread)
 	int error = neap_set_policy(thread->run->machine, command->policy, command->nodes);
 
 	if (error != 0)
-		fail(thread, "policy", error);
+		refuse(thread, "policy");
 }
 
 static void do_mems(struct run_thread *thread)
@@ -418,7 +428,7 @@ static void do_mems(struct run_thread *thread)
 	int error = neap_set_mems(thread->run->machine, thread->command->nodes);
 
 	if (error != 0)
-		fail(thread, "mems", error);
+		refuse(thread, "mems");
 }
 
 /* 1: clean pages of files, 2: what shrinkers give up, 3: both. */

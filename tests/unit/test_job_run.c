@@ -114,7 +114,8 @@ static const struct failing_job failing_jobs[] = {
 	{ "alloc B order=9\n", RUN_FAILED, "t.job:1: block 1 of 1 (order 9) of B: Cannot" },
 	{ "cpu 7\n", RUN_FAILED, "t.job:1: the machine has no CPU 7" },
 	{ "sysctl swappiness x\nsleep 1\n", RUN_FAILED, "t.job:1: sysctl swappiness x: Invalid" },
-	{ "freeze\nthaw\nthaw\n", RUN_FAILED, "t.job:3: thaw: Invalid argument" },
+	{ "freeze\nthaw\nthaw\n", RUN_FAILED, "t.job:3: thaw: nothing is frozen" },
+	{ "mems 4\n", RUN_FAILED, "t.job:1: mems: None of the nodes has memory" },
 	{ "snapshot s\nfile F 4K path=/no/such/dir/f\n", RUN_FAILED,
 	  "t.job:2: file F: No such file" },
 };
