@@ -215,7 +215,9 @@ static int load_job(struct conform *conform, struct conform_job *job)
 		free(path);
 	}
 	if (status == CMD_FINE && nr == 0) {
-		cmd_error("%s: there is no run1.tar.xz", job->dir);
+		cmd_error("%s: there is no run1.tar.xz; name directories with NAME.job and"
+			  " run1.tar.xz, as tools/oracle/record makes them",
+			  job->dir);
 		return CMD_USAGE;
 	}
 	job->trace_path = path_of(job->dir, "trace-reclaim.txt.xz");

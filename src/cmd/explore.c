@@ -221,7 +221,8 @@ static bool write_small(const struct exploration *x, const char *path, const cha
 		cmd_error("%s: the small job cannot be written: %s", path, strerror(errno));
 		return false;
 	}
-	fprintf(out, "# Found by exploring %s; it failed with: %s\n", x->job->path, x->found.kind);
+	fprintf(out, "# Found by exploring %s; it failed with (numbers left out): %s\n",
+		x->job->path, x->found.kind);
 	print_options(x, out);
 	print_job(text, out);
 	fine = ferror(out) == 0;
