@@ -980,11 +980,11 @@ int neap_set_policy(struct neap_machine *machine, enum neap_policy policy, uint6
 	return 0;
 }
 
+/* The machine has node 0 only; `nodes` 0 is all. */
 int neap_set_mems(struct neap_machine *machine, uint64_t nodes)
 {
-	(void)machine;
-	(void)nodes;
-	return 0;
+	snprintf(machine->error, sizeof(machine->error), "None of the nodes has memory.");
+	return nodes == 0 || (nodes & 1) != 0 ? 0 : -EINVAL;
 }
 
 int neap_region_policy(struct neap_region *region, enum neap_policy policy, uint64_t nodes)
