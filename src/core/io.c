@@ -206,32 +206,56 @@ static void send(struct task *t, struct io_plug *plug)
 	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
 }
 
-/* A request for one page more. What is gathered is sent before we wait for others to finish. */
-static uint32_t request_of(struct task *t, struct io_plug *plug)
+/*
+ * A request for one page more. What the task has gathered is sent before we wait for others to
+ * finish, for any store: it may hold the last requests.
+ */
+static uint32_t request_of(struct task *t)
 {
 	uint32_t bio = bio_try_get(t);
 
 	if (bio != BIO_NONE)
 		return bio;
-	send(t, plug);
+	if (t->plug != NULL)
+		send(t, t->plug);
 	return bio_get(t);
+}
+
+static uint64_t write_cookie(struct task *t, enum io_kind kind, uint32_t pfn)
+{
+	uint64_t cookie = io_cookie(kind, pfn);
+
+	if (kind == IO_SWAP_WRITE && t->machine->bios.on)
+		cookie |= (uint64_t)request_of(t) << IO_COOKIE_BIO_SHIFT;
+	return cookie;
+}
+
+void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
+		  uint32_t pfn)
+{
+	struct io_plug single = { .store = store, .nr = 1 };
+
+	single.page[0] = (struct store_page){ .offset = offset,
+					      .cookie = write_cookie(t, kind, pfn),
+					      .pfn = pfn };
+	send(t, &single);
 }
 
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn)
 {
-	struct io_plug single = { .store = store, .nr = 0 };
-	struct io_plug *plug = t->plug != NULL ? t->plug : &single;
-	uint64_t cookie = io_cookie(kind, pfn);
+	struct io_plug *plug = t->plug;
 
-	if (kind == IO_SWAP_WRITE && t->machine->bios.on)
-		cookie |= (uint64_t)request_of(t, plug) << IO_COOKIE_BIO_SHIFT;
+	if (plug == NULL) {
+		io_write_now(t, store, kind, offset, pfn);
+		return;
+	}
+	uint64_t cookie = write_cookie(t, kind, pfn);
+
 	if (plug->nr == IO_PLUG_PAGES || (plug->nr != 0 && plug->store != store))
 		send(t, plug);
 	plug->store = store;
 	plug->page[plug->nr++] =
 		(struct store_page){ .offset = offset, .cookie = cookie, .pfn = pfn };
-	if (plug == &single)
-		send(t, plug);
 }
 
 void io_plug(struct task *t, struct io_plug *plug)

@@ -52,6 +52,9 @@ void io_begin_write(struct task *t, struct page *page);
 /* A write that may be gathered in the task's plug. May sleep. */
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 	      uint32_t pfn);
+/* The same, sent at once. */
+void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
+		  uint32_t pfn);
 void io_plug(struct task *t, struct io_plug *plug);
 /* Sends what is gathered. May sleep. */
 void io_unplug(struct task *t);

@@ -203,12 +203,11 @@ void swap_write_page(struct task *t, struct page *page)
 	 * looks at the page again, which can free it in the same visit.
 	 */
 	const struct swap_area *area = swap_area_of(m, entry);
-	void *plug = t->plug;
 
 	if (area->synchronous)
-		t->plug = NULL;
-	io_write(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
-	t->plug = plug;
+		io_write_now(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
+	else
+		io_write(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
 }
 
 /* ---- read-ahead windows ---- */

@@ -4,6 +4,7 @@
 #include "core_fixture.h"
 
 #include "core/bio.h"
+#include "core/io.h"
 #include "core/lru.h"
 
 #define PAGES 4096u
@@ -130,12 +131,62 @@ static void test_wait(void **state)
 	finish();
 }
 
+/* A store whose writes end as soon as they are sent. */
+struct quick_store {
+	struct store store;
+	uint32_t nr_sent;
+};
+
+static void quick_submit(struct store *store, struct task *t, enum store_op op,
+			 const struct store_page *pages, uint32_t nr, uint32_t flags)
+{
+	struct quick_store *quick = (struct quick_store *)(void *)store;
+
+	(void)op;
+	(void)flags;
+	quick->nr_sent += nr;
+	for (uint32_t i = 0; i < nr; i++)
+		bio_put(t, (uint32_t)(pages[i].cookie >> IO_COOKIE_BIO_SHIFT));
+}
+
+/*
+ * The last requests may be those that the task itself has gathered, for another store than the one
+ * it writes to at once: they are sent, not waited for.
+ */
+static void test_gathered_requests_are_sent_before_waiting(void **state)
+{
+	static const struct store_ops ops = { .submit = quick_submit };
+	struct quick_store slow = { .store = { .ops = &ops } };
+	struct quick_store fast = { .store = { .ops = &ops } };
+	struct io_plug plug;
+
+	(void)state;
+	setup();
+	exhaust();
+	f.t->flags |= PF_MEMALLOC;
+	io_plug(f.t, &plug);
+	io_write(f.t, &slow.store, IO_SWAP_WRITE, 1, hog[0]);
+	io_write(f.t, &slow.store, IO_SWAP_WRITE, 2, hog[1]);
+	assert_int_equal(slow.nr_sent, 0);
+	assert_int_equal(f.m->bios.nr_reserve, 0);
+	io_write_now(f.t, &fast.store, IO_SWAP_WRITE, 1, hog[2]);
+	assert_int_equal(slow.nr_sent, 2);
+	assert_int_equal(fast.nr_sent, 1);
+	io_unplug(f.t);
+	assert_int_equal(slow.nr_sent, 2);
+	assert_int_equal(f.m->bios.nr_reserve, BIO_RESERVE);
+	f.t->flags &= ~PF_MEMALLOC;
+	release();
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_gathered_requests_are_sent_before_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
