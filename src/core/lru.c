@@ -62,17 +62,24 @@ bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
 	return inactive * ratio < active;
 }
 
+static ALWAYS_INLINE void size_add(struct lruvec *lruvec, enum lru_list list, uint32_t zone,
+				   int64_t delta)
+{
+	_Atomic uint64_t *size = &lruvec->size[list][zone];
+
+	atomic_store_explicit(size,
+			      atomic_load_explicit(size, memory_order_relaxed) + (uint64_t)delta,
+			      memory_order_relaxed);
+}
+
 void lru_resize(struct task *t, struct lruvec *lruvec, const struct page *page, int64_t delta)
 {
 	uint64_t flags = page_flags(page);
 	enum lru_list list = lru_list_of(flags);
 	struct node *node = &t->machine->nodes[page_node_of(flags)];
 	struct zone *zone = &node->zone[page_zone_index_of(flags)];
-	_Atomic uint64_t *size = &lruvec->size[list][zone->type];
 
-	atomic_store_explicit(size,
-			      atomic_load_explicit(size, memory_order_relaxed) + (uint64_t)delta,
-			      memory_order_relaxed);
+	size_add(lruvec, list, (uint32_t)zone->type, delta);
 	node_stat_add(t, node, (enum node_item)(NR_INACTIVE_ANON + (int)list), delta);
 	zone_stat_add(t, zone, (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)list), delta);
 }
@@ -438,68 +445,113 @@ void lru_note_cost(struct task *t, struct lruvec *lruvec, uint32_t file, uint64_
 
 /* ---- isolation ---- */
 
-/* Takes the page at the tail if it may be taken; otherwise sends it to the head of its list. */
-static bool isolate_one(struct task *t, struct lru_isolate *ctl, struct page *page)
+/* Takes a page that is on the list, for now with its place there. => false: it cannot be had */
+static bool isolate_claim(const struct lru_isolate *ctl, struct page *page)
+{
+	if ((!ctl->may_unmap && page_maps(page) != 0) || !page_test(page, PG_LRU) ||
+	    !page_get_unless_zero(page))
+		return false;
+	if (page_test_exchange(page, PG_LRU, PG_ISOLATED))
+		return true;
+	/* Somebody moves it; it still has the mover's reference, so this is not the last. */
+	CHECK(!page_put_test(page));
+	return false;
+}
+
+/*
+ * Takes the pages at the tail until one cannot be had. They leave the list together, as they are.
+ * nr_zone: grows by the pages of each zone. => pages taken
+ */
+static uint64_t isolate_run(struct page *pages, struct lru_isolate *ctl, struct list *out,
+			    uint64_t nr_zone[NR_ZONES])
+{
+	struct list *list = &ctl->lruvec->list[ctl->list];
+	struct list run = { PFN_NONE, list->last };
+	uint32_t pfn = list->last;
+	uint64_t taken = 0;
+
+	while (pfn != PFN_NONE && ctl->scanned < ctl->want) {
+		struct page *page = &pages[pfn];
+		uint32_t zone = page_zone_index(page);
+
+		__builtin_prefetch(&pages[page->prev], 1);
+		if (zone > ctl->zone_limit || !isolate_claim(ctl, page))
+			break;
+		DCHECK(page_lru_list(page) == ctl->list);
+		uint32_t nr = page_nr(page);
+
+		ctl->scanned += nr;
+		nr_zone[zone] += nr;
+		taken += nr;
+		run.first = pfn;
+		pfn = page->prev;
+	}
+	if (taken == 0)
+		return 0;
+	list->last = pfn;
+	if (pfn != PFN_NONE)
+		pages[pfn].next = PFN_NONE;
+	else
+		list->first = PFN_NONE;
+	pages[run.first].prev = PFN_NONE;
+	list_splice_head(pages, out, &run);
+	return taken;
+}
+
+/* Pages of one zone have left the list: one step, however many. => pinned, lru lock held */
+static void isolate_count(struct task *t, const struct lru_isolate *ctl, uint32_t zone, uint64_t nr)
+{
+	struct node *node = &t->machine->nodes[ctl->lruvec->node];
+	int64_t delta = -(int64_t)nr;
+
+	size_add(ctl->lruvec, ctl->list, zone, delta);
+	node_stat_add(t, node, (enum node_item)(NR_INACTIVE_ANON + (int)ctl->list), delta);
+	zone_stat_add(t, &node->zone[zone],
+		      (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)ctl->list), delta);
+}
+
+/* The page at the tail cannot be had: it goes to the head, or to `skipped` if its zone is wrong. */
+static void isolate_reject(struct task *t, struct lru_isolate *ctl, struct list *skipped)
 {
 	struct page *pages = t->machine->pages;
-	uint32_t pfn = (uint32_t)(page - pages);
 	struct list *list = &ctl->lruvec->list[ctl->list];
-	bool taken = false;
+	uint32_t pfn = list->last;
+	uint32_t zone = page_zone_index(&pages[pfn]);
+	uint32_t nr = page_nr(&pages[pfn]);
 
-	if ((ctl->may_unmap || page_maps(page) == 0) && page_test(page, PG_LRU) &&
-	    page_get_unless_zero(page)) {
-		if (page_test_exchange(page, PG_LRU, PG_ISOLATED))
-			taken = true;
-		else
-			/*
-			 * Somebody moves it; it still has the mover's reference, so this is not the
-			 * last.
-			 */
-			CHECK(!page_put_test(page));
-	}
-	if (taken) {
-		lruvec_remove(t, ctl->lruvec, page);
-		return true;
-	}
 	list_remove(pages, list, pfn);
-	list_add_head(pages, list, pfn);
+	if (zone > ctl->zone_limit) {
+		list_add_head(pages, skipped, pfn);
+		ctl->skipped += nr;
+		ctl->skipped_zone[zone] += nr;
+	} else {
+		list_add_head(pages, list, pfn);
+		ctl->scanned += nr;
+	}
 	event_add_pinned(t, EV_SIM_LRU_REJECT, 1);
-	return false;
 }
 
 uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out)
 {
-	struct page *pages = t->machine->pages;
 	struct list *list = &ctl->lruvec->list[ctl->list];
 	struct list skipped = { PFN_NONE, PFN_NONE };
+	uint64_t nr_zone[NR_ZONES] = { 0 };
 	uint64_t taken = 0;
 
 	spin_assert_held(t, LOCK_LRU);
 	while (ctl->scanned < ctl->want && !list_empty(list)) {
-		uint32_t pfn = list->last;
-		struct page *page = &pages[pfn];
-		uint32_t zone = page_zone_index(page);
-		uint32_t nr = page_nr(page);
-
-		if (zone > ctl->zone_limit) {
-			list_remove(pages, list, pfn);
-			list_add_head(pages, &skipped, pfn);
-			ctl->skipped += nr;
-			ctl->skipped_zone[zone] += nr;
-			event_add_pinned(t, EV_SIM_LRU_REJECT, 1);
-			continue;
-		}
-		ctl->scanned += nr;
-		if (isolate_one(t, ctl, page)) {
-			list_add_head(pages, out, pfn);
-			taken += nr;
-		}
+		taken += isolate_run(t->machine->pages, ctl, out, nr_zone);
+		if (ctl->scanned < ctl->want && !list_empty(list))
+			isolate_reject(t, ctl, &skipped);
 	}
-	list_splice_head(pages, list, &skipped);
-	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
+	list_splice_head(t->machine->pages, list, &skipped);
+	for (uint32_t zone = 0; zone < NR_ZONES; zone++) {
+		if (nr_zone[zone] != 0)
+			isolate_count(t, ctl, zone, nr_zone[zone]);
 		if (ctl->skipped_zone[zone] != 0)
 			event_add_pinned(t, (enum meter_item)(EV_PGSKIP_DMA + (int)zone),
 					 ctl->skipped_zone[zone]);
+	}
 	return taken;
 }
 
@@ -532,37 +584,80 @@ void lru_take_cleared(struct task *t, struct page *page)
 	page_set(page, PG_ISOLATED);
 }
 
+/* Pages of one size in a row that go to one list, from one zone: counted together. */
+struct putback_run {
+	enum lru_list list;
+	uint32_t zone;
+	uint32_t nr_pages; /* of each */
+	uint32_t nr;
+};
+
+static void putback_count(struct task *t, struct node *node, const struct putback_run *run)
+{
+	struct zone *zone = &node->zone[run->zone];
+
+	size_add(&node->lruvec, run->list, run->zone, (int64_t)run->nr_pages * run->nr);
+	node_stat_add_each(t, node, (enum node_item)(NR_INACTIVE_ANON + (int)run->list),
+			   run->nr_pages, run->nr);
+	zone_stat_add_each(t, zone, (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)run->list),
+			   run->nr_pages, run->nr);
+}
+
+/* One page to the head of its list, not yet counted there. => pinned, lru lock held */
+static void putback_one(struct task *t, struct node *node, struct page *page,
+			struct putback_run *run)
+{
+	struct page *pages = t->machine->pages;
+
+	if (page_test(page, PG_MLOCKED)) {
+		page_clear(page, PG_ACTIVE);
+		if (!page_test_set(page, PG_UNEVICTABLE))
+			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, page_nr(page));
+	}
+	uint64_t flags = page_flags(page);
+	struct putback_run kind = { lru_list_of(flags), page_zone_index_of(flags),
+				    page_nr_of(flags), 1 };
+
+	if (flags & PG_ACTIVE)
+		workingset_age(node, kind.nr_pages);
+	list_add_head(pages, &node->lruvec.list[kind.list], (uint32_t)(page - pages));
+	page_exchange(page, PG_ISOLATED, PG_LRU);
+	if (run->nr != 0 && run->list == kind.list && run->zone == kind.zone &&
+	    run->nr_pages == kind.nr_pages) {
+		run->nr++;
+		return;
+	}
+	if (run->nr != 0)
+		putback_count(t, node, run);
+	*run = kind;
+}
+
 void lru_putback(struct task *t, struct node *node, struct list *list)
 {
 	struct page *pages = t->machine->pages;
 	struct lruvec *lruvec = &node->lruvec;
+	uint32_t next = list->last;
+
 	cpu_pin(t);
 	/* The isolation's references are dropped only after the lock: keep them in a side array. */
-	while (!list_empty(list)) {
+	while (next != PFN_NONE) {
+		struct putback_run run = { 0 };
 		uint32_t put[SWAP_CLUSTER_MAX];
 		uint32_t nr = 0;
 
 		spin_lock(t, &lruvec->lock, LOCK_LRU);
-		while (nr < SWAP_CLUSTER_MAX && !list_empty(list)) {
-			uint32_t pfn = list->last;
-			struct page *page = &pages[pfn];
+		while (nr < SWAP_CLUSTER_MAX && next != PFN_NONE) {
+			struct page *page = &pages[next];
 
-			list_remove(pages, list, pfn);
-			if (page_test(page, PG_MLOCKED)) {
-				page_clear(page, PG_ACTIVE);
-				if (!page_test_set(page, PG_UNEVICTABLE))
-					event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED,
-							 page_nr(page));
-			}
-			if (page_test(page, PG_ACTIVE))
-				workingset_age(node, page_nr(page));
-			lruvec_add_head(t, lruvec, page);
-			page_exchange(page, PG_ISOLATED, PG_LRU);
-			put[nr++] = pfn;
+			put[nr++] = next;
+			next = page->prev;
+			putback_one(t, node, page, &run);
 		}
+		putback_count(t, node, &run);
 		spin_unlock(t, &lruvec->lock, LOCK_LRU);
 		for (uint32_t i = 0; i < nr; i++)
 			page_put(t, &pages[put[i]]);
 	}
 	cpu_unpin(t);
+	*list = (struct list){ PFN_NONE, PFN_NONE };
 }

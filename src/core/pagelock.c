@@ -75,6 +75,20 @@ void page_unlock_clear(struct task *t, struct page *page, uint64_t also)
 	page_unlock_bit(t, page, also);
 }
 
+void page_unlock_set(struct task *t, struct page *page, uint64_t set)
+{
+	uint64_t flags = atomic_load(&page->flags);
+
+	DCHECK(t->sleep_locks > 0);
+	rt_explore(t);
+	t->sleep_locks--;
+	/* bounded: somebody else changed another flag */
+	while (!atomic_compare_exchange_weak(&page->flags, &flags, (flags & ~PG_LOCKED) | set))
+		;
+	CHECK(flags & PG_LOCKED);
+	page_wake(t, page);
+}
+
 void page_unlock(struct task *t, struct page *page)
 {
 	page_unlock_clear(t, page, 0);

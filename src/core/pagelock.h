@@ -22,6 +22,8 @@ void page_lock(struct task *t, struct page *page);
 void page_unlock(struct task *t, struct page *page);
 /* The same, and these flags go with the lock. */
 void page_unlock_clear(struct task *t, struct page *page, uint64_t also);
+/* The same, and these flags come as the lock goes. */
+void page_unlock_set(struct task *t, struct page *page, uint64_t set);
 /* A completion unlocks a page that its submitter locked. */
 void page_unlock_from_io(struct task *t, struct page *page);
 /* The submitter hands the lock over to the completion. */

@@ -60,6 +60,7 @@ struct visit {
 	struct reclaim_stat *stat;
 	struct list *list; /* where the parts of a huge page go */
 	uint32_t nr_pages; /* that it counts for */
+	uint64_t set;	   /* flags that the page gets when it is unlocked */
 	bool ignore_references;
 	bool clean_only; /* referenced file page: free it only if it is clean */
 };
@@ -105,7 +106,7 @@ static enum fate check_references(struct task *t, struct visit *v, struct page *
 	uint32_t young = rmap_referenced(t, page, &region_flags);
 
 	if (young > 0) {
-		page_set(page, PG_REFERENCED);
+		v->set = PG_REFERENCED;
 		if (was_referenced || young > 1)
 			return FATE_ACTIVATE;
 		/* The text of a program is worth keeping from its first use on. */
@@ -351,7 +352,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 		if (fate == FATE_ACTIVATE)
 			activate(t, &v, page);
 		if (fate != FATE_KEEP_UNLOCKED)
-			page_unlock(t, page);
+			page_unlock_set(t, page, v.set);
 		list_add_head(pages, &kept, pfn);
 	}
 	tlb_flush(t);

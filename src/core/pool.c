@@ -30,12 +30,18 @@
 #include "core/lru.h"
 #include "core/vmstat.h"
 
+_Static_assert((uint64_t)POOL_MAX_CHUNKS *(NEAP_PAGE_BYTES / 8) * (NEAP_PAGE_BYTES / 8) <
+		       (uint64_t)1 << POOL_FACTOR_SHIFT,
+	       "dividing by a factor is exact for every id");
+
 void pool_init(struct pool *pool, struct hw *hw, uint32_t object_bytes, _Atomic uint32_t *directory)
 {
 	CHECK(object_bytes >= 8 && object_bytes <= NEAP_PAGE_BYTES);
 	*pool = (struct pool){
 		.object_bytes = object_bytes,
 		.per_chunk = NEAP_PAGE_BYTES / object_bytes,
+		.chunk_factor =
+			((uint64_t)1 << POOL_FACTOR_SHIFT) / (NEAP_PAGE_BYTES / object_bytes) + 1,
 		.next_id = 1,
 		.directory = directory,
 		.hw = hw,

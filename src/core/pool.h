@@ -14,11 +14,14 @@
 #include "port/rt.h"
 
 #define POOL_MAX_CHUNKS 4096u
+/* Exact as long as (highest id) * per_chunk < 2^40; pool.c asserts it. */
+#define POOL_FACTOR_SHIFT 40u
 
 struct pool {
 	struct spinlock lock;  /* LOCK_SPACE guards what follows */
 	uint32_t object_bytes; /* I */
 	uint32_t per_chunk;    /* I */
+	uint64_t chunk_factor; /* I: x * chunk_factor >> POOL_FACTOR_SHIFT = x / per_chunk */
 	uint32_t nr_chunks;
 	uint32_t nr_used;
 	uint32_t free_id; /* head of the list of freed ids; an object's first 4 bytes link it */
@@ -45,11 +48,11 @@ void pool_free(struct task *t, struct pool *pool, uint32_t id);
 static inline void *pool_get(const struct pool *pool, uint32_t id)
 {
 	uint32_t slot = id - 1;
-	uint32_t pfn = atomic_load_explicit(&pool->directory[slot / pool->per_chunk],
-					    memory_order_acquire);
+	uint32_t chunk = (uint32_t)(slot * pool->chunk_factor >> POOL_FACTOR_SHIFT);
+	uint32_t pfn = atomic_load_explicit(&pool->directory[chunk], memory_order_acquire);
 	char *base = pool->hw->ops->window(pool->hw, pfn);
 
-	return base + (size_t)(slot % pool->per_chunk) * pool->object_bytes;
+	return base + (size_t)(slot - chunk * pool->per_chunk) * pool->object_bytes;
 }
 
 /* The highest id ever given out; 0 if none. */

@@ -298,12 +298,30 @@ static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action ac
 	return walk.young;
 }
 
+/* The entry of a mapped anonymous page, where its lock keeps it. => as rmap_referenced() */
+static uint32_t referenced_once(struct task *t, struct page *page, uint32_t *region_flags)
+{
+	struct region *region = region_of_anon(t, page);
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+
+	t->machine->hw->ops->harvest(region->space->hw, &entry, 1);
+	event_add(t, EV_SIM_PTE_WALK, 1);
+	CHECK(entry.err == 0 && entry.pfn == (uint32_t)(page - t->machine->pages));
+	if (!(entry.flags & HW_YOUNG) || region_pattern(region) == REGION_SEQUENTIAL)
+		return 0;
+	*region_flags = region->flags;
+	return 1;
+}
+
 uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags)
 {
+	DCHECK(page_test(page, PG_LOCKED));
 	*region_flags = 0;
 	/* Most pages of files: not worth a walk's structure. */
 	if (page_maps(page) == 0)
 		return 0;
+	if (page_has_one_entry(page_flags(page)))
+		return referenced_once(t, page, region_flags);
 	struct rmap_walk walk = { .action = RMAP_HARVEST };
 
 	rmap_walk_page(t, page, &walk);

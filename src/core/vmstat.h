@@ -67,6 +67,25 @@ static inline void node_stat_add(struct task *t, struct node *node, enum node_it
 	racy_write(cpu->diff[item], (int8_t)sum);
 }
 
+/* node_stat_add() of the same small delta, nr times. => pinned */
+static inline void node_stat_add_each(struct task *t, struct node *node, enum node_item item,
+				      int64_t delta, uint32_t nr)
+{
+	cpu_assert_pinned(t);
+	struct node_cpu *cpu = &node->cpu[task_cpu(t)];
+	int64_t sum = racy_read(cpu->diff[item]);
+	int64_t threshold = racy_read(cpu->threshold);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		sum += delta;
+		if (unlikely(sum > threshold || sum < -threshold)) {
+			node_stat_carry(node, item, sum);
+			sum = 0;
+		}
+	}
+	racy_write(cpu->diff[item], (int8_t)sum);
+}
+
 /*
  * By exactly one up or down, as Linux's inc_ and dec_ functions do it: a carry overshoots by half
  * the threshold, so that a counter which moves in one direction carries half as often. => pinned

@@ -55,8 +55,7 @@ void soft_relax(uint32_t *spins)
 	}
 }
 
-/* The value of an entry that nobody is accessing; it may be busy again at once. */
-uint64_t soft_load_idle(const _Atomic uint64_t *entry)
+uint64_t soft_wait_idle(const _Atomic uint64_t *entry)
 {
 	uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
 	uint32_t spins = 0;

@@ -46,8 +46,17 @@ struct cursor {
 	uint32_t missing; /* level of the missing table, after NULL was returned */
 };
 
+/* No leaf table: says which one is missing, unless it has just come. */
+static NOINLINE _Atomic uint64_t *cursor_miss(struct cursor *cursor, uint64_t vpn)
+{
+	_Atomic uint64_t *slot = soft_find_slot(cursor->space, vpn, 1, &cursor->missing);
+
+	cursor->leaf = slot == NULL ? NULL : slot - soft_table_index(vpn, 1);
+	return slot;
+}
+
 /* The leaf entry of vpn. => NULL: a table is missing, and its level is in the cursor */
-static _Atomic uint64_t *cursor_seek(struct cursor *cursor, uint64_t vpn)
+static ALWAYS_INLINE _Atomic uint64_t *cursor_seek(struct cursor *cursor, uint64_t vpn)
 {
 	uint64_t key = vpn >> SOFT_LEVEL_BITS;
 
@@ -58,9 +67,7 @@ static _Atomic uint64_t *cursor_seek(struct cursor *cursor, uint64_t vpn)
 		cursor->leaf = soft_find_entry(cursor->space, first);
 		cursor->key = key;
 		if (unlikely(cursor->leaf == NULL))
-			cursor->leaf = soft_find_slot(cursor->space, first, 1, &cursor->missing);
-		if (unlikely(cursor->leaf == NULL))
-			return NULL;
+			return cursor_miss(cursor, vpn);
 	}
 	return &cursor->leaf[soft_table_index(vpn, 1)];
 }
@@ -191,7 +198,8 @@ static void entry_unmap(struct cursor *cursor, struct hw_entry *entry)
 }
 
 /* Clears the bits `off` of a present entry and reports it as it was. */
-static void entry_take_bits(struct cursor *cursor, struct hw_entry *entry, uint64_t off)
+static ALWAYS_INLINE void entry_take_bits(struct cursor *cursor, struct hw_entry *entry,
+					  uint64_t off)
 {
 	_Atomic uint64_t *slot = cursor_seek(cursor, entry->vpn);
 	uint64_t value = 0;
@@ -203,9 +211,13 @@ static void entry_take_bits(struct cursor *cursor, struct hw_entry *entry, uint6
 			entry_not_present(entry, value);
 			return;
 		}
-	} while ((value & off) != 0 && !entry_replace(cursor->space, slot, value, value & ~off));
-	entry_report(entry, value);
-	entry->pfn = entry_pfn(value);
+		/* It maps a frame before and after, so the table's count stays. */
+	} while ((value & off) != 0 &&
+		 !atomic_compare_exchange_strong_explicit(
+			 slot, &value, value & ~off, memory_order_acq_rel, memory_order_relaxed));
+	entry->flags = entry_flags(value);
+	entry->word = 0;
+	entry->pfn = (uint32_t)(value >> NEAP_PAGE_SHIFT);
 	entry->err = 0;
 }
 

@@ -14,7 +14,14 @@ void *soft_window(struct hw *hw, uint32_t pfn);
 
 /* access.c */
 void soft_relax(uint32_t *spins);
-uint64_t soft_load_idle(const _Atomic uint64_t *entry);
+uint64_t soft_wait_idle(const _Atomic uint64_t *entry);
+/* The value of an entry that nobody is accessing; it may be busy again at once. */
+static ALWAYS_INLINE uint64_t soft_load_idle(const _Atomic uint64_t *entry)
+{
+	uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
+
+	return likely((value & SOFT_BUSY) == 0) ? value : soft_wait_idle(entry);
+}
 int soft_op_access_begin(struct hw_space *space, uint64_t vpn, bool write,
 			 struct hw_access *access);
 void soft_op_access_end(struct hw_space *space, struct hw_access *access);
