@@ -30,6 +30,7 @@
 #include "rt/sim/sched.h"
 
 #define STILL_MAX 1000u
+#define SUM_ROW 4u /* items of one round of the sum */
 #define STEP_NS (1 * NSEC_PER_USEC)
 #define PS_PER_NS 1000u
 
@@ -38,7 +39,7 @@ int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter
 	sim->metered = cost_ps != NULL;
 	if (!sim->metered || nr_meter == 0)
 		return 0;
-	sim->costs = calloc(nr_meter, sizeof(*sim->costs));
+	sim->costs = calloc(nr_meter + SUM_ROW, sizeof(*sim->costs));
 	if (sim->costs == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_meter; i++) {
@@ -48,25 +49,27 @@ int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter
 		sim->costs[sim->nr_costs].cost_ps = cost_ps[i];
 		sim->nr_costs++;
 	}
+	/* The rest of the last row: item 0, which costs nothing there. */
+	sim->nr_costs = (uint32_t)round_up_u64(sim->nr_costs, SUM_ROW);
 	return 0;
 }
 
-/* The weighted sum. Two chains of additions, so that the multiplications overlap. */
+/* The weighted sum. Chains of additions beside each other, so that the multiplications overlap. */
 static uint64_t clock_sum_ps(const struct sim *sim, const uint64_t *meter)
 {
 	if (sim->nr_costs == 0)
 		return 0; /* and maybe no array at all */
 	const struct sim_cost *cost = sim->costs;
-	const struct sim_cost *end = cost + (sim->nr_costs & ~1u);
+	const struct sim_cost *end = cost + sim->nr_costs;
 	uint64_t even = 0;
 	uint64_t odd = 0;
 
-	for (; cost < end; cost += 2) {
+	for (; cost < end; cost += SUM_ROW) {
 		even += meter[cost[0].item] * cost[0].cost_ps;
 		odd += meter[cost[1].item] * cost[1].cost_ps;
+		even += meter[cost[2].item] * cost[2].cost_ps;
+		odd += meter[cost[3].item] * cost[3].cost_ps;
 	}
-	if ((sim->nr_costs & 1) != 0)
-		even += meter[cost->item] * cost->cost_ps;
 	return even + odd;
 }
 
@@ -120,6 +123,16 @@ uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 	c->carry_ps = ps % PS_PER_NS;
 	host_run(sim, cpu, ps / PS_PER_NS);
 	return c->clock_ns;
+}
+
+void clock_settle(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+
+	DCHECK(c->meter != sim->head.rt.slots[cpu].meter || c->meter == NULL ||
+	       sim->nr_costs == 0 || clock_sum_ps(sim, c->meter) == c->metered);
+	if (sim->config.steal_run_ns != 0)
+		clock_steal(sim, c, 0);
 }
 
 uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu)

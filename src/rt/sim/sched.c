@@ -317,12 +317,12 @@ static struct fiber *sched_fiber(struct sim *sim, struct sim_task *st)
 	return st != NULL ? st->fiber : &sim->thread;
 }
 
-/* Charges what the current CPU has done; its key changes with its clock. */
+/* => the current CPU's clock has just been charged; its key changes with it */
 static struct sim_task *sched_suspend(struct sim *sim)
 {
 	uint32_t cpu = sched_cpu(sim);
 
-	clock_charge_ns(sim, cpu);
+	clock_settle(sim, cpu);
 	queue_update_key(sim, cpu);
 	return sim_task_of(sim->head.current);
 }
@@ -431,6 +431,8 @@ void sched_move(struct sim *sim, struct sim_task *st)
 /* Lets a random other CPU go on. false when no other can. */
 static bool sched_switch_other(struct sim *sim)
 {
+	clock_charge_ns(sim, sched_cpu(sim));
+
 	struct sim_task *from = sched_suspend(sim);
 	uint32_t mine = sched_cpu(sim);
 

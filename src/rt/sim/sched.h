@@ -210,6 +210,8 @@ int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter
 /* Brings the CPU's clock up to date with its meter and returns it. */
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu);
 
+/* clock_charge_ns() where nothing was counted since the last one. */
+void clock_settle(struct sim *sim, uint32_t cpu);
 /* clock_charge_ns() for a preempt point: also without a cost table, time moves. */
 uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
 
