@@ -46,8 +46,8 @@ struct store_model_device {
 	uint32_t head_area; /* where the last request ended */
 	uint64_t head_page;
 	uint64_t bus_free_ns;
-	uint64_t due_ns; /* of the next request, at the throttle's rate */
-	uint64_t server_free_ns[MODEL_DEPTH_MAX];
+	uint64_t due_ns;			  /* of the next request, at the throttle's rate */
+	uint64_t server_free_ns[MODEL_DEPTH_MAX]; /* a heap: no server is free before its parent */
 };
 
 int store_model_device_create(const struct store_device_cost *cost, bool rotational, uint64_t seed,
@@ -92,14 +92,21 @@ bool model_device_rotational(const struct store_model_device *device)
 	return device->rotational;
 }
 
-static uint32_t server_first_free(const struct store_model_device *device)
+/* The server that is free first is busy until at_ns now: it sinks to its place in the heap. */
+static void server_take(struct store_model_device *device, uint64_t at_ns)
 {
-	uint32_t best = 0;
+	uint64_t *free_ns = device->server_free_ns;
+	uint32_t at = 0;
 
-	for (uint32_t i = 1; i < device->nr_servers; i++)
-		if (device->server_free_ns[i] < device->server_free_ns[best])
-			best = i;
-	return best;
+	for (uint32_t child = 1; child < device->nr_servers; child = 2 * at + 1) {
+		if (child + 1 < device->nr_servers && free_ns[child + 1] < free_ns[child])
+			child++;
+		if (free_ns[child] >= at_ns)
+			break;
+		free_ns[at] = free_ns[child];
+		at = child;
+	}
+	free_ns[at] = at_ns;
 }
 
 /* The earliest time at or after start_ns that the throttle allows; takes one request from it. */
@@ -143,8 +150,7 @@ static uint64_t transfer_time(const struct store_model_device *device, uint32_t 
 uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, uint32_t area,
 			    uint64_t first, uint32_t nr)
 {
-	uint32_t server = server_first_free(device);
-	uint64_t at_ns = throttle_pass(device, max_u64(now_ns, device->server_free_ns[server]));
+	uint64_t at_ns = throttle_pass(device, max_u64(now_ns, device->server_free_ns[0]));
 	uint64_t transfer_ns = transfer_time(device, nr);
 
 	at_ns += latency_draw(device);
@@ -154,7 +160,7 @@ uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, 
 		at_ns = max_u64(at_ns, device->bus_free_ns) + transfer_ns;
 		device->bus_free_ns = at_ns;
 	}
-	device->server_free_ns[server] = at_ns;
+	server_take(device, at_ns);
 	device->head_area = area;
 	device->head_page = first + nr;
 	DCHECK(at_ns >= now_ns);
