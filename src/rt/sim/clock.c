@@ -131,8 +131,7 @@ void clock_settle(struct sim *sim, uint32_t cpu)
 
 	DCHECK(c->meter != sim->head.rt.slots[cpu].meter || c->meter == NULL ||
 	       sim->nr_costs == 0 || clock_sum_ps(sim, c->meter) == c->metered);
-	if (sim->config.steal_run_ns != 0)
-		clock_steal(sim, c, 0);
+	host_run(sim, cpu, 0);
 }
 
 uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu)
