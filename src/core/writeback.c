@@ -82,7 +82,21 @@ static uint64_t dirty_pages(struct neap_machine *m)
 	return machine_node_stat(m, NR_DIRTY);
 }
 
-/* Is a writer to wait? Asks the flusher for help on the way. */
+/* What is dirty or on its way to a device, differences that CPUs keep included. */
+static uint64_t unwritten_exact(const struct neap_machine *m)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		pages += node_stat_exact(&m->nodes[n], NR_DIRTY) +
+			 node_stat_exact(&m->nodes[n], NR_WRITEBACK);
+	return pages;
+}
+
+/*
+ * Is a writer to wait? Asks the flusher for help on the way. On a small machine the limit is less
+ * than what counters may lag by: nobody waits for pages that only a counter knows.
+ */
 static bool writer_must_wait(struct task *t, struct neap_machine *m)
 {
 	uint64_t dirty = dirty_pages(m) + machine_node_stat(m, NR_WRITEBACK);
@@ -93,7 +107,7 @@ static bool writer_must_wait(struct task *t, struct neap_machine *m)
 		return false;
 	if (dirty_pages(m) != 0)
 		writeback_wake(t, m);
-	return dirty > limit && !atomic_load(&m->stopping);
+	return dirty > limit && !atomic_load(&m->stopping) && unwritten_exact(m) > limit;
 }
 
 void writeback_balance_dirty(struct task *t, struct neap_machine *m)

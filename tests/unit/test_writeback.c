@@ -126,6 +126,28 @@ static void body_limit(struct machine_fixture *f)
 MACHINE_TEST(limit, .pages = 8192,
 	     .disk = { .latency_ns = 100000, .depth = 1, .bytes_per_s = MIB });
 
+/* What only a sum knows, because a CPU keeps the rest, holds nobody. */
+static void body_lag(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_file(f, 40);
+	struct node *node = &f->m->nodes[0];
+	uint64_t background, limit;
+
+	atomic_store(&f->m->sysctl.dirty_bytes, (uint64_t)8 * NEAP_PAGE_BYTES);
+	atomic_fetch_add(&node->stat[NR_WRITEBACK], 30);
+	atomic_fetch_add(&f->m->node_stat[NR_WRITEBACK], 30);
+	node->cpu[1].diff[NR_WRITEBACK] -= 30;
+	writeback_limits(f->m, &background, &limit);
+	assert_int_equal(limit, 8);
+	assert_true(machine_node_stat(f->m, NR_WRITEBACK) > limit);
+	uint64_t start_ns = rt_now(f->t);
+
+	write_pages(f, file, 0, 1);
+	assert_true(rt_now(f->t) - start_ns < 100 * NSEC_PER_MSEC);
+}
+
+MACHINE_TEST(lag, 0);
+
 /* Reclaim asks: everything dirty is written, whatever its age. */
 static void body_asked(struct machine_fixture *f)
 {
@@ -184,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_age),
 		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_lag),
 		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_end_while_flushed),
