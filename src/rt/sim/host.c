@@ -166,7 +166,7 @@ static uint64_t host_draw_ns(struct sim *sim, uint64_t mean_ns)
 
 static uint64_t host_turn_ns(const struct sim *sim, uint32_t threads)
 {
-	return sim->config.host_round_ns / threads;
+	return sim->config.host_round_ns / max_u32(threads, 1);
 }
 
 /* The CPU's turn is over, or cannot begin yet: the others have theirs, then it has its next. */
