@@ -202,14 +202,10 @@ MACHINE_TEST(end_while_flushed, 0);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_age),
-		cmocka_unit_test(test_background),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_lag),
-		cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_end_while_flushed),
+		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_age),
+		cmocka_unit_test(test_background), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_lag),	   cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_end_while_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
