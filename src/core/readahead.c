@@ -117,19 +117,32 @@ static struct window next_window(const struct window *window)
 				.ahead = size };
 }
 
+/* Whether the page is the first behind the window. */
+static bool is_behind(const struct window *window, uint64_t index)
+{
+	return index != 0 && window->size != 0 && index == window->start + window->size;
+}
+
+/* The first page, the one that was read last once more, or the next one. */
+static bool is_in_order(const struct mapping *mapping, uint64_t index)
+{
+	/* It counts from 1. */
+	uint64_t read = atomic_load_explicit(&mapping->last_read, memory_order_relaxed);
+
+	return index == 0 || index == read || index + 1 == read;
+}
+
 struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index)
 {
-	uint64_t read = atomic_load_explicit(&mapping->last_read, memory_order_relaxed);
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
 		return (struct readahead_window){ .first = index, .nr = 1 };
-	if (index != 0 && window.size != 0 && index == window.start + window.size) {
+	if (is_behind(&window, index)) {
 		window = next_window(&window);
 		return begin(mapping, &window, index);
 	}
-	/* last_read counts from 1. In order: the same page once more, or the next one. */
-	if (index != 0 && index != read && index + 1 != read)
+	if (!is_in_order(mapping, index))
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	window = (struct window){ .start = index, .size = FIRST_PAGES, .ahead = FIRST_PAGES - 1 };
 	return begin(mapping, &window, index);
@@ -177,12 +190,11 @@ struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t i
 
 struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint64_t index)
 {
-	uint64_t read = atomic_load_explicit(&mapping->last_read, memory_order_relaxed);
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
 		return (struct readahead_window){ .first = index, .nr = 1 };
-	if (index != 0 && window.size != 0 && index == window.start + window.size) {
+	if (is_behind(&window, index)) {
 		window = next_window(&window);
 		return begin(mapping, &window, index);
 	}
@@ -190,7 +202,7 @@ struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint6
 				  .size = READAHEAD_MAX_PAGES,
 				  .ahead = READAHEAD_MAX_PAGES };
 	/* Elsewhere nobody expects the next window yet: this one is read, and not remembered. */
-	if (index != 0 && index != read && index + 1 != read)
+	if (!is_in_order(mapping, index))
 		return clip(mapping, &window, index);
 	return begin(mapping, &window, index);
 }
