@@ -22,6 +22,7 @@
 #include "core/aops.h"
 #include "core/index.h"
 #include "core/kswapd.h"
+#include "core/pcp.h"
 #include "core/verify.h"
 #include "hw/soft/soft.h"
 
@@ -704,6 +705,45 @@ void machine_release(struct machine_fixture *f, struct fixture_hoard *hoard, uin
 		page_clear(machine_page(f->m, pfn), PG_KERNEL);
 		page_put(f->t, machine_page(f->m, pfn));
 		hoard->nr--;
+	}
+}
+
+struct fixture_file *machine_cached_file(struct machine_fixture *f, uint64_t nr)
+{
+	struct fixture_file *file = machine_file(f, nr);
+	uint64_t value;
+
+	for (uint64_t page = 0; page < nr; page++)
+		assert_int_equal(machine_file_read(f, file, page, &value), 0);
+	lru_drain_all(f->t);
+	for (uint64_t page = 0; page < nr; page++)
+		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
+	return file;
+}
+
+void machine_hoard_one(struct machine_fixture *f, struct fixture_hoard *hoard)
+{
+	uint32_t pfn = alloc_page(f->t, GFP_HIGHUSER_MOVABLE);
+
+	assert_int_not_equal(pfn, PFN_NONE);
+	page_set(machine_page(f->m, pfn), PG_KERNEL);
+	list_add_tail(f->m->pages, &hoard->list, pfn);
+	hoard->nr++;
+}
+
+void machine_release_scattered(struct machine_fixture *f, struct fixture_hoard *hoard,
+			       uint64_t left)
+{
+	uint32_t next;
+
+	for (uint32_t pfn = hoard->list.first; pfn != PFN_NONE; pfn = next) {
+		next = f->m->pages[pfn].next;
+		if ((pfn & 1) == 0 || machine_zone_count(f, NR_FREE_PAGES) >= left)
+			continue;
+		list_remove(f->m->pages, &hoard->list, pfn);
+		list_add_head(f->m->pages, &hoard->list, pfn);
+		machine_release(f, hoard, 1);
+		pcp_drain_all(f->t, f->m, NULL);
 	}
 }
 

@@ -151,6 +151,8 @@ int machine_file_end(struct machine_fixture *f, struct fixture_file *file);
 /* read() and write() of a whole page. => 0 or an error */
 int machine_file_read(struct machine_fixture *f, struct fixture_file *file, uint64_t page,
 		      uint64_t *value);
+/* A file whose pages are all cached, inactive, not referenced; page 0 is the oldest. */
+struct fixture_file *machine_cached_file(struct machine_fixture *f, uint64_t nr);
 int machine_file_write(struct machine_fixture *f, struct fixture_file *file, uint64_t page,
 		       uint64_t value);
 uint64_t machine_file_value(uint64_t page, uint64_t version);
@@ -195,6 +197,14 @@ struct fixture_hoard {
 };
 void machine_hoard(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left);
 void machine_release(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t nr);
+/* Takes one frame more. */
+void machine_hoard_one(struct machine_fixture *f, struct fixture_hoard *hoard);
+/*
+ * Gives frames of a hoard back, no two of them neighbours, until `left` pages are free: there is
+ * memory, but no block.
+ */
+void machine_release_scattered(struct machine_fixture *f, struct fixture_hoard *hoard,
+			       uint64_t left);
 
 /* ---- events ---- */
 

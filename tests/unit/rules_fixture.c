@@ -203,19 +203,6 @@ struct machine_fixture *rules_running(void)
 
 /* ---- situations ---- */
 
-struct fixture_file *rules_cached_file(struct machine_fixture *f, uint64_t nr)
-{
-	struct fixture_file *file = machine_file(f, nr);
-	uint64_t value;
-
-	for (uint64_t page = 0; page < nr; page++)
-		assert_int_equal(machine_file_read(f, file, page, &value), 0);
-	lru_drain_all(f->t);
-	for (uint64_t page = 0; page < nr; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
-	return file;
-}
-
 struct region *rules_old_region(struct machine_fixture *f, uint64_t nr)
 {
 	struct region *region = machine_region(f, nr);
@@ -257,31 +244,6 @@ void rules_kick(struct machine_fixture *f)
 	waitq_wake(f->t, &f->node->kswapd_wait, 1);
 }
 
-void rules_release_scattered(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left)
-{
-	uint32_t next;
-
-	for (uint32_t pfn = hoard->list.first; pfn != PFN_NONE; pfn = next) {
-		next = f->m->pages[pfn].next;
-		if ((pfn & 1) == 0 || machine_zone_count(f, NR_FREE_PAGES) >= left)
-			continue;
-		list_remove(f->m->pages, &hoard->list, pfn);
-		list_add_head(f->m->pages, &hoard->list, pfn);
-		machine_release(f, hoard, 1);
-		pcp_drain_all(f->t, f->m, NULL);
-	}
-}
-
-static void hoard_one(struct machine_fixture *f, struct fixture_hoard *hoard)
-{
-	uint32_t pfn = alloc_page(f->t, GFP_HIGHUSER_MOVABLE);
-
-	assert_int_not_equal(pfn, PFN_NONE);
-	page_set(machine_page(f->m, pfn), PG_KERNEL);
-	list_add_tail(f->m->pages, &hoard->list, pfn);
-	hoard->nr++;
-}
-
 void rules_make_pieces(struct machine_fixture *f, struct rules_pieces *pieces, uint64_t nr)
 {
 	uint64_t value;
@@ -291,11 +253,11 @@ void rules_make_pieces(struct machine_fixture *f, struct rules_pieces *pieces, u
 		pieces->file->mapping->readahead = UINT64_MAX;
 		assert_int_equal(machine_file_read(f, pieces->file, page, &value), 0);
 		page_clear(machine_file_page(f, pieces->file, page), PG_REFERENCED);
-		hoard_one(f, &pieces->between);
+		machine_hoard_one(f, &pieces->between);
 	}
 	rules_rest(f);
 	machine_hoard(f, &pieces->rest, 4);
-	rules_release_scattered(f, &pieces->rest, zone_mark(f->zone, WMARK_HIGH) + 20);
+	machine_release_scattered(f, &pieces->rest, zone_mark(f->zone, WMARK_HIGH) + 20);
 	vmstat_fold_all(f->t, f->m);
 }
 

@@ -69,8 +69,6 @@ struct machine_fixture *rules_running(void);
 
 /* ---- situations ---- */
 
-/* A file whose pages are all cached, inactive, not referenced; page 0 is the oldest. */
-struct fixture_file *rules_cached_file(struct machine_fixture *f, uint64_t nr);
 /* Anonymous pages, written and then not used: inactive, not young. */
 struct region *rules_old_region(struct machine_fixture *f, uint64_t nr);
 /* Moves pages 0..nr-1 of it to the active list. */
@@ -83,11 +81,6 @@ void rules_sink(struct machine_fixture *f, struct fixture_hoard *hoard, enum wma
 void rules_wake(struct machine_fixture *f, uint32_t order, uint32_t highest);
 /* Wakes it without any request, as a program does that waits for the reserves. */
 void rules_kick(struct machine_fixture *f);
-/*
- * Gives frames of a hoard back, no two of them neighbours, until `left` pages are free: there is
- * memory, but no block.
- */
-void rules_release_scattered(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left);
 /*
  * nr cached file pages with a taken page between any two, so that freeing the file's makes no
  * blocks, and free memory above the high mark, but in single pages.

@@ -36,19 +36,6 @@ static uint64_t direct(struct machine_fixture *f, const struct direct_request *r
 	return freed;
 }
 
-static struct fixture_file *cached_file(struct machine_fixture *f, uint64_t nr)
-{
-	struct fixture_file *file = machine_file(f, nr);
-	uint64_t value;
-
-	for (uint64_t page = 0; page < nr; page++)
-		assert_int_equal(machine_file_read(f, file, page, &value), 0);
-	lru_drain_all(f->t);
-	for (uint64_t page = 0; page < nr; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
-	return file;
-}
-
 /* ---- priorities ---- */
 
 static void body_staircase(struct machine_fixture *f)
@@ -56,7 +43,7 @@ static void body_staircase(struct machine_fixture *f)
 	struct direct_request request = request_of(f, GFP_HIGHUSER_MOVABLE);
 	struct fixture_events *events = test_malloc(sizeof(*events));
 
-	(void)cached_file(f, 42000);
+	(void)machine_cached_file(f, 42000);
 	assert_int_equal(event_start(f->m), 0);
 	for (uint32_t run = 0; run < 3; run++) {
 		assert_int_equal(direct(f, &request), 62);
@@ -87,7 +74,7 @@ static void body_stall_zone(struct machine_fixture *f)
 {
 	struct direct_request request = request_of(f, GFP_KERNEL);
 
-	(void)cached_file(f, 400);
+	(void)machine_cached_file(f, 400);
 	assert_int_not_equal(direct(f, &request), 0);
 	assert_int_equal(machine_events(f, EV_ALLOCSTALL_NORMAL), 1);
 	assert_int_equal(machine_stalls(f), 1);
@@ -116,7 +103,7 @@ MACHINE_TEST(fruitless, 0);
 static void body_forced(struct machine_fixture *f)
 {
 	struct direct_request request = request_of(f, GFP_HIGHUSER_MOVABLE);
-	struct fixture_file *file = cached_file(f, 200);
+	struct fixture_file *file = machine_cached_file(f, 200);
 
 	for (uint64_t page = 0; page < 90; page++)
 		lru_activate(f->t, machine_file_page(f, file, page));
@@ -210,7 +197,7 @@ static void body_not_throttled(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	uint64_t min = zone_mark(f->zone, WMARK_MIN);
 
-	(void)cached_file(f, 400);
+	(void)machine_cached_file(f, 400);
 	machine_hoard(f, &hoard, min / 2 + 8);
 	vmstat_fold_all(f->t, f->m);
 	assert_true(kswapd_reserves_ok(f->t, f->node));
@@ -228,7 +215,7 @@ static void body_throttled(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	uint64_t min = zone_mark(f->zone, WMARK_MIN);
 
-	(void)cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	machine_settle(f);
 	rt_sleep(f->t, NSEC_PER_SEC); /* kswapd sleeps */
 	uint64_t runs = machine_events(f, EV_PAGEOUTRUN);

@@ -20,19 +20,6 @@
 #define NAP_NS (100 * NSEC_PER_MSEC)
 #define NO_REQUEST NR_ZONES
 
-static struct fixture_file *cached_file(struct machine_fixture *f, uint64_t nr)
-{
-	struct fixture_file *file = machine_file(f, nr);
-	uint64_t value;
-
-	for (uint64_t page = 0; page < nr; page++)
-		assert_int_equal(machine_file_read(f, file, page, &value), 0);
-	lru_drain_all(f->t);
-	for (uint64_t page = 0; page < nr; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
-	return file;
-}
-
 /* Lets kswapd come to rest; what was counted and traced until then is forgotten. */
 static struct fixture_events *begin(struct machine_fixture *f)
 {
@@ -89,7 +76,7 @@ static void body_wake_rules(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_events *events;
 
-	(void)cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	events = begin(f);
 	struct counts before = counts(f);
 
@@ -146,7 +133,7 @@ static void body_story(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_events *events;
 
-	(void)cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	events = begin(f);
 	struct counts before = counts(f);
 
@@ -184,7 +171,7 @@ static void body_idle(struct machine_fixture *f)
 {
 	static uint64_t before[2][NR_METER_ITEMS];
 
-	(void)cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	machine_fill(f, machine_region(f, 1000), 0, 1000);
 	test_free(begin(f));
 	event_stop(f->m);
@@ -210,7 +197,7 @@ static void body_low(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_events *events;
 
-	(void)cached_file(f, 2000);
+	(void)machine_cached_file(f, 2000);
 	events = begin(f);
 	struct counts before = counts(f);
 
@@ -238,7 +225,7 @@ static void body_high(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_events *events;
 
-	(void)cached_file(f, 2000);
+	(void)machine_cached_file(f, 2000);
 	events = begin(f);
 	struct counts before = counts(f);
 
@@ -337,7 +324,7 @@ static void body_thresholds(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_events *events;
 
-	(void)cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	events = begin(f);
 	assert_int_not_equal(atomic_load(&f->zone->drift_mark), 0);
 	int32_t normal = f->zone->threshold_normal;
@@ -392,7 +379,7 @@ static void body_boost(struct machine_fixture *f)
 	struct fixture_events *events;
 	int32_t priority[64];
 
-	(void)cached_file(f, 9000);
+	(void)machine_cached_file(f, 9000);
 	machine_fill(f, region, 0, 9000);
 	events = begin(f);
 	machine_age(f, region, 0, 9000);
@@ -465,32 +452,6 @@ MACHINE_TEST(boost_unbalanced, .swap_pages = 8192);
 
 /* ---- orders ---- */
 
-/* Frees taken frames that are not neighbours until `left` are free. */
-static void release_scattered(struct machine_fixture *f, struct fixture_hoard *hoard, uint64_t left)
-{
-	uint32_t next;
-
-	for (uint32_t pfn = hoard->list.first; pfn != PFN_NONE; pfn = next) {
-		next = f->m->pages[pfn].next;
-		if ((pfn & 1) == 0 || machine_zone_count(f, NR_FREE_PAGES) >= left)
-			continue;
-		list_remove(f->m->pages, &hoard->list, pfn);
-		list_add_head(f->m->pages, &hoard->list, pfn);
-		machine_release(f, hoard, 1);
-		pcp_drain_all(f->t, f->m, NULL);
-	}
-}
-
-static void hoard_one(struct machine_fixture *f, struct fixture_hoard *hoard)
-{
-	uint32_t pfn = alloc_page(f->t, GFP_HIGHUSER_MOVABLE);
-
-	assert_int_not_equal(pfn, PFN_NONE);
-	page_set(machine_page(f->m, pfn), PG_KERNEL);
-	list_add_tail(f->m->pages, &hoard->list, pfn);
-	hoard->nr++;
-}
-
 /* After enough was reclaimed for the order, kswapd goes for order 0, and sleeps on that. */
 static void body_order(struct machine_fixture *f)
 {
@@ -505,11 +466,11 @@ static void body_order(struct machine_fixture *f)
 		file->mapping->readahead = UINT64_MAX;
 		assert_int_equal(machine_file_read(f, file, page, &value), 0);
 		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
-		hoard_one(f, &between);
+		machine_hoard_one(f, &between);
 	}
 	events = begin(f);
 	machine_hoard(f, &hoard, 4);
-	release_scattered(f, &hoard, zone_mark(f->zone, WMARK_HIGH) + 20);
+	machine_release_scattered(f, &hoard, zone_mark(f->zone, WMARK_HIGH) + 20);
 	vmstat_fold_all(f->t, f->m);
 	assert_true(kswapd_balanced(f->node, 0, ZONE_NORMAL));
 	assert_false(kswapd_balanced(f->node, 3, ZONE_NORMAL));

@@ -20,20 +20,6 @@ static void assert_nothing_isolated(struct machine_fixture *f)
 	assert_int_equal(machine_node_count(f, NR_ISOLATED_FILE), 0);
 }
 
-/* A file whose pages are all in the cache, on the inactive list, unmarked; page 0 is oldest. */
-static struct fixture_file *cached_file(struct machine_fixture *f, uint64_t nr)
-{
-	struct fixture_file *file = machine_file(f, nr);
-	uint64_t value;
-
-	for (uint64_t page = 0; page < nr; page++)
-		assert_int_equal(machine_file_read(f, file, page, &value), 0);
-	lru_drain_all(f->t);
-	for (uint64_t page = 0; page < nr; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
-	return file;
-}
-
 static struct region *old_region(struct machine_fixture *f, uint64_t nr)
 {
 	struct region *region = machine_region(f, nr);
@@ -86,7 +72,7 @@ static void assert_isolations(const struct fixture_events *events, const struct 
 
 static void body_file_only(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 1000);
+	struct fixture_file *file = machine_cached_file(f, 1000);
 	struct scan_control sc = machine_scan();
 
 	sc.priority = 3; /* 125 pages */
@@ -126,7 +112,7 @@ static void body_first_priority(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)cached_file(f, 3000);
+	(void)machine_cached_file(f, 3000);
 	sc.nr_to_reclaim = 1;
 	sc.priority = 12; /* nothing at all: 3000 >> 12 */
 	struct fixture_events *events = pass(f, &sc);
@@ -152,7 +138,7 @@ static void body_first_priority_long(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)cached_file(f, 140000);
+	(void)machine_cached_file(f, 140000);
 	sc.nr_to_reclaim = 1;
 	struct fixture_events *events = pass(f, &sc);
 
@@ -175,7 +161,7 @@ static void body_first_priority_all(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)cached_file(f, 41000);
+	(void)machine_cached_file(f, 41000);
 	sc.nr_to_reclaim = 1;
 	struct fixture_events *events = pass(f, &sc);
 
@@ -211,7 +197,7 @@ static void body_proportional(struct machine_fixture *f)
 	struct scan_control sc = machine_scan();
 
 	(void)old_region(f, 1024);
-	(void)cached_file(f, 1536);
+	(void)machine_cached_file(f, 1536);
 	atomic_store(&f->m->sysctl.swappiness, 100);
 	refault_file(f);
 	sc.priority = 3;
@@ -240,7 +226,7 @@ static void body_not_met(struct machine_fixture *f)
 	struct scan_control sc = machine_scan();
 
 	(void)old_region(f, 1024);
-	(void)cached_file(f, 512);
+	(void)machine_cached_file(f, 512);
 	atomic_store(&f->m->sysctl.swappiness, 100);
 	refault_file(f);
 	sc.priority = 3;
@@ -267,7 +253,7 @@ MACHINE_TEST(not_met, .pages = 8192, .swap_pages = 8192);
 
 static void body_active(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 100);
+	struct fixture_file *file = machine_cached_file(f, 100);
 	struct scan_control sc = machine_scan();
 
 	for (uint64_t page = 0; page < 90; page++)
@@ -330,7 +316,7 @@ MACHINE_TEST(active_young, .swap_pages = 256);
 /* An active list that is long enough is left alone, and the pass says so. */
 static void body_skipped(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 1000);
+	struct fixture_file *file = machine_cached_file(f, 1000);
 	struct scan_control sc = machine_scan();
 
 	for (uint64_t page = 0; page < 400; page++)
@@ -393,7 +379,7 @@ MACHINE_TEST(refill_no_swap, 0);
 /* Pages of zones above the limit are skipped, and counted as scanned in pgscan. */
 static void body_skip_zone(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 100);
+	struct fixture_file *file = machine_cached_file(f, 100);
 	struct fixture_hoard hoard = { 0 };
 	struct scan_control sc = machine_scan();
 	uint64_t value;
@@ -431,7 +417,7 @@ MACHINE_TEST(skip_zone, .dma_pages = 2048);
 
 static void body_flags_dirty(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 256);
+	struct fixture_file *file = machine_cached_file(f, 256);
 	struct scan_control sc = machine_scan();
 
 	for (uint64_t page = 0; page < 256; page++)
@@ -463,7 +449,7 @@ MACHINE_TEST(flags_dirty, .pages = 8192);
 /* Everything taken is under write-out: WRITEBACK; met again: CONGESTED, and kswapd waits. */
 static void body_flags_writeback(struct machine_fixture *f)
 {
-	struct fixture_file *file = cached_file(f, 64);
+	struct fixture_file *file = machine_cached_file(f, 64);
 	struct scan_control sc = machine_scan();
 
 	for (uint64_t page = 0; page < 64; page++)
@@ -516,7 +502,7 @@ static void body_congested(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)cached_file(f, 64);
+	(void)machine_cached_file(f, 64);
 	atomic_store(&f->node->lruvec.congested, 1);
 	struct fixture_events *events = pass(f, &sc);
 
@@ -562,7 +548,7 @@ static void body_too_many(struct machine_fixture *f)
 	struct scan_control sc = machine_scan();
 	struct fixture_events *events = test_malloc(sizeof(*events));
 
-	(void)cached_file(f, 1024);
+	(void)machine_cached_file(f, 1024);
 	vmstat_fold_all(f->t, f->m);
 	sc.priority = 3;
 	isolate_many(f, 129); /* more than 1024 / 8 */
@@ -601,7 +587,7 @@ static void body_progress(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)cached_file(f, 512);
+	(void)machine_cached_file(f, 512);
 	atomic_store(&f->node->kswapd_failures, 20);
 	reclaim_shrink_node(f->t, f->node, &sc); /* priority 12: nothing to scan */
 	assert_int_equal(atomic_load(&f->node->kswapd_failures), 20);

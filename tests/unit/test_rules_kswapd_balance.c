@@ -85,7 +85,7 @@ static void body_rule_12_4_1_pageoutrun_and_memstall(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 200);
+	(void)machine_cached_file(f, 200);
 	rules_rest(f);
 	stalled_in_run = stalled_outside = 0;
 	rules_never_balanced(f, true);
@@ -115,7 +115,7 @@ static void body_rule_12_4_2_boosts_are_summed(struct machine_fixture *f)
 	struct rules_counts before;
 	uint64_t priority[8];
 
-	(void)rules_cached_file(f, 9000);
+	(void)machine_cached_file(f, 9000);
 	rules_rest(f);
 	rules_trace(f);
 	rules_count(f, &before);
@@ -159,7 +159,7 @@ static void body_rule_12_4_3_reclaim_active(struct machine_fixture *f)
 {
 	struct zone *dma = &f->node->zone[ZONE_DMA];
 
-	(void)rules_cached_file(f, 5000);
+	(void)machine_cached_file(f, 5000);
 	rules_rest(f);
 	active_in_run = 0;
 	rules_set_probe(f, probe_reclaim_active);
@@ -188,7 +188,7 @@ static void body_rule_12_4_4_unbalanced_ends_boosting(struct machine_fixture *f)
 {
 	uint64_t priority[32];
 
-	(void)rules_cached_file(f, 9000);
+	(void)machine_cached_file(f, 9000);
 	(void)rules_old_region(f, 9000);
 	rules_rest(f);
 	atomic_fetch_add(&f->node->lruvec.refaults[1], 1); /* no trim: both types are scanned */
@@ -219,7 +219,7 @@ static void body_rule_12_4_5_balanced_ends_the_run(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 3000);
+	(void)machine_cached_file(f, 3000);
 	rules_rest(f);
 	rules_count(f, &before);
 	atomic_store(&f->node->kswapd_failures, 3);
@@ -233,7 +233,7 @@ RULE(rule_12_4_5_balanced_ends_the_run, 0);
 /* While a boost is worked off nothing is swapped and nothing written. */
 static void body_rule_12_4_6_boosting_does_no_io(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 9000);
+	struct fixture_file *file = machine_cached_file(f, 9000);
 	struct rules_counts before;
 
 	(void)rules_old_region(f, 9000);
@@ -335,7 +335,7 @@ static void body_rule_12_4_9_goal_keeps_the_priority(struct machine_fixture *f)
 	uint64_t round = round_up_u64(high, SWAP_CLUSTER_MAX); /* what is scanned for the goal */
 	uint64_t priority[16];
 
-	(void)rules_cached_file(f, 3000);
+	(void)machine_cached_file(f, 3000);
 	rules_rest(f);
 	rules_trace(f);
 	rules_never_balanced(f, true);
@@ -383,7 +383,7 @@ static void body_rule_12_4_10_waiters_go_when_reserves_are_good(struct machine_f
 {
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 2500);
+	(void)machine_cached_file(f, 2500);
 	rules_rest(f);
 	(void)waitq_begin(&f->node->pfmemalloc_wait); /* somebody waits */
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 4);
@@ -444,7 +444,7 @@ RULE(rule_12_4_11_frozen_in_the_loop, 0);
 /* Still boosted and nothing got: it leaves after that round, and that is a failure. */
 static void body_rule_12_4_12_boosting_without_progress(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 9000);
+	struct fixture_file *file = machine_cached_file(f, 9000);
 	struct rules_counts before;
 	uint64_t priority[4];
 
@@ -470,7 +470,7 @@ RULE(rule_12_4_12_boosting_without_progress, .pages = 16384);
 /* Without progress each round is one priority lower, goal or not, from 12 to 1 and never 0. */
 static void body_rule_12_4_13_priorities_12_to_1(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 8192);
+	struct fixture_file *file = machine_cached_file(f, 8192);
 	uint64_t priority[16];
 
 	rules_rest(f);
@@ -507,7 +507,7 @@ static void body_rule_12_4_14_failures(struct machine_fixture *f)
 	assert_moved(f, &before, { "pageoutrun", 16 }, { "kswapd_high_wmark_hit_quickly", 15 });
 	rules_never_balanced(f, false);
 	rt_sleep(f->t, NSEC_PER_SEC);
-	(void)rules_cached_file(f, 5000);
+	(void)machine_cached_file(f, 5000);
 	atomic_store(&f->zone->boost, 1);
 	atomic_store(&f->node->kswapd_failures, MAX_RECLAIM_RETRIES - 1);
 	rules_wake(f, 0, ZONE_NORMAL);
@@ -548,7 +548,7 @@ static void unlock_all(struct machine_fixture *f)
 /* What was freed before boosting was given up counts: the run as a whole got something. */
 static void body_rule_12_4_15_progress_before_the_restart(struct machine_fixture *f)
 {
-	(void)rules_cached_file(f, 9000);
+	(void)machine_cached_file(f, 9000);
 	rules_rest(f);
 	atomic_store(&f->zone->boost, 64);
 	failures_at_second_wake = UINT32_MAX;
@@ -582,7 +582,7 @@ static void body_rule_12_4_16_boosts_are_removed(struct machine_fixture *f)
 {
 	struct zone *dma = &f->node->zone[ZONE_DMA];
 
-	(void)rules_cached_file(f, 9000);
+	(void)machine_cached_file(f, 9000);
 	rules_rest(f);
 	rules_set_probe(f, probe_change_boost);
 	atomic_store(&f->zone->boost, 6);
@@ -654,7 +654,7 @@ static void body_rule_12_5_1_goal(struct machine_fixture *f)
 {
 	struct zone *dma = &f->node->zone[ZONE_DMA];
 
-	(void)rules_cached_file(f, 6000);
+	(void)machine_cached_file(f, 6000);
 	rules_rest(f);
 	atomic_store(&f->zone->mark[WMARK_HIGH], 200);
 	atomic_store(&dma->mark[WMARK_HIGH],
@@ -719,7 +719,7 @@ static void body_rule_12_6_2_any_progress_gives_hope(struct machine_fixture *f)
 {
 	struct scan_control sc = machine_scan();
 
-	(void)rules_cached_file(f, 2000);
+	(void)machine_cached_file(f, 2000);
 	atomic_store(&f->node->kswapd_failures, 20);
 	reclaim_shrink_node(f->t, f->node, &sc); /* priority 12: nothing of 2000 pages */
 	assert_int_equal(atomic_load(&f->node->kswapd_failures), 20);

@@ -235,7 +235,7 @@ static void body_rule_12_2_1_request_is_taken_after_the_sleep(struct machine_fix
 {
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	rules_rest(f);
 	order_at_wake = zone_at_wake = 77;
 	rules_set_probe(f, probe_request_at_wake);
@@ -262,7 +262,7 @@ static void body_rule_12_2_2_frozen_request_is_lost(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	rules_rest(f);
 	rules_trace(f);
 	rules_count(f, &before);
@@ -288,7 +288,7 @@ static void body_rule_12_2_2_request_to_a_frozen_is_kept(struct machine_fixture 
 	struct fixture_hoard hoard = { 0 };
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	rules_rest(f);
 	freezer_freeze(f->t, f->m);
 	rules_sink(f, &hoard, WMARK_LOW);
@@ -316,7 +316,7 @@ static void body_rule_12_2_3_stop_during_a_run(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 3000);
+	(void)machine_cached_file(f, 3000);
 	rules_rest(f);
 	rules_count(f, &before);
 	rules_never_balanced(f, true);
@@ -632,7 +632,7 @@ static void body_rule_12_3_5_woken_in_the_nap_counts_low(struct machine_fixture 
 	struct fixture_hoard hoard = { 0 };
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 2000);
+	(void)machine_cached_file(f, 2000);
 	rules_rest(f);
 	rules_trace(f);
 	rules_count(f, &before);

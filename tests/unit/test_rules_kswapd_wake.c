@@ -139,7 +139,7 @@ static void body_rule_12_7_6_high_mark_decides(struct machine_fixture *f)
 {
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	rules_rest(f);
 	rules_trace(f);
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_HIGH) + 1);
@@ -232,7 +232,7 @@ static void body_rule_12_8_1_trace_texts(struct machine_fixture *f)
 {
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	rules_rest(f);
 	rules_trace(f);
 	rules_sink(f, &hoard, WMARK_LOW);

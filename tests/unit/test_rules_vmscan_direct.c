@@ -22,7 +22,7 @@
 /* Goal 32, from priority 12, zones up to its own, flags without what the task's scope forbids. */
 static void body_rule_11_2_1_direct_request(struct machine_fixture *f)
 {
-	(void)rules_cached_file(f, 8300);
+	(void)machine_cached_file(f, 8300);
 	rules_trace(f);
 	assert_int_equal(rules_direct(f, GFP_KERNEL, 1), 2 + 4 + 8 + 16 + 32);
 	f->t->flags |= PF_MEMALLOC_NOIO;
@@ -70,7 +70,7 @@ static void body_rule_11_9_2_priorities_until_the_goal(struct machine_fixture *f
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 3000);
+	(void)machine_cached_file(f, 3000);
 	rules_count(f, &before);
 	rules_trace(f);
 	/* 3000 >> 11, 10, 9, 8, 7: 1 + 2 + 5 + 11 + 23 = 42. */
@@ -91,7 +91,7 @@ RULE(rule_11_9_2_priorities_until_the_goal, 0);
 /* Nothing got, but active lists were spared: all priorities again, with them; one stall more. */
 static void body_rule_11_9_3_forced_round(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 200);
+	struct fixture_file *file = machine_cached_file(f, 200);
 	struct rules_counts before;
 
 	for (uint64_t page = 0; page < 90; page++)
@@ -131,7 +131,7 @@ static void body_rule_11_9_4_compaction_ready(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	rules_count(f, &before);
 	assert_int_equal(rules_direct(f, GFP_KERNEL, 4), 1);
 	assert_moved(f, &before, { "allocstall_normal", 1 });
@@ -158,7 +158,7 @@ RULE(rule_11_9_5_refaults_are_noted, .nr_nodes = 2);
 /* Nothing got at priority 1, and much is being written: one tick; with progress others go on. */
 static void body_rule_11_9_6_no_progress_waits(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 100);
+	struct fixture_file *file = machine_cached_file(f, 100);
 
 	for (uint64_t page = 0; page < 100; page++)
 		page_get(machine_file_page(f, file, page));
@@ -222,7 +222,7 @@ static void body_rule_11_9_8_within_the_cpuset(struct machine_fixture *f)
 {
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 2000);
+	(void)machine_cached_file(f, 2000);
 	rules_count(f, &before);
 	f->t->flags |= PF_CPUSET;
 	f->t->mems = 2;
@@ -242,7 +242,7 @@ static void body_rule_11_10_1_half_of_the_min_marks(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	uint64_t half = zone_mark(f->zone, WMARK_MIN) / 2;
 
-	(void)rules_cached_file(f, 100);
+	(void)machine_cached_file(f, 100);
 	rules_rest(f);
 	atomic_store(&f->node->kswapd_sleeping, 0); /* it would help at once */
 	machine_hoard(f, &hoard, half + 1);
@@ -267,7 +267,7 @@ static void body_rule_11_10_2_bad_reserves_wake_kswapd(struct machine_fixture *f
 {
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	rules_rest(f);
 	rules_trace(f);
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 4);
@@ -342,7 +342,7 @@ static void body_rule_11_10_3_without_fs_a_second(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	starve(f, &hoard);
 	rules_count(f, &before);
 	uint64_t start_ns = rt_now(f->t);
@@ -369,7 +369,7 @@ static void body_rule_11_10_4_with_fs_until_they_are_good(struct machine_fixture
 	struct fixture_hoard hoard = { 0 };
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	starve(f, &hoard);
 	rules_count(f, &before);
 	struct task *task = start_program(f, &p);
@@ -397,7 +397,7 @@ static void body_rule_11_10_5_fatal_signal(struct machine_fixture *f)
 	struct fixture_hoard hoard = { 0 };
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	starve(f, &hoard);
 	rules_count(f, &before);
 	struct task *task = start_program(f, &p);
@@ -420,7 +420,7 @@ static void body_rule_11_10_6_nobody_waits_for_a_frozen_kswapd(struct machine_fi
 	struct program p = { .gfp = GFP_KERNEL };
 	struct fixture_hoard hoard = { 0 };
 
-	(void)rules_cached_file(f, 500);
+	(void)machine_cached_file(f, 500);
 	starve(f, &hoard);
 	struct task *task = start_program(f, &p);
 
@@ -453,7 +453,7 @@ static void body_rule_11_11_1_node_reclaim(struct machine_fixture *f)
 	};
 	struct rules_counts before;
 
-	(void)rules_cached_file(f, 1000);
+	(void)machine_cached_file(f, 1000);
 	set_mode(f, "1");
 	rules_count(f, &before);
 	rules_trace(f);
@@ -490,7 +490,7 @@ static void body_rule_11_11_2_mode_bits(struct machine_fixture *f)
 	machine_fill(f, region, 0, 800);
 	lru_drain_all(f->t);
 	machine_age(f, region, 0, 800);
-	(void)rules_cached_file(f, 20);
+	(void)machine_cached_file(f, 20);
 	atomic_store(&f->node->min_unmapped_pages, 0);
 	atomic_fetch_add(&f->node->lruvec.refaults[1], 1); /* no trim: both types */
 	set_mode(f, "1");
@@ -504,12 +504,12 @@ static void body_rule_11_11_2_mode_bits(struct machine_fixture *f)
 	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0); /* none got a slot */
 	assert_int_equal(machine_events(f, EV_ZONE_RECLAIM_FAILED), 1);
 	atomic_store(&f->node->min_unmapped_pages, 0);
-	(void)rules_cached_file(f, 20);
+	(void)machine_cached_file(f, 20);
 	set_mode(f, "5"); /* on, unmap, no write: slots, but no I/O */
 	(void)reclaim_local_try(f->t, &ac, f->zone);
 	assert_true(machine_node_count(f, NR_SWAPCACHED) > 0);
 	assert_int_equal(machine_node_count(f, NR_VMSCAN_WRITE), 0);
-	(void)rules_cached_file(f, 20);
+	(void)machine_cached_file(f, 20);
 	set_mode(f, "7");
 	(void)reclaim_local_try(f->t, &ac, f->zone);
 	assert_true(machine_node_count(f, NR_VMSCAN_WRITE) > 0);

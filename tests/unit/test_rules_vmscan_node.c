@@ -57,7 +57,7 @@ RULE(rule_11_7_1_dirty_flag_of_an_empty_pass, 0);
 /* One clean file page among those taken: the node is not known for dirty ones. */
 static void body_rule_11_7_2_dirty_flag_needs_all(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 64);
+	struct fixture_file *file = machine_cached_file(f, 64);
 	struct scan_control sc = scan_at(1, 0, true);
 
 	for (uint64_t page = 1; page < 64; page++) {
@@ -128,7 +128,7 @@ RULE(rule_11_7_4_until_compaction_is_possible, 0);
 static void body_rule_11_7_5_needs_enough_inactive_pages(struct machine_fixture *f)
 {
 	struct fixture_hoard hoard = { 0 };
-	struct fixture_file *file = rules_cached_file(f, 40);
+	struct fixture_file *file = machine_cached_file(f, 40);
 
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 2 + 20);
 	vmstat_fold_all(f->t, f->m);
@@ -160,7 +160,7 @@ static uint64_t wait_for(struct machine_fixture *f, enum vmscan_wait reason)
 /* Limits, and the lines that tell of them: times in whole ticks of 4 ms. */
 static void body_rule_11_8_1_limits_and_lines(struct machine_fixture *f)
 {
-	(void)rules_cached_file(f, 100);
+	(void)machine_cached_file(f, 100);
 	pend(f, 51); /* twice that is more than can be reclaimed */
 	rules_trace(f);
 	assert_in_range(wait_for(f, WAIT_WRITEBACK), 100 * NSEC_PER_MSEC, 101 * NSEC_PER_MSEC);
@@ -186,7 +186,7 @@ RULE(rule_11_8_1_limits_and_lines, 0);
 /* With little being written, or on a hopeless node, the short waits are left out; others not. */
 static void body_rule_11_8_2_pointless_waits_are_left_out(struct machine_fixture *f)
 {
-	(void)rules_cached_file(f, 100);
+	(void)machine_cached_file(f, 100);
 	rules_trace(f);
 	pend(f, 50);
 	assert_true(wait_for(f, WAIT_NOPROGRESS) < NSEC_PER_MSEC);
@@ -239,7 +239,7 @@ static int waiter_main(struct task *t, void *arg)
 /* More than 32 pages written for each waiter since the first began to wait: all go. */
 static void body_rule_11_8_4_written_pages_end_the_wait(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 200);
+	struct fixture_file *file = machine_cached_file(f, 200);
 	struct waiter w[2] = { { .f = f }, { .f = f } };
 	struct task *task[2];
 	struct rules_counts before;

@@ -58,7 +58,7 @@ static void body_rule_11_3_1_cache_trim(struct machine_fixture *f)
 	uint64_t list[4];
 
 	(void)rules_old_region(f, 800);
-	(void)rules_cached_file(f, 800);
+	(void)machine_cached_file(f, 800);
 	atomic_store(&f->m->sysctl.swappiness, 200);
 	sc.nr_to_reclaim = 1000;
 	struct fixture_events *events = pass(f, &sc);
@@ -88,7 +88,7 @@ static void body_rule_11_3_2_file_is_tiny(struct machine_fixture *f)
 	uint64_t list[4];
 
 	(void)rules_old_region(f, 800);
-	(void)rules_cached_file(f, 40);
+	(void)machine_cached_file(f, 40);
 	atomic_store(&f->m->sysctl.swappiness, 0);
 	machine_hoard(f, &hoard, high - 45);
 	vmstat_fold_all(f->t, f->m);
@@ -124,7 +124,7 @@ static void body_rule_11_4_1_all_swappinesses(struct machine_fixture *f)
 	uint64_t nr[4];
 
 	(void)rules_old_region(f, 1600);
-	(void)rules_cached_file(f, 1600);
+	(void)machine_cached_file(f, 1600);
 	for (uint64_t s = 0; s <= 200; s++) {
 		atomic_store(&f->m->sysctl.swappiness, (int32_t)s);
 		balance_scan_count(f->m, f->node, &sc, nr, &terms);
@@ -149,7 +149,7 @@ static void body_rule_11_4_2_costs(struct machine_fixture *f)
 	uint64_t nr[4];
 
 	(void)rules_old_region(f, 506);
-	(void)rules_cached_file(f, 506);
+	(void)machine_cached_file(f, 506);
 	atomic_store(&f->m->sysctl.swappiness, 60);
 	sc.anon_cost = 100;
 	sc.priority = 1;
@@ -218,7 +218,7 @@ static void body_rule_11_5_2_proportional_stop(struct machine_fixture *f)
 	uint64_t list[4];
 
 	(void)rules_old_region(f, 1024);
-	(void)rules_cached_file(f, 1536);
+	(void)machine_cached_file(f, 1536);
 	atomic_store(&f->m->sysctl.swappiness, 100);
 	refault_file(f);
 	rules_count(f, &before);
@@ -243,7 +243,7 @@ static void body_rule_11_5_3_isolated_and_fatal(struct machine_fixture *f)
 {
 	struct scan_control sc = scan_at(3);
 
-	(void)rules_cached_file(f, 1024);
+	(void)machine_cached_file(f, 1024);
 	cpu_pin(f->t);
 	node_stat_add(f->t, f->node, NR_ISOLATED_FILE, 129);
 	cpu_unpin(f->t);
@@ -275,7 +275,7 @@ RULE(rule_11_5_3_isolated_and_fatal, 0);
 /* 5.2, 5: the flusher is asked if all that was taken is dirty and nobody writes it. */
 static void body_rule_11_5_4_flusher_is_asked(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 64);
+	struct fixture_file *file = machine_cached_file(f, 64);
 	struct scan_control sc = scan_at(1);
 
 	for (uint64_t page = 1; page < 64; page++)
@@ -301,7 +301,7 @@ RULE(rule_11_5_4_flusher_is_asked, .pages = 8192);
 
 static void body_rule_11_13_1_list_texts(struct machine_fixture *f)
 {
-	struct fixture_file *file = rules_cached_file(f, 200);
+	struct fixture_file *file = machine_cached_file(f, 200);
 	struct scan_control sc = scan_at(3);
 
 	for (uint64_t page = 100; page < 200; page++)
