@@ -197,9 +197,9 @@ static int print_text(const struct explain *x, bool all)
 	return status;
 }
 
-static int run(const struct explain_options *options, const struct evidence *before,
-	       const struct evidence *after)
+static int run(const void *arg, const struct evidence *before, const struct evidence *after)
 {
+	const struct explain_options *options = arg;
 	struct text_error err = { .line = 0 };
 	struct explain *x = NULL;
 	int error = explain_new(before, after, options->set, &x, &err);
@@ -218,7 +218,6 @@ static int run(const struct explain_options *options, const struct evidence *bef
 
 int cmd_explain(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -227,17 +226,10 @@ int cmd_explain(int argc, char **argv)
 		       " what to do and what not: from its /proc files, however they were saved.",
 	};
 	struct explain_options options = { .set = NULL };
-	struct evidence *before = NULL, *after = NULL;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
-		return CMD_USAGE;
-	int status = inputs_load(&options.inputs, &before, &after);
-
-	if (status == CMD_FINE)
-		status = run(&options, before, after);
-	evidence_free(before);
-	evidence_free(after);
-	return status;
+	return inputs_run(argc, argv,
+			  &(struct inputs_command){ .argp = &argp,
+						    .options = &options,
+						    .inputs = &options.inputs,
+						    .run = run });
 }

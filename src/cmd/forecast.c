@@ -171,8 +171,10 @@ static int refuse(int error, const struct evidence *evidence, const struct text_
 	return error == -ENOMEM ? CMD_WORLD : CMD_USAGE;
 }
 
-static int run(const struct forecast_options *options, const struct evidence *evidence)
+static int run(const void *arg, const struct evidence *before UNUSED,
+	       const struct evidence *evidence)
 {
+	const struct forecast_options *options = arg;
 	struct forecast *forecast = calloc(1, sizeof(*forecast));
 	struct text_error err = { .line = 0 };
 	struct state *state = NULL;
@@ -196,7 +198,6 @@ static int run(const struct forecast_options *options, const struct evidence *ev
 
 int cmd_forecast(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -205,17 +206,10 @@ int cmd_forecast(int argc, char **argv)
 		       " after reclaim, zone by zone, and what keeps it from giving more.",
 	};
 	struct forecast_options options = { .huge_kb = 2048 };
-	struct evidence *before = NULL, *after = NULL;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
-		return CMD_USAGE;
-	int status = inputs_load(&options.inputs, &before, &after);
-
-	if (status == CMD_FINE)
-		status = run(&options, after);
-	evidence_free(before);
-	evidence_free(after);
-	return status;
+	return inputs_run(argc, argv,
+			  &(struct inputs_command){ .argp = &argp,
+						    .options = &options,
+						    .inputs = &options.inputs,
+						    .run = run });
 }

@@ -157,7 +157,11 @@ static int check_pair(const struct evidence *before, const struct evidence *afte
 	return CMD_FINE;
 }
 
-int inputs_load(const struct inputs *inputs, struct evidence **before, struct evidence **after)
+/*
+ * Reads what was asked for; *before is NULL unless there are two of it. With --watch it waits.
+ * => CMD_FINE and evidence to be freed with evidence_free(); else an exit status, said
+ */
+static int load(const struct inputs *inputs, struct evidence **before, struct evidence **after)
 {
 	const char *first = inputs->nr_dirs > 0 ? inputs->dir[0] : "/";
 	const char *second = inputs->nr_dirs > 1 ? inputs->dir[1] : first;
@@ -191,6 +195,24 @@ int inputs_load(const struct inputs *inputs, struct evidence **before, struct ev
 		*before = NULL;
 		*after = NULL;
 	}
+	return status;
+}
+
+int inputs_run(int argc, char **argv, const struct inputs_command *command)
+{
+	static char name[] = "neap";
+	struct evidence *before = NULL, *after = NULL;
+	int status;
+
+	argv[0] = name;
+	argp_err_exit_status = CMD_USAGE;
+	if (argp_parse(command->argp, argc, argv, ARGP_NO_HELP, NULL, command->options) != 0)
+		return CMD_USAGE;
+	status = load(command->inputs, &before, &after);
+	if (status == CMD_FINE)
+		status = command->run(command->options, before, after);
+	evidence_free(before);
+	evidence_free(after);
 	return status;
 }
 

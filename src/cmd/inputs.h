@@ -24,11 +24,18 @@ int inputs_root(struct inputs *inputs, const char *path);
 int inputs_argument(struct inputs *inputs, const char *path);
 int inputs_watch(struct inputs *inputs, const char *value);
 
-/*
- * Reads what was asked for; *before is NULL unless there are two of it. With --watch it waits.
- * => CMD_FINE and evidence to be freed with evidence_free(); else an exit status, said
- */
-int inputs_load(const struct inputs *inputs, struct evidence **before, struct evidence **after);
+/* A command that reads a machine, or the same one twice, and says something about it. */
+struct inputs_command {
+	const struct argp *argp;
+	void *options;	       /* for argp's parser and run() */
+	struct inputs *inputs; /* within them: filled by the parser */
+	/* before is NULL unless there are two readings. => an exit status, errors said */
+	int (*run)(const void *options, const struct evidence *before,
+		   const struct evidence *after);
+};
+
+/* Parses the arguments, reads what they name (with --watch it waits), runs. => the exit status */
+int inputs_run(int argc, char **argv, const struct inputs_command *command);
 
 /* How to write to standard output: colour on a terminal only, and not with NO_COLOR. */
 struct paint inputs_paint(void);

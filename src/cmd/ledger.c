@@ -190,8 +190,9 @@ static int print_json(const struct ledger *ledger, const struct ledger *before)
 #endif
 
 /* Makes and prints it. => exit status */
-static int print_ledger(const struct evidence *before, const struct evidence *after, bool json)
+static int run(const void *arg, const struct evidence *before, const struct evidence *after)
 {
+	const struct ledger_options *options = arg;
 	struct ledger first, second;
 
 	if (!ledger_make(after, &second) || (before != NULL && !ledger_make(before, &first))) {
@@ -200,7 +201,7 @@ static int print_ledger(const struct evidence *before, const struct evidence *af
 		return CMD_USAGE;
 	}
 	const struct ledger *earlier = before != NULL ? &first : NULL;
-	int status = json ? print_json(&second, earlier) : print_text(&second, earlier);
+	int status = options->json ? print_json(&second, earlier) : print_text(&second, earlier);
 
 	if (status != CMD_FINE)
 		return status;
@@ -211,7 +212,6 @@ static int print_ledger(const struct evidence *before, const struct evidence *af
 
 int cmd_ledger(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -220,17 +220,10 @@ int cmd_ledger(int argc, char **argv)
 		       " files names; with two readings, what grew.",
 	};
 	struct ledger_options options = { .json = false };
-	struct evidence *before = NULL, *after = NULL;
-	int status;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
-		return CMD_USAGE;
-	status = inputs_load(&options.inputs, &before, &after);
-	if (status == CMD_FINE)
-		status = print_ledger(before, after, options.json);
-	evidence_free(before);
-	evidence_free(after);
-	return status;
+	return inputs_run(argc, argv,
+			  &(struct inputs_command){ .argp = &argp,
+						    .options = &options,
+						    .inputs = &options.inputs,
+						    .run = run });
 }

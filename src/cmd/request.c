@@ -191,8 +191,10 @@ static int print_text(const struct state *state, const struct request *request)
 	return document_print_text(&out);
 }
 
-static int run(const struct request_options *options, const struct evidence *evidence)
+static int run(const void *arg, const struct evidence *before UNUSED,
+	       const struct evidence *evidence)
 {
+	const struct request_options *options = arg;
 	struct text_error err = { .line = 0 };
 	struct request *request = calloc(1, sizeof(*request));
 	struct state *state = NULL;
@@ -225,7 +227,6 @@ static int run(const struct request_options *options, const struct evidence *evi
 
 int cmd_request(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -235,17 +236,10 @@ int cmd_request(int argc, char **argv)
 		       " fail.",
 	};
 	struct request_options options = { .gfp = GFP_KERNEL };
-	struct evidence *before = NULL, *after = NULL;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
-		return CMD_USAGE;
-	int status = inputs_load(&options.inputs, &before, &after);
-
-	if (status == CMD_FINE)
-		status = run(&options, after);
-	evidence_free(before);
-	evidence_free(after);
-	return status;
+	return inputs_run(argc, argv,
+			  &(struct inputs_command){ .argp = &argp,
+						    .options = &options,
+						    .inputs = &options.inputs,
+						    .run = run });
 }

@@ -37,6 +37,13 @@ uint64_t machine_seed(void)
 	return seed;
 }
 
+uint64_t machine_nr_seeds(void)
+{
+	const char *text = getenv("NEAP_SEEDS");
+
+	return text != NULL ? strtoull(text, NULL, 10) : 20;
+}
+
 /* ---- building ---- */
 
 static void describe_zone(struct machine_desc *desc, uint32_t node, uint32_t type,
@@ -338,6 +345,13 @@ void machine_region_end(struct machine_fixture *f, struct region *region)
 		if (f->region[i] == region)
 			f->region[i] = NULL;
 	region_destroy(f->t, region);
+}
+
+void machine_region_end_cached(struct machine_fixture *f, struct region *region)
+{
+	machine_region_end(f, region);
+	while (swap_reclaim_cached(f->t, UINT32_MAX) != 0)
+		continue;
 }
 
 /* The three places of a page that its value is written to. */

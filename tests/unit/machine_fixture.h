@@ -110,6 +110,9 @@ void machine_run(const struct machine_setup *setup, machine_body body);
 /* NEAP_SEED, or 1; printed, so that a failure can be repeated. */
 uint64_t machine_seed(void);
 
+/* NEAP_SEEDS, or 20: how many interleavings a test tries. */
+uint64_t machine_nr_seeds(void);
+
 /* The conservation laws; the test fails with the law's name. */
 void machine_verify(struct machine_fixture *f);
 
@@ -121,6 +124,8 @@ void machine_settle(struct machine_fixture *f);
 struct region *machine_region(struct machine_fixture *f, uint64_t nr_pages);
 struct region *machine_region_spec(struct machine_fixture *f, const struct region_spec *spec);
 void machine_region_end(struct machine_fixture *f, struct region *region);
+/* The same, with what the region left in the swap cache. */
+void machine_region_end_cached(struct machine_fixture *f, struct region *region);
 
 /* One access through the page table, with faults as needed. => 0 or the fault's error */
 int machine_write(struct machine_fixture *f, struct region *region, uint64_t page, uint64_t value);

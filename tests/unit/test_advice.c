@@ -643,9 +643,7 @@ static void body_world(struct machine_fixture *f)
 	machine_verify(f);
 	world_dropped += dropped;
 	world_freed += machine_events(f, EV_PGLAZYFREED);
-	machine_region_end(f, region);
-	while (swap_reclaim_cached(f->t, UINT32_MAX) != 0)
-		continue;
+	machine_region_end_cached(f, region);
 }
 
 static void test_world(void **state)

@@ -305,16 +305,13 @@ static void body_world(struct machine_fixture *f)
 	machine_verify(f);
 	world_taken += world.taken;
 	world_refused += world.refused;
-	machine_region_end(f, world.region);
-	while (swap_reclaim_cached(f->t, UINT32_MAX) != 0)
-		continue;
+	machine_region_end_cached(f, world.region);
 }
 
 static void test_world(void **state)
 {
 	uint64_t first = machine_seed();
-	const char *count = getenv("NEAP_SEEDS");
-	uint64_t nr = count != NULL ? strtoull(count, NULL, 10) : 20;
+	uint64_t nr = machine_nr_seeds();
 
 	(void)state;
 	world_taken = 0;

@@ -3,30 +3,15 @@
  * the slow path and reclaim; which requests may leave; how policies and masks go together with the
  * limit; and the NUMA counters of every case, exactly.
  */
-#include "machine_fixture.h"
+#include "numa_counts.h"
 
 #include <errno.h>
 
 #include "core/cpuset.h"
 #include "core/mempolicy.h"
 
-#define NODE_PAGES 2048u
-#define NR_NODES 3u
-
 /* Cannot sleep, has no reserve, and a hard wall. */
 #define GFP_WALLED (GFP_NOWAIT | GFP_BIT_HARDWALL)
-
-struct numa {
-	uint64_t count[NR_NODES][NR_NUMA_ITEMS];
-};
-
-static void numa_read(struct machine_fixture *f, struct numa *numa)
-{
-	for (uint32_t n = 0; n < NR_NODES; n++)
-		for (uint32_t i = 0; i < NR_NUMA_ITEMS; i++)
-			numa->count[n][i] =
-				zone_numa(&f->m->nodes[n].zone[ZONE_NORMAL], (enum numa_item)i);
-}
 
 /* hit, miss, foreign, interleave, local, other of a node since `before`. */
 static void numa_expect(struct machine_fixture *f, const struct numa *before, uint32_t node,

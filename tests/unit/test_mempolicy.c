@@ -2,28 +2,12 @@
  * Tests of core/mempolicy.c: from which nodes pages come under each policy, of a task and of a
  * region, what happens when those have none left, and the NUMA counters of every case, exactly.
  */
-#include "machine_fixture.h"
+#include "numa_counts.h"
 
 #include <errno.h>
 
 #include "core/hotplug_cpu.h"
 #include "core/mempolicy.h"
-
-#define NODE_PAGES 2048u
-#define NR_NODES 3u
-
-/* NUMA events of all zones since the last look. */
-struct numa {
-	uint64_t count[NR_NODES][NR_NUMA_ITEMS];
-};
-
-static void numa_read(struct machine_fixture *f, struct numa *numa)
-{
-	for (uint32_t n = 0; n < NR_NODES; n++)
-		for (uint32_t i = 0; i < NR_NUMA_ITEMS; i++)
-			numa->count[n][i] =
-				zone_numa(&f->m->nodes[n].zone[ZONE_NORMAL], (enum numa_item)i);
-}
 
 static void numa_expect(struct machine_fixture *f, const struct numa *before, uint32_t node,
 			enum numa_item item, uint64_t more)

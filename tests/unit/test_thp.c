@@ -640,16 +640,13 @@ static void body_world(struct machine_fixture *f)
 	machine_verify(f);
 	world_huge += faults(f);
 	world_split += machine_events(f, EV_THP_SPLIT_PAGE);
-	machine_region_end(f, world.region);
-	while (swap_reclaim_cached(f->t, UINT32_MAX) != 0)
-		continue;
+	machine_region_end_cached(f, world.region);
 }
 
 static void test_world(void **state)
 {
 	uint64_t first = machine_seed();
-	const char *count = getenv("NEAP_SEEDS");
-	uint64_t nr = count != NULL ? strtoull(count, NULL, 10) : 20;
+	uint64_t nr = machine_nr_seeds();
 
 	(void)state;
 	world_huge = 0;
