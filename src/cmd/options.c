@@ -182,7 +182,7 @@ static bool take_until(struct options *options, const char *text)
 		const char *name;
 		double ns;
 	} units[] = { { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 } };
-	char *end;
+	char *end = NULL;
 	double number = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(units) && number >= 0; i++) {
