@@ -60,7 +60,7 @@ def explore(neap, job, seed, *more, timeout=130):
     lines = done.stderr.strip().splitlines()
     said = [s for s in lines if " fails; --explore 1" not in s]
     refused = [s for s in said if s.endswith(": Cannot allocate memory")]
-    if done.returncode == 0 or "--errors" in more and done.returncode == 1 and said == lines:
+    if done.returncode == 0 or "--errors" in line and done.returncode == 1 and said == lines:
         return "", bool(refused)
     if done.returncode == 1 and refused and len(refused) == len(said):
         return "", True

@@ -7,9 +7,10 @@
  *       +-- -EIO ----> counted and listed            a mismatch
  *       +-- -ENOMEM -> the command fails
  *
- * A page of anonymous memory that cannot be read back (-EIO) is lost for good: it
- * is given back, so that it starts anew as zero, and a write is tried once more. A
- * page of a file may come back on the next try; it keeps its stamp.
+ * A page of anonymous memory that cannot be read back (-EIO) may come on the next
+ * try, as under Linux, where one access gets SIGBUS and the slot is kept. The job
+ * does not count on it: the page is given back, so that it starts anew as zero, and
+ * a write is tried once more. A page of a file is tried again; it keeps its stamp.
  *
  * A page of a file that holds an older version is either our bug or a failed
  * write-back, which the machine reports like Linux: at the next sync. So the sync is
@@ -71,18 +72,32 @@ static bool loss_was_reported(const struct access_target *target)
 	return verify_was_reported(target->object);
 }
 
+/*
+ * Lets a page of memory that could not be read start anew. Only this access has failed: the slot is
+ * kept, and until it is given back another thread may read it again, with success, or write to it.
+ * So nothing is certain about the page in between.
+ * => 0, or the error of the access if the page cannot be given back
+ */
+static int give_back(const struct access_target *target, const struct access *access, int error)
+{
+	int64_t released;
+
+	verify_release_begin(target->object, access->index, 1);
+	released = neap_release(target->region, access->page, 1);
+	verify_release_end(target->object, access->index, 1, released >= 0);
+	return released < 0 ? error : 0;
+}
+
 /* => 0 when the access may be given up, negative errno when the command must end */
 static int handle_error(struct verify_task *t, const struct access_target *target,
 			const struct access *access, int error)
 {
-	bool memory = target->file == NULL;
+	bool lost = target->file == NULL && error == -EIO;
 
 	if (error != -EIO && error != -ENOSPC)
 		return error;
-	verify_failed(t, target->object, access->index, error, memory && error == -EIO);
-	if (memory && error == -EIO && neap_release(target->region, access->page, 1) < 0)
-		return error;
-	return 0;
+	verify_failed(t, target->object, access->index, error, lost);
+	return lost ? give_back(target, access, error) : 0;
 }
 
 static void put_word(uint8_t *data, size_t offset, uint64_t word, size_t bytes)

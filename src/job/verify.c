@@ -395,13 +395,8 @@ void verify_failed(struct verify_task *t, struct verify_object *o, uint64_t inde
 
 	number_access(t);
 	atomic_fetch_add(&verify->failed_accesses, 1);
-	if (lost) {
-		struct page_state *page = &o->pages[index];
-		uint32_t state = state_hold(page);
-
+	if (lost)
 		atomic_fetch_add(&verify->lost_pages, 1);
-		state_drop(page, state & STATE_WROTE ? state : 0);
-	}
 	pthread_mutex_lock(&verify->mutex);
 	if (verify->nr_losses < LOSSES_MAX)
 		verify->losses[verify->nr_losses++] = (struct loss){ o, index, error, lost };

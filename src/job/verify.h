@@ -115,8 +115,8 @@ void verify_user_end(struct verify_object *o, uint64_t index, const struct neap_
 void verify_load(struct verify_object *o, uint64_t index, void *data, uint64_t *tag);
 
 /*
- * An access failed with an error of the world (-EIO, -ENOSPC). lost: its contents are gone and the
- * page starts anew as zero.
+ * An access failed with an error of the world (-EIO, -ENOSPC). lost: the caller gives the page up;
+ * he gives it back between verify_release_begin() and _end().
  */
 void verify_failed(struct verify_task *t, struct verify_object *o, uint64_t index, int error,
 		   bool lost);

@@ -320,7 +320,9 @@ static void test_reported_losses(void **state)
 	start(false, VERIFY_MEMORY);
 	write_page(30, false);
 	verify_failed(task, object, 30, -EIO, true);
+	verify_release_begin(object, 30, 1);
 	memset(memory[30], 0, NEAP_PAGE_SIZE);
+	verify_release_end(object, 30, 1, true);
 	assert_true(read_page(30, true));
 	verify_failed(task, object, 31, -ENOSPC, false);
 	text = findings();
@@ -330,6 +332,30 @@ static void test_reported_losses(void **state)
 	assert_int_equal(verify_totals(verify).mismatches, 0);
 	assert_int_equal(verify_totals(verify).lost_pages, 1);
 	assert_int_equal(verify_totals(verify).failed_accesses, 2);
+	stop();
+}
+
+/* One thread's read fails; another's succeeds, or writes, before the first gives the page back. */
+static void test_a_lost_page_that_another_thread_reads(void **state)
+{
+	(void)state;
+	start(false, VERIFY_MEMORY);
+	write_page(30, false);
+	write_page(31, false);
+	verify_failed(task, object, 30, -EIO, true);
+	verify_failed(task, object, 31, -EIO, true);
+	assert_true(read_page(30, true));
+	write_page(31, false);
+	verify_release_begin(object, 30, 2);
+	assert_true(read_page(30, true));
+	memset(memory[30], 0, NEAP_PAGE_SIZE);
+	memset(memory[31], 0, NEAP_PAGE_SIZE);
+	assert_true(read_page(30, true));
+	verify_release_end(object, 30, 2, true);
+	assert_true(read_page(30, true));
+	assert_true(read_page(31, true));
+	memory[30][8] = 1;
+	expect_wrong(30, true, "expected zeros", "holds no stamp");
 	stop();
 }
 
@@ -408,6 +434,8 @@ int main(void)
 		cmocka_unit_test(test_released_pages),
 		cmocka_unit_test(test_lazily_freed_pages),
 		cmocka_unit_test(test_reported_losses),
+		cmocka_unit_test(test_a_lost_page_that_another_thread_reads),
+		cmocka_unit_test(test_a_lost_page_that_another_thread_reads),
 		cmocka_unit_test(test_user_files),
 		cmocka_unit_test(test_threads),
 	};
