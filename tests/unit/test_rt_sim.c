@@ -517,6 +517,64 @@ static void test_set_cpus(void **state)
 	rt_sim_destroy(bench.rt);
 }
 
+static struct spinlock lru_lock, zone_lock;
+
+/* Other CPUs go on while it holds a lock, and it cannot be moved before it has let go. */
+static int work_locked(struct task *t, void *arg)
+{
+	_Atomic uint32_t *over = arg;
+
+	while (atomic_load(over) == 0) {
+		spin_lock(t, &lru_lock, LOCK_LRU);
+		spin_lock(t, &zone_lock, LOCK_ZONE);
+		t->slot->meter[ITEM_NS] += USEC;
+		spin_unlock(t, &zone_lock, LOCK_ZONE);
+		spin_unlock(t, &lru_lock, LOCK_LRU);
+		rt_preempt(t);
+	}
+	return 0;
+}
+
+static int move_others(struct task *t, void *arg)
+{
+	_Atomic uint32_t over = 0;
+	const struct task_spec spec = { .name = "moved", .fn = work_locked, .arg = &over };
+	struct task *moved[4];
+
+	(void)arg;
+	for (uint32_t i = 0; i < ARRAY_LEN(moved); i++)
+		moved[i] = spawn_on(t, &spec, i % 2);
+	for (uint32_t round = 0; round < 2000; round++) {
+		const struct cpumask mask = { { 1u << rt_random(t) % 2 } };
+
+		CHECK(t->rt->ops->set_cpus(moved[rt_random(t) % 4], &mask) == 0);
+		work(t, 5 * USEC);
+	}
+	atomic_store(&over, 1);
+	for (uint32_t i = 0; i < ARRAY_LEN(moved); i++)
+		rt_join(t, moved[i]);
+	return 0;
+}
+
+/* Exploring, tasks are moved where they stand: what the switch cost there is the new CPU's. */
+static void test_moves_explored(void **state)
+{
+	static const uint32_t costs[NR_ITEMS] = { 1000, 333, 0, 1500000 };
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		struct rt_sim_config config = plain_config(2);
+		struct bench bench;
+
+		config.seed = seed;
+		config.explore = true;
+		config.cost_ps = costs;
+		bench_open(&bench, &config);
+		assert_int_equal(rt_sim_run(bench.rt, move_others, NULL), 0);
+		rt_sim_destroy(bench.rt);
+	}
+}
+
 /* ---- completions ---- */
 
 struct calls {
@@ -791,6 +849,7 @@ int main(void)
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_wake_preempts),
 		cmocka_unit_test(test_set_cpus),
+		cmocka_unit_test(test_moves_explored),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_all_cpus_blocked),
 		cmocka_unit_test(test_two_runs),

@@ -466,8 +466,10 @@ void sched_preempt_slow(struct sim *sim, struct task *t)
 			sched_switch(sim);
 		return;
 	}
-	if (st->must_move && sim_holds_nothing(st) && !sched_remote_drain(sim))
+	if (st->must_move && sim_holds_nothing(st) && !sched_remote_drain(sim)) {
 		sched_move(sim, st);
+		clock_charge_ns(sim, sched_cpu(sim)); /* the switch to it, on its new CPU */
+	}
 	/* Now and then a CPU stands still for long, as when a host takes it away. */
 	if (rng_below(&sim->rng, EXPLORE_STALL_ONE_IN) == 0)
 		sim->cpus[sched_cpu(sim)].clock_ns += rng_below(&sim->rng, EXPLORE_STALL_NS);
