@@ -48,8 +48,10 @@ def run(neap, job, seed, *more):
 def explore(neap, job, seed, *more, timeout=130):
     """Explores one seed, injected errors or not, without making the job small.
 
-    Returns (what failed or "", whether memory was refused). Devices and CPUs that are held up
-    for long can make a full machine refuse memory; that is told, and no failure.
+    Returns (what failed or "", whether memory was refused). A machine can refuse memory although
+    its programs' pages fit: pages that `advise willneed` has read in keep their slots, and when no
+    slot is left anonymous memory is not reclaimed at all, as under Linux 6.1. And devices and CPUs
+    may be held up for long. That is told, and no failure.
     """
     line = command(neap, job, seed, "--explore", "1", "--found", "-", *more)
     try:

@@ -23,6 +23,12 @@
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 
+/*
+ * Free slots decide, as under Linux 6.1, although a page that advice or read-ahead has put into the
+ * swap cache beside its slot could be freed without another: once every slot is taken such copies
+ * are not looked for any more, and memory that is full of them refuses requests
+ * (jobs/regress/swap-full-of-copies.job).
+ */
 bool reclaim_can_swap(struct neap_machine *m)
 {
 	return atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed) > 0;

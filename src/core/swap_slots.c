@@ -573,11 +573,18 @@ static void return_all(struct task *t)
 	CHECK(nr == 0);
 }
 
-/* => pinned; freed slots are gathered, as long as there are plenty */
+/*
+ * Freed slots are gathered, as long as there are plenty. Never the first ones when there are none:
+ * anonymous pages are reclaimed only while a free slot is counted, so nobody would come to ask for a
+ * slot, and nobody would find that there are too few to gather. (An area that was switched off
+ * takes its free slots away without asking.) DIFF: Linux gathers these, too.
+ * => pinned
+ */
 static bool returns_are_gathered(struct neap_machine *m)
 {
 	return atomic_load_explicit(&m->swap_cache_on, memory_order_relaxed) != 0 &&
-	       atomic_load(&m->swap_cache_barred) == 0;
+	       atomic_load(&m->swap_cache_barred) == 0 &&
+	       atomic_load_explicit(&m->nr_swap_free, memory_order_relaxed) > 0;
 }
 
 /*
@@ -605,15 +612,12 @@ static void return_later(struct task *t, uint32_t entry)
 	cpu->swap_returned[cpu->nr_swap_returned++] = entry;
 }
 
-uint32_t swap_slot_get(struct task *t)
+/* => pinned; the next slot of this CPU's cache, filled if it is empty; 0 if there is none */
+static uint32_t cached_slot(struct task *t)
 {
-	uint32_t entry = 0;
-	bool ended = false;
-
-	cpu_pin(t);
 	struct cpu *cpu = task_cpu_data(t);
 
-	if (cpu->nr_swap_slots == 0 && slot_cache_wanted(t->machine, &ended)) {
+	if (cpu->nr_swap_slots == 0) {
 		uint32_t batch[SWAP_SLOT_CACHE];
 		uint32_t got = get_batch(t, batch, SWAP_SLOT_CACHE);
 
@@ -621,14 +625,29 @@ uint32_t swap_slot_get(struct task *t)
 			cpu->swap_slot[i] = batch[got - 1 - i];
 		cpu->nr_swap_slots = got;
 	}
-	if (cpu->nr_swap_slots != 0)
-		entry = cpu->swap_slot[--cpu->nr_swap_slots];
-	else if (get_batch(t, &entry, 1) == 0)
+	return cpu->nr_swap_slots != 0 ? cpu->swap_slot[--cpu->nr_swap_slots] : 0;
+}
+
+uint32_t swap_slot_get(struct task *t)
+{
+	uint32_t entry = 0;
+	bool ended = false;
+
+	/* Pinned when asked: a drain that follows another CPU's answer comes here after us. */
+	cpu_pin(t);
+	bool cached = slot_cache_wanted(t->machine, &ended);
+
+	/* Slots are scarce from now on: none lies about where nobody takes it. */
+	if (ended) {
+		cpu_unpin(t);
+		swap_slots_drain(t, t->machine);
+		cpu_pin(t);
+	}
+	if (cached)
+		entry = cached_slot(t);
+	if (entry == 0 && get_batch(t, &entry, 1) == 0)
 		entry = 0;
 	cpu_unpin(t);
-	/* Slots are scarce from now on: none lies about where nobody takes it. */
-	if (ended)
-		swap_slots_drain(t, t->machine);
 	return entry;
 }
 

@@ -178,8 +178,11 @@ static void body_slot_cache(struct machine_fixture *f)
 		take(f, &entry[i], 1);
 		int64_t took = free_before - free_slots(f);
 
-		/* 1023 - 12 * 64 = 255 are fewer than 256. */
-		assert_int_equal(took, i >= 768 ? 1 : i % 64 == 0 ? 64 : 0);
+		/* 1023 - 12 * 64 = 255 are fewer than 256: the next one returns the other 63. */
+		if (i == 705)
+			assert_int_equal(took, 1 - 63);
+		else
+			assert_int_equal(took, i > 705 ? 1 : i % 64 == 0 ? 64 : 0);
 	}
 	/* It is used again above 320 a CPU only. */
 	give_back(f, &entry[0], 640);

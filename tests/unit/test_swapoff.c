@@ -300,6 +300,44 @@ static void test_beside(void **state)
 			    body_beside);
 }
 
+/*
+ * An area goes, and with it the free slots that it had: the other is full, and the per-CPU caches
+ * are on. A slot that is freed now is counted at once, because reclaim asks the count before it asks
+ * for a slot; and who asks for one gets it out of another CPU's cache.
+ */
+static void body_last_slots(struct machine_fixture *f)
+{
+	static uint32_t entry[511];
+	struct cpu *other = &f->m->cpus[1];
+
+	for (uint32_t i = 0; i < 511; i++) {
+		entry[i] = swap_slot_get(f->t);
+		assert_int_equal(swap_type_of(entry[i]), 0);
+	}
+	assert_int_equal(f->m->swap_cache_on, 1);
+	assert_int_equal(swap_off(f->t, f->m, 1), 0);
+	assert_int_equal(free_slots(f), 0);
+	assert_int_equal(f->m->swap_cache_on, 1);
+	swap_slot_put(f->t, entry[510]);
+	assert_int_equal(f->m->cpus[0].nr_swap_returned, 0);
+	assert_int_equal(free_slots(f), 1);
+	/* As if the other CPU had filled its cache just before. */
+	assert_int_equal(swap_slot_get(f->t), entry[510]);
+	atomic_store(&f->m->swap_cache_on, 1);
+	for (uint32_t i = 511 - 64; i < 511; i++)
+		other->swap_slot[other->nr_swap_slots++] = entry[i];
+	assert_int_equal(free_slots(f), 0);
+	entry[511 - 64] = swap_slot_get(f->t);
+	assert_int_not_equal(entry[511 - 64], 0);
+	assert_int_equal(other->nr_swap_slots, 0);
+	assert_int_equal(free_slots(f), 63);
+	for (uint32_t i = 0; i <= 511 - 64; i++)
+		swap_slot_put(f->t, entry[i]);
+	assert_int_equal(free_slots(f), 511);
+}
+
+MACHINE_TEST(last_slots, .nr_cpus = 2, .swap_pages = 512, .nr_swaps = 2, .swap_priority = { 9, 5 });
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,7 +345,7 @@ int main(void)
 		cmocka_unit_test(test_priorities), cmocka_unit_test(test_other_area),
 		cmocka_unit_test(test_no_room),	   cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_cached),	   cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_beside),
+		cmocka_unit_test(test_beside),	   cmocka_unit_test(test_last_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
