@@ -310,10 +310,33 @@ static void shrink_found(struct exploration *x)
 	free(text);
 }
 
+/* => false: a small job could not be written where --found says, and the user has been told */
+static bool found_dir_is_fine(const char *dir)
+{
+	struct stat st;
+	int error = 0;
+
+	if (dir == NULL || strcmp(dir, "-") == 0)
+		return true;
+	if (stat(dir, &st) != 0)
+		error = errno;
+	else if (!S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	else if (access(dir, W_OK | X_OK) != 0)
+		error = errno;
+	if (error != 0)
+		cmd_error("--found %s: a small job cannot be written there: %s", dir,
+			  strerror(error));
+	return error == 0;
+}
+
 int explore_job(const struct job *job, const struct options *options, struct report_json *json)
 {
 	struct exploration x = { .job = job, .options = options, .json = json, .worst = CMD_FINE };
 
+	/* Before hours are spent on the search. */
+	if (!found_dir_is_fine(options->found_dir))
+		return CMD_WORLD;
 	play_seeds(&x);
 	if (x.found.any && !play_interrupted())
 		shrink_found(&x);

@@ -61,6 +61,40 @@ static char *take_disk(struct parser *p, const char *name)
 	return parser_copy(p, value);
 }
 
+/*
+ * A swap disk is SIZE and then ",pri=N" and ",disk=N", as with --swap; what the numbers may be is
+ * judged by the configuration.
+ * => a copy of the text; NULL if there is none
+ */
+static char *take_swap(struct parser *p, const char *name)
+{
+	static const char *const properties[] = { "pri=", "disk=" };
+	const char *value = option(p, name);
+	char text[128];
+	char *save = NULL;
+
+	if (value == NULL || strcmp(value, "0") == 0)
+		return NULL;
+	snprintf(text, sizeof(text), "%s", value);
+	if (strlen(value) >= sizeof(text) || text[0] == '\0' || text[0] == ',') {
+		parser_error(p, "%s=%.60s is no size with ,pri=N and ,disk=N", name, value);
+		return NULL;
+	}
+	size(p, strtok_r(text, ",", &save));
+	for (const char *more = strtok_r(NULL, ",", &save); more != NULL;
+	     more = strtok_r(NULL, ",", &save)) {
+		uint32_t k = strncmp(more, properties[0], 4) == 0 ? 0 : 1;
+		size_t length = strlen(properties[k]);
+
+		if (strncmp(more, properties[k], length) != 0)
+			parser_error(p, "%s= has pri=N and disk=N behind its size, not '%.60s'",
+				     name, more);
+		else
+			number(p, more + length, properties[k], UINT16_MAX);
+	}
+	return parser_copy(p, value);
+}
+
 void parser_run_machine(struct parser *p)
 {
 	static const char *const later[] = { "zram", "kernel", "append" };
@@ -79,8 +113,8 @@ void parser_run_machine(struct parser *p)
 		machine->cpus = parser_copy(p, value);
 	machine->hotplug = take_disk(p, "hotplug");
 	machine->block = take_disk(p, "block");
-	machine->swap = take_disk(p, "swap");
-	machine->swap2 = take_disk(p, "swap2");
+	machine->swap = take_swap(p, "swap");
+	machine->swap2 = take_swap(p, "swap2");
 	machine->cma = take_disk(p, "cma");
 	value = option(p, "rebind");
 	machine->rebind = value != NULL && number(p, value, "rebind", 1) == 1;
