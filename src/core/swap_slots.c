@@ -575,8 +575,8 @@ static void return_all(struct task *t)
 
 /*
  * Freed slots are gathered, as long as there are plenty. Never the first ones when there are none:
- * anonymous pages are reclaimed only while a free slot is counted, so nobody would come to ask for a
- * slot, and nobody would find that there are too few to gather. (An area that was switched off
+ * anonymous pages are reclaimed only while a free slot is counted, so nobody would come to ask for
+ * a slot, and nobody would find that there are too few to gather. (An area that was switched off
  * takes its free slots away without asking.) DIFF: Linux gathers these, too.
  * => pinned
  */

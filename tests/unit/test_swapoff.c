@@ -302,8 +302,8 @@ static void test_beside(void **state)
 
 /*
  * An area goes, and with it the free slots that it had: the other is full, and the per-CPU caches
- * are on. A slot that is freed now is counted at once, because reclaim asks the count before it asks
- * for a slot; and who asks for one gets it out of another CPU's cache.
+ * are on. A slot that is freed now is counted at once, because reclaim asks the count before it
+ * asks for a slot; and who asks for one gets it out of another CPU's cache.
  */
 static void body_last_slots(struct machine_fixture *f)
 {
