@@ -77,6 +77,13 @@ struct hw_entry {
 	int32_t err;	     /* out */
 };
 
+/* An entry that is looked at first and changed afterwards, if at all. */
+struct hw_spot {
+	uint64_t vpn;
+	_Atomic uint64_t *entry; /* private to the hardware; its table is there meanwhile */
+	uint32_t pfn;
+};
+
 /* What an access sees between access_begin() and access_end(). */
 struct hw_access {
 	void *data;    /* the page's 4096 bytes; NULL in tag mode */
@@ -122,6 +129,13 @@ struct hw_ops {
 	void (*allow_write)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Tests and clears HW_YOUNG; flags: before. -ENOENT as above. */
 	void (*harvest)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+	/*
+	 * Looks at entries of one space, in any order, and waits for nobody.
+	 * => true: each maps its pfn, and is young if that was asked; the spots are for spot_take()
+	 */
+	bool (*spot_look)(struct hw_space *space, struct hw_spot *spots, uint32_t nr, bool young);
+	/* Clears HW_YOUNG of spots, of any spaces, that still map their pfn; waits as harvest. */
+	void (*spot_take)(struct hw_spot *spots, uint32_t nr);
 	/* Clears HW_YOUNG and HW_DIRTY, and keeps HW_WRITE; flags: before. -ENOENT as above. */
 	void (*clean)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/*

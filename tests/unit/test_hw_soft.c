@@ -403,6 +403,34 @@ static void harvest_takes_young(void **state)
 	assert_int_equal(hw_fixture_get(f, 101).flags, HW_PRESENT | HW_DIRTY | HW_YOUNG);
 }
 
+/* A look changes nothing and says no if one spot is not as asked; a take touches what still is. */
+static void spots_are_looked_at_then_taken(void **state)
+{
+	struct hw_fixture *f = *state;
+	const struct hw_ops *ops = f->hw->ops;
+	struct hw_spot spots[3] = { { .vpn = 700, .pfn = 9 }, { .vpn = 101, .pfn = 8 } };
+	struct hw_entry gone = { .vpn = 700 };
+
+	hw_fixture_must_map(f, 101, 8, HW_YOUNG | HW_WRITE | HW_DIRTY);
+	hw_fixture_must_map(f, 700, 9, HW_YOUNG);
+	spots[2] = (struct hw_spot){ .vpn = 3 * TOP_SPAN, .pfn = 7 };
+	assert_false(ops->spot_look(f->space, spots, 3, false)); /* no table */
+	spots[2] = (struct hw_spot){ .vpn = 102, .pfn = 7 };
+	assert_false(ops->spot_look(f->space, spots, 3, false)); /* empty */
+	hw_fixture_must_map(f, 102, 6, 0);
+	assert_false(ops->spot_look(f->space, spots, 3, false)); /* another frame */
+	spots[2].pfn = 6;
+	assert_true(ops->spot_look(f->space, spots, 3, false));
+	assert_false(ops->spot_look(f->space, spots, 3, true)); /* not young */
+	assert_true(ops->spot_look(f->space, spots, 2, true));
+	assert_int_equal(hw_fixture_get(f, 700).flags, HW_PRESENT | HW_YOUNG);
+	ops->unmap(f->space, &gone, 1);
+	hw_fixture_must_map(f, 700, 5, HW_YOUNG);
+	ops->spot_take(spots, 2);
+	assert_int_equal(hw_fixture_get(f, 700).flags, HW_PRESENT | HW_YOUNG);
+	assert_int_equal(hw_fixture_get(f, 101).flags, HW_PRESENT | HW_WRITE | HW_DIRTY);
+}
+
 static void set_word_replaces_words(void **state)
 {
 	struct hw_fixture *f = *state;
@@ -949,6 +977,7 @@ int main(void)
 		WITH_BOTH(unmap_takes_only_the_frame_asked_for),
 		WITH_BOTH(protect_and_allow_write),
 		WITH_BOTH(harvest_takes_young),
+		WITH_BOTH(spots_are_looked_at_then_taken),
 		WITH_BOTH(set_word_replaces_words),
 		WITH_BOTH(access_needs_an_entry),
 		WITH_BOTH(access_is_invisible_to_readers),

@@ -104,6 +104,18 @@ static void mover_move(struct shared *s, uint32_t page, struct hw_entry *entry)
 	entry->flags = HW_WRITE;
 }
 
+/* The same as harvest, looked at before. */
+static void mover_take_young(struct shared *s, const struct hw_entry *batch, uint32_t nr)
+{
+	const struct hw_ops *ops = s->f->hw->ops;
+	struct hw_spot spots[MOVED_PAGES];
+
+	for (uint32_t i = 0; i < nr; i++)
+		spots[i] = (struct hw_spot){ .vpn = batch[i].vpn, .pfn = batch[i].pfn };
+	assert_true(ops->spot_look(s->f->space, spots, nr, false));
+	ops->spot_take(spots, nr);
+}
+
 static void mover_round(struct shared *s, struct rng *rng)
 {
 	const struct hw_ops *ops = s->f->hw->ops;
@@ -121,7 +133,10 @@ static void mover_round(struct shared *s, struct rng *rng)
 	ops->map(s->f->space, batch, nr);
 	for (uint32_t i = 0; i < nr; i++)
 		assert_int_equal(batch[i].err, 0);
-	ops->harvest(s->f->space, batch, nr);
+	if (rng_below(rng, 2) == 0)
+		ops->harvest(s->f->space, batch, nr);
+	else
+		mover_take_young(s, batch, nr);
 	ops->flush(s->f->space);
 	for (uint32_t i = 0; i < nr; i++) { /* write-protect, as write-back does, and undo */
 		struct hw_entry entry = { .vpn = batch[i].vpn };

@@ -294,6 +294,42 @@ void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t 
 	}
 }
 
+bool soft_op_spot_look(struct hw_space *space, struct hw_spot *spots, uint32_t nr, bool young)
+{
+	struct cursor cursor = { .space = soft_space_of(space) };
+	uint64_t flags = SOFT_PRESENT | (young ? SOFT_YOUNG : 0);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		_Atomic uint64_t *slot = cursor_seek(&cursor, spots[i].vpn);
+
+		if (slot == NULL)
+			return false;
+		uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
+
+		if ((value & flags) != flags || value >> NEAP_PAGE_SHIFT != spots[i].pfn)
+			return false;
+		spots[i].entry = slot;
+	}
+	return true;
+}
+
+void soft_op_spot_take(struct hw_spot *spots, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		_Atomic uint64_t *slot = spots[i].entry;
+		uint64_t mine =
+			(uint64_t)spots[i].pfn << NEAP_PAGE_SHIFT | SOFT_PRESENT | SOFT_YOUNG;
+		uint64_t value;
+
+		do /* bounded: another task got ahead each time */
+			value = soft_load_idle(slot);
+		while ((value & (SOFT_FRAME_MASK | SOFT_PRESENT | SOFT_YOUNG)) == mine &&
+		       !atomic_compare_exchange_strong_explicit(slot, &value, value & ~SOFT_YOUNG,
+								memory_order_acq_rel,
+								memory_order_relaxed));
+	}
+}
+
 void soft_op_clean(struct hw_space *space, struct hw_entry *entries, uint32_t nr)
 {
 	struct cursor cursor = { .space = soft_space_of(space) };
