@@ -102,6 +102,28 @@ static inline uint32_t list_pop(struct page *pages, struct list *list)
 	return pfn;
 }
 
+/* Moves the list's end, from frame `first` on, to the head of `to`, which may be the same list. */
+static inline void list_move_end(struct page *pages, struct list *from, uint32_t first,
+				 struct list *to)
+{
+	uint32_t before = pages[first].prev;
+	uint32_t last = from->last;
+
+	if (before == PFN_NONE) {
+		from->first = PFN_NONE;
+	} else {
+		pages[before].next = PFN_NONE;
+	}
+	from->last = before;
+	pages[first].prev = PFN_NONE;
+	pages[last].next = to->first;
+	if (to->first == PFN_NONE)
+		to->last = last;
+	else
+		pages[to->first].prev = last;
+	to->first = first;
+}
+
 /*
  * Moves everything from `from` to the head of `to`, keeping the order; `from` is empty afterwards.
  */

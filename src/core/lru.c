@@ -498,9 +498,9 @@ static uint64_t isolate_run(struct page *pages, struct lru_isolate *ctl, struct 
 	return taken;
 }
 
-/* Pages of one zone have left the list: one step, however many. => pinned, lru lock held */
-static void isolate_count(struct task *t, const struct lru_isolate *ctl, uint32_t zone, uint64_t nr)
+void lru_count_taken(struct task *t, const struct lru_isolate *ctl, uint32_t zone, uint64_t nr)
 {
+	spin_assert_held(t, LOCK_LRU);
 	struct node *node = &t->machine->nodes[ctl->lruvec->node];
 	int64_t delta = -(int64_t)nr;
 
@@ -547,7 +547,7 @@ uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out)
 	list_splice_head(t->machine->pages, list, &skipped);
 	for (uint32_t zone = 0; zone < NR_ZONES; zone++) {
 		if (nr_zone[zone] != 0)
-			isolate_count(t, ctl, zone, nr_zone[zone]);
+			lru_count_taken(t, ctl, zone, nr_zone[zone]);
 		if (ctl->skipped_zone[zone] != 0)
 			event_add_pinned(t, (enum meter_item)(EV_PGSKIP_DMA + (int)zone),
 					 ctl->skipped_zone[zone]);
@@ -584,16 +584,9 @@ void lru_take_cleared(struct task *t, struct page *page)
 	page_set(page, PG_ISOLATED);
 }
 
-/* Pages of one size in a row that go to one list, from one zone: counted together. */
-struct putback_run {
-	enum lru_list list;
-	uint32_t zone;
-	uint32_t nr_pages; /* of each */
-	uint32_t nr;
-};
-
-static void putback_count(struct task *t, struct node *node, const struct putback_run *run)
+void lru_count_run(struct task *t, struct node *node, const struct lru_run *run)
 {
+	spin_assert_held(t, LOCK_LRU);
 	struct zone *zone = &node->zone[run->zone];
 
 	size_add(&node->lruvec, run->list, run->zone, (int64_t)run->nr_pages * run->nr);
@@ -604,8 +597,7 @@ static void putback_count(struct task *t, struct node *node, const struct putbac
 }
 
 /* One page to the head of its list, not yet counted there. => pinned, lru lock held */
-static void putback_one(struct task *t, struct node *node, struct page *page,
-			struct putback_run *run)
+static void putback_one(struct task *t, struct node *node, struct page *page, struct lru_run *run)
 {
 	struct page *pages = t->machine->pages;
 
@@ -615,8 +607,8 @@ static void putback_one(struct task *t, struct node *node, struct page *page,
 			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, page_nr(page));
 	}
 	uint64_t flags = page_flags(page);
-	struct putback_run kind = { lru_list_of(flags), page_zone_index_of(flags),
-				    page_nr_of(flags), 1 };
+	struct lru_run kind = { lru_list_of(flags), page_zone_index_of(flags), page_nr_of(flags),
+				1 };
 
 	if (flags & PG_ACTIVE)
 		workingset_age(node, kind.nr_pages);
@@ -628,7 +620,7 @@ static void putback_one(struct task *t, struct node *node, struct page *page,
 		return;
 	}
 	if (run->nr != 0)
-		putback_count(t, node, run);
+		lru_count_run(t, node, run);
 	*run = kind;
 }
 
@@ -641,7 +633,7 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 	cpu_pin(t);
 	/* The isolation's references are dropped only after the lock: keep them in a side array. */
 	while (next != PFN_NONE) {
-		struct putback_run run = { 0 };
+		struct lru_run run = { 0 };
 		uint32_t put[SWAP_CLUSTER_MAX];
 		uint32_t nr = 0;
 
@@ -653,7 +645,7 @@ void lru_putback(struct task *t, struct node *node, struct list *list)
 			next = page->prev;
 			putback_one(t, node, page, &run);
 		}
-		putback_count(t, node, &run);
+		lru_count_run(t, node, &run);
 		spin_unlock(t, &lruvec->lock, LOCK_LRU);
 		for (uint32_t i = 0; i < nr; i++)
 			page_put(t, &pages[put[i]]);

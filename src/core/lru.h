@@ -54,6 +54,19 @@ struct lru_isolate {
 	uint64_t skipped;		 /* out */
 	uint64_t skipped_zone[NR_ZONES]; /* out */
 };
+/* Pages of one size that go to one list, from one zone: counted together. */
+struct lru_run {
+	enum lru_list list;
+	uint32_t zone;
+	uint32_t nr_pages; /* of each */
+	uint32_t nr;
+};
+/*
+ * Pages of a zone leave ctl->list: one step, however many. Pages come to a list: one by one, so
+ * that counters carry over as often as they would. => pinned, lru lock held
+ */
+void lru_count_taken(struct task *t, const struct lru_isolate *ctl, uint32_t zone, uint64_t nr);
+void lru_count_run(struct task *t, struct node *node, const struct lru_run *run);
 /* => pages taken onto *out, each with a reference and PG_ISOLATED; pinned, lru lock held */
 uint64_t lru_isolate(struct task *t, struct lru_isolate *ctl, struct list *out);
 /* Takes one page off its list if it is on one. => false if somebody else has it. Nothing held. */

@@ -22,15 +22,6 @@
  */
 #include "core/pagelock.h"
 
-struct waitq *page_wait_queue(struct neap_machine *m, const struct page *page)
-{
-	uint32_t pfn = (uint32_t)(page - m->pages);
-
-	return &m->page_wait[(pfn * 2654435761u) >> 24];
-}
-
-_Static_assert(PAGE_WAIT_BUCKETS == 256, "page_wait_queue() takes the top 8 bits");
-
 /* One sleep at most; the caller tests the flag again. */
 static void page_wait_flag(struct task *t, struct page *page, uint64_t flag)
 {

@@ -38,6 +38,13 @@ void page_wait_writeback(struct task *t, struct page *page);
 /* Wakes everybody who waits on the page. Never sleeps. */
 void page_wake(struct task *t, struct page *page);
 /* The queue on which waiters for this page (and others of its bucket) sleep. */
-struct waitq *page_wait_queue(struct neap_machine *m, const struct page *page);
+static inline struct waitq *page_wait_queue(struct neap_machine *m, const struct page *page)
+{
+	uint32_t pfn = (uint32_t)(page - m->pages);
+
+	return &m->page_wait[(pfn * 2654435761u) >> 24];
+}
+
+_Static_assert(PAGE_WAIT_BUCKETS == 256, "page_wait_queue() takes the top 8 bits");
 
 #endif

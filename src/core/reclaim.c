@@ -28,6 +28,7 @@
 #include "core/pagelock.h"
 #include "core/rmap.h"
 #include "core/shrinker.h"
+#include "core/tail.h"
 #include "core/vmstat.h"
 #include "core/writeback.h"
 
@@ -96,10 +97,21 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 
 /* ---- active lists ---- */
 
-/* Isolates up to nr pages from a list, counting as the caller's kind does. => pages taken */
-static uint64_t isolate(struct task *t, struct node *node, struct scan_control *sc,
-			struct lru_isolate *ctl, struct list *out)
+/* A batch of pages from the tail of a list. */
+struct batch {
+	struct lru_isolate ctl;
+	struct list pages; /* isolated; empty if tail.nr is not 0: these have been decided about */
+	struct tail tail;
+	uint64_t taken;
+};
+
+/*
+ * Isolates up to ctl->want pages from a list, counting as the caller's kind does; or does without
+ * where it is known what becomes of them, and counts as if they had been isolated.
+ */
+static void isolate(struct task *t, struct node *node, struct scan_control *sc, struct batch *batch)
 {
+	struct lru_isolate *ctl = &batch->ctl;
 	struct lruvec *lruvec = &node->lruvec;
 	bool file = ctl->list >= LRU_INACTIVE_FILE;
 
@@ -109,14 +121,15 @@ static uint64_t isolate(struct task *t, struct node *node, struct scan_control *
 	ctl->may_unmap = sc->may_unmap;
 	cpu_pin(t);
 	spin_lock(t, &lruvec->lock, LOCK_LRU);
-	uint64_t taken = lru_isolate(t, ctl, out);
-
+	tail_decide(t, ctl, &batch->tail);
+	batch->taken = batch->tail.nr;
+	if (batch->taken == 0)
+		batch->taken = lru_isolate(t, ctl, &batch->pages);
 	spin_unlock(t, &lruvec->lock, LOCK_LRU);
-	node_stat_add(t, node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (int64_t)taken);
+	node_stat_add(t, node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (int64_t)batch->taken);
 	cpu_unpin(t);
 	event_emit(t, MM_VMSCAN_LRU_ISOLATE, 0, sc->reclaim_idx, sc->order, ctl->want,
-		   ctl->scanned + ctl->skipped, ctl->skipped, taken, ctl->list);
-	return taken;
+		   ctl->scanned + ctl->skipped, ctl->skipped, batch->taken, ctl->list);
 }
 
 static void end_isolation(struct task *t, struct node *node, bool file, uint64_t taken)
@@ -143,44 +156,58 @@ static bool active_stays(struct task *t, struct page *page)
 	return young != 0 && (region_flags & REGION_EXEC) && page_is_file_lru(page);
 }
 
-void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc,
-			   enum lru_list list, uint64_t nr)
+/* What became of a batch of an active list. */
+struct refill {
+	struct list keep, down; /* to be put back */
+	uint64_t nr_kept, nr_down;
+};
+
+/* Pages of an active list, one by one. */
+static void refill_pages(struct task *t, struct list *list, struct refill *refill)
 {
 	struct page *pages = t->machine->pages;
-	bool file = list >= LRU_INACTIVE_FILE;
-	struct lru_isolate ctl = { .list = list, .want = nr };
-	struct list hold = { PFN_NONE, PFN_NONE };
-	struct list keep = { PFN_NONE, PFN_NONE };
-	struct list down = { PFN_NONE, PFN_NONE };
-	uint64_t taken = isolate(t, node, sc, &ctl, &hold);
-	uint64_t nr_down = 0;
-	uint64_t nr_kept = 0;
 
-	event_add(t, EV_PGREFILL, ctl.scanned + ctl.skipped);
-	while (!list_empty(&hold)) {
-		uint32_t pfn = hold.last;
+	while (!list_empty(list)) {
+		uint32_t pfn = list->last;
 		struct page *page = &pages[pfn];
 		uint32_t nr_pages = page_nr(page);
 
-		list_remove(pages, &hold, pfn);
+		list_remove(pages, list, pfn);
 		if (!page_test(page, PG_MLOCKED) && active_stays(t, page)) {
-			list_add_head(pages, &keep, pfn);
-			nr_kept += nr_pages;
+			list_add_head(pages, &refill->keep, pfn);
+			refill->nr_kept += nr_pages;
 			continue;
 		}
 		if (!page_test(page, PG_MLOCKED)) {
 			page_clear(page, PG_ACTIVE);
 			page_set(page, PG_WORKINGSET);
-			nr_down += nr_pages;
+			refill->nr_down += nr_pages;
 		}
-		list_add_head(pages, &down, pfn);
+		list_add_head(pages, &refill->down, pfn);
 	}
-	lru_putback(t, node, &keep);
-	lru_putback(t, node, &down);
-	event_add(t, EV_PGDEACTIVATE, nr_down);
-	end_isolation(t, node, file, taken);
-	event_emit(t, MM_VMSCAN_LRU_SHRINK_ACTIVE, node->id, taken, nr_kept, nr_down, nr_kept,
-		   (uint64_t)sc->priority,
+}
+
+void reclaim_shrink_active(struct task *t, struct node *node, struct scan_control *sc,
+			   enum lru_list list, uint64_t nr)
+{
+	bool file = list >= LRU_INACTIVE_FILE;
+	struct batch batch = { .ctl = { .list = list, .want = nr } };
+	struct refill refill = { 0 };
+
+	isolate(t, node, sc, &batch);
+	event_add(t, EV_PGREFILL, batch.ctl.scanned + batch.ctl.skipped);
+	if (batch.tail.nr != 0) {
+		event_add(t, EV_SIM_PTE_WALK, batch.tail.nr_ptes);
+		refill.nr_down = batch.tail.nr;
+	} else {
+		refill_pages(t, &batch.pages, &refill);
+		lru_putback(t, node, &refill.keep);
+		lru_putback(t, node, &refill.down);
+	}
+	event_add(t, EV_PGDEACTIVATE, refill.nr_down);
+	end_isolation(t, node, file, batch.taken);
+	event_emit(t, MM_VMSCAN_LRU_SHRINK_ACTIVE, node->id, batch.taken, refill.nr_kept,
+		   refill.nr_down, refill.nr_kept, (uint64_t)sc->priority,
 		   (file ? RECLAIM_FLAG_FILE : RECLAIM_FLAG_ANON) | RECLAIM_FLAG_ASYNC);
 }
 
@@ -231,14 +258,27 @@ static void tally(struct scan_control *sc, const struct reclaim_stat *stat, bool
 		sc->nr.file_taken += taken;
 }
 
+/* A batch whose pages all stay, as reclaim_page_list() tells it. */
+static void tell_tail(struct task *t, const struct tail *tail, struct scan_control *sc,
+		      struct reclaim_stat *stat)
+{
+	event_add(t, EV_SIM_PTE_WALK, tail->nr_ptes);
+	if (tail->nr_up != 0)
+		event_add(t, EV_PGACTIVATE, tail->nr_up);
+	sc->nr_scanned += tail->nr;
+	stat->nr_ref_keep = tail->nr - tail->nr_up;
+	stat->nr_activate[0] = tail->nr_up;
+}
+
 /* => pages freed */
 static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_control *sc,
 				enum lru_list list, uint64_t nr)
 {
 	bool file = list == LRU_INACTIVE_FILE;
-	struct lru_isolate ctl = { .list = list, .want = nr };
-	struct list hold = { PFN_NONE, PFN_NONE };
+	struct batch batch = { .ctl = { .list = list, .want = nr } };
+	const struct lru_isolate *ctl = &batch.ctl;
 	struct reclaim_stat stat = { 0 };
+	uint64_t freed = 0;
 	bool waited = false;
 
 	while (too_many_isolated(t, node, file, sc)) {
@@ -249,21 +289,23 @@ static uint64_t shrink_inactive(struct task *t, struct node *node, struct scan_c
 		if (t->flags & PF_EXITING)
 			return SWAP_CLUSTER_MAX;
 	}
-	uint64_t taken = isolate(t, node, sc, &ctl, &hold);
-
-	count_scan(t, sc, file, ctl.scanned + ctl.skipped);
-	if (taken == 0)
+	isolate(t, node, sc, &batch);
+	count_scan(t, sc, file, ctl->scanned + ctl->skipped);
+	if (batch.taken == 0)
 		return 0;
-	uint64_t freed = reclaim_page_list(t, node, &hold, sc, &stat);
-
-	lru_putback(t, node, &hold);
+	if (batch.tail.nr != 0) {
+		tell_tail(t, &batch.tail, sc, &stat);
+	} else {
+		freed = reclaim_page_list(t, node, &batch.pages, sc, &stat);
+		lru_putback(t, node, &batch.pages);
+	}
 	count_steal(t, sc, file, freed);
-	end_isolation(t, node, file, taken);
+	end_isolation(t, node, file, batch.taken);
 	lru_note_cost(t, &node->lruvec, file, stat.nr_pageout);
-	if (stat.nr_unqueued_dirty == taken)
+	if (stat.nr_unqueued_dirty == batch.taken)
 		writeback_wake(t, t->machine);
-	tally(sc, &stat, file, taken);
-	event_emit(t, MM_VMSCAN_LRU_SHRINK_INACTIVE, node->id, ctl.scanned + ctl.skipped, freed,
+	tally(sc, &stat, file, batch.taken);
+	event_emit(t, MM_VMSCAN_LRU_SHRINK_INACTIVE, node->id, ctl->scanned + ctl->skipped, freed,
 		   stat.nr_dirty, stat.nr_writeback, stat.nr_congested, stat.nr_immediate,
 		   stat.nr_activate[0], stat.nr_activate[1], stat.nr_ref_keep, stat.nr_unmap_fail,
 		   (uint64_t)sc->priority,

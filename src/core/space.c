@@ -31,6 +31,7 @@
 #include "core/rmap.h"
 #include "core/sleeplock.h"
 #include "core/swap.h"
+#include "core/tail.h"
 #include "core/thp.h"
 #include "core/vmstat.h"
 
@@ -467,6 +468,8 @@ void region_destroy(struct task *t, struct region *region)
 	struct table_free_arg arg = { t, space };
 
 	region_zap(t, region, 0, region->nr_pages);
+	if (region->mapping == NULL)
+		tail_forget_region(t);
 	/*
 	 * Before the tables go: a reverse walk of a page that other regions map still visits this
 	 * region as long as it is on the file's list, and looks into its tables.
