@@ -236,7 +236,7 @@ static void alloc_count(struct task *t, struct zone *zone, struct zone *preferre
 	struct cpu *cpu = task_cpu_data(t);
 	struct pcp *pcp = pcp_of(t, zone);
 
-	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
+	event_add_pinned(t, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
 	if (zone->node == preferred->node) {
 		racy_add(pcp->numa[NUMA_HIT], 1);
 	} else {
@@ -490,7 +490,7 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	uint32_t pfn = pcp_pop(pages, pcp, index, order);
 
 	pcp->free_factor >>= 1;
-	racy_add(cpu->meter[EV_PGALLOC_DMA + zone->type], (uint64_t)1 << order);
+	slot_count_event(slot, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
 	racy_add(pcp->numa[NUMA_HIT], 1);
 	racy_add(*where, 1);
 	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
@@ -711,7 +711,7 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 	bool room = !pcp_is_full(pcp, zone, order);
 
 	if (likely(room)) {
-		racy_add(slot->meter[EV_PGFREE], (uint64_t)1 << order);
+		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
 		pcp_link(pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
 	}
 	cpu_unpin_brief(t, slot);

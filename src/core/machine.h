@@ -24,6 +24,7 @@
 #include "core/list.h"
 #include "core/page.h"
 #include "core/pool.h"
+#include "core/racy.h"
 #include "core/snapshot.h"
 #include "core/vmstat_ids.h"
 #include "port/hw.h"
@@ -293,6 +294,7 @@ struct psi_machine {
 /* CPU-private data. All p unless marked. */
 struct cpu {
 	uint64_t meter[NR_METER_ITEMS]; /* first: the slot points at it */
+	uint32_t cost_ps[NR_METER_ITEMS]; /* I: what an increment is worth (port/rt.h, TIME) */
 	uint32_t id;			/* I */
 	uint32_t node;			/* I */
 	struct node *home;		/* I: the same */
@@ -465,6 +467,15 @@ _Static_assert(offsetof(struct cpu, meter) == 0, "a slot's meter is its CPU's da
 static ALWAYS_INLINE struct cpu *task_cpu_here(const struct task *t)
 {
 	return (struct cpu *)(void *)t->slot->meter;
+}
+
+/* Adds n to an item of a CPU's meter. => the CPU's word is ours */
+static ALWAYS_INLINE void slot_count_event(struct cpu_slot *slot, enum meter_item item, uint64_t n)
+{
+	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+
+	racy_add(cpu->meter[item], n);
+	slot->worth_ps += n * cpu->cost_ps[item];
 }
 
 static ALWAYS_INLINE struct cpu *task_cpu_data(struct task *t)

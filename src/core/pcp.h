@@ -124,7 +124,7 @@ static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pf
 	struct pcp *pcp = pcp_of(t, zone);
 	bool full = pcp_is_full(pcp, zone, order);
 
-	racy_add(task_cpu_data(t)->meter[EV_PGFREE], (uint64_t)1 << order);
+	slot_count_event(t->slot, EV_PGFREE, (uint64_t)1 << order);
 	pcp_link(t->machine->pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
 	if (unlikely(full))
 		pcp_put_full(t, zone,

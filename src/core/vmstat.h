@@ -17,7 +17,7 @@
 static ALWAYS_INLINE void event_add_pinned(struct task *t, enum meter_item item, uint64_t n)
 {
 	cpu_assert_pinned(t);
-	racy_add(task_cpu_here(t)->meter[item], n);
+	slot_count_event(t->slot, item, n);
 }
 
 /* The same from anywhere that may pin. */

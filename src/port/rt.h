@@ -40,8 +40,10 @@
  * TIME is nanoseconds since the machine was built, from rt_now(t). Live: the
  * monotonic clock. Simulated: the clock of the task's CPU, which is the sum over
  * the CPU's meter of (increments x cost). A meter is one array of counts that
- * only grow, owned by the engine (its event counters and hidden items); the
- * runtime reads it at preempt points, so hot paths pay nothing for time.
+ * only grow, owned by the engine (its event counters and hidden items). Who adds
+ * to a count adds what that is worth (rt->cost_ps) to the slot's worth_ps, and the
+ * runtime looks at this one number at preempt points: an addition a count instead
+ * of a sum over all of them a look.
  *
  * PREEMPT POINTS. rt_preempt(t) is where the simulator may run another CPU or
  * task, fire timers and deliver completions. Every loop that can run long calls
@@ -104,6 +106,7 @@ struct cpu_slot {
 	_Atomic uint32_t offline; /* a: 1 while nobody may take the word (core/hotplug_cpu.c) */
 	uint32_t cpu;		  /* I */
 	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
+	uint64_t worth_ps; /* of all that the meter has counted, modulo 2^64; the taker's */
 } CACHE_ALIGNED;
 
 struct task {
@@ -218,6 +221,8 @@ struct rt {
 	uint32_t favour_after;	  /* I: pins in a row that make a favourite; 0 = never */
 	bool virtual_time;	  /* I: rt/sim */
 	bool explore;		  /* I: rt/sim: preempt points under locks */
+	/* I: rt/sim: what one increment of each meter item is worth; NULL: nothing */
+	const uint32_t *cost_ps;
 	/* Told by the waits below when a task stops and when it goes on; NULL: nobody asks. */
 	void (*task_hook)(struct task *t, bool running); /* I once tasks run */
 };

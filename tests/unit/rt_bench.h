@@ -37,6 +37,13 @@ struct bench {
 	uint64_t meters[MAX_CPUS][NR_ITEMS];
 };
 
+/* Adds to a meter item, as whoever counts does. */
+static inline void count(struct task *t, uint32_t item, uint64_t nr)
+{
+	t->slot->meter[item] += nr;
+	t->slot->worth_ps += nr * cost_ps[item];
+}
+
 static inline uint64_t test_seed(void)
 {
 	const char *text = getenv("NEAP_SEED");
@@ -82,7 +89,7 @@ static inline void work(struct task *t, uint64_t ns)
 	while (ns > 0) {
 		uint64_t step_ns = min_u64(ns, USEC);
 
-		t->slot->meter[ITEM_NS] += step_ns;
+		count(t, ITEM_NS, step_ns);
 		ns -= step_ns;
 		rt_preempt(t);
 	}

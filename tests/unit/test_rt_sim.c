@@ -99,8 +99,8 @@ static int count_odd(struct task *t, void *arg)
 	for (uint32_t i = 0; i < 10000; i++) {
 		uint64_t nr = rng_below(&rng, 7);
 
-		t->slot->meter[ITEM_ODD] += nr;
-		t->slot->meter[ITEM_FREE] += 1000;
+		count(t, ITEM_ODD, nr);
+		count(t, ITEM_FREE, 1000);
 		odd += nr;
 		if (i % 3 == 0)
 			rt_preempt(t);
@@ -130,13 +130,13 @@ static int start_meter_late(struct task *t, void *arg)
 
 	rt_preempt(t);
 	CHECK(rt_now(t) == 0);
-	bench->meters[0][ITEM_NS] = 5000;
 	t->slot->meter = bench->meters[0];
+	count(t, ITEM_NS, 5000);
 	rt_preempt(t);
 	CHECK(rt_now(t) == 0);
-	bench->meters[0][ITEM_NS] += 70;
+	count(t, ITEM_NS, 70);
 	CHECK(rt_now(t) == 70);
-	bench->meters[0][ITEM_NS] += 123456;
+	count(t, ITEM_NS, 123456);
 	rt_sim_skip_meters(t->rt);
 	CHECK(rt_now(t) == 70);
 	return 0;
@@ -595,7 +595,7 @@ static void note_call(struct task *irq, void *arg, uint64_t a, uint64_t b)
 	cpu_pin(irq);
 	calls->at_ns[calls->nr] = rt_now(irq);
 	calls->which[calls->nr++] = a;
-	irq->slot->meter[ITEM_NS] += 2 * USEC;
+	count(irq, ITEM_NS, 2 * USEC);
 	cpu_unpin(irq);
 	rt_preempt(irq);
 	if (a == 99) {

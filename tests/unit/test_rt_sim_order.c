@@ -51,7 +51,7 @@ static void chat_count(struct task *t, struct chat *chat)
 	spin_lock(t, &chat->lock, LOCK_ZONE);
 	uint64_t before = chat->counted;
 
-	t->slot->meter[ITEM_NS] += 300;
+	count(t, ITEM_NS, 300);
 	if (t->rt->explore)
 		t->rt->ops->preempt(t);
 	chat->counted = before + 1;
@@ -252,7 +252,7 @@ static int relay_send(struct task *t, void *arg)
 
 	for (uint32_t i = 0; i < 500; i++) {
 		/* Long stretches without a preempt point let this CPU's clock run ahead. */
-		t->slot->meter[ITEM_NS] += rt_random(t) % (100 * USEC);
+		count(t, ITEM_NS, rt_random(t) % (100 * USEC));
 		relay->sent_ns[i + 1] = rt_now(t);
 		atomic_fetch_add(&relay->word, 1);
 		rt_wake(t, &relay->word, 1);
@@ -316,7 +316,7 @@ static void test_causality(void **state)
 static int end_ahead(struct task *t, void *arg)
 {
 	(void)arg;
-	t->slot->meter[ITEM_NS] += 3 * MSEC;
+	count(t, ITEM_NS, 3 * MSEC);
 	return 5;
 }
 

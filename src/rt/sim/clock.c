@@ -6,14 +6,16 @@
  *
  *	meter[i]   12  0  407  3 ...         counts, the engine's
  *	costs      (item 0: 250 ps) (item 2: 90 000 ps) ...   only what costs
- *	metered    12*250 + 407*90000 + ...  at the last charge, modulo 2^64
+ *	worth_ps   12*250 + 407*90000 + ...  the slot's, modulo 2^64
  *
- *	charge:  new sum - metered -> carry_ps -> whole nanoseconds to clock_ns
+ *	charge:  worth_ps - what it was at the last charge -> carry_ps -> whole nanoseconds
  *
- * The sum is formed anew at each charge instead of remembering every count: one
- * number to keep, and the difference of two sums modulo 2^64 is exact as long as
- * fewer than 2^64 ps (213 days) pass between two charges. Less than a nanosecond
- * is carried over, so no time is lost or invented however often a clock is read.
+ * Who counts keeps the sum: each increment adds its cost to the slot's worth_ps
+ * (port/rt.h, TIME). The clock takes the difference of two looks at this number,
+ * which is exact modulo 2^64 as long as fewer than 2^64 ps (213 days) pass between
+ * them. Less than a nanosecond is carried over, so no time is lost or invented
+ * however often a clock is read. Debug builds form the sum over the meter at each
+ * look and compare.
  *
  * Standing still. A loop that counts nothing would never let another CPU catch
  * up with it. After STILL_MAX preempt points without progress the clock moves by
@@ -30,47 +32,37 @@
 #include "rt/sim/sched.h"
 
 #define STILL_MAX 1000u
-#define SUM_ROW 4u /* items of one round of the sum */
 #define STEP_NS (1 * NSEC_PER_USEC)
 #define PS_PER_NS 1000u
 
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter)
 {
+	uint32_t *own;
+
 	sim->metered = cost_ps != NULL;
 	if (!sim->metered || nr_meter == 0)
 		return 0;
-	sim->costs = calloc(nr_meter + SUM_ROW, sizeof(*sim->costs));
-	if (sim->costs == NULL)
+	own = calloc(nr_meter, sizeof(*own));
+	if (own == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < nr_meter; i++) {
-		if (cost_ps[i] == 0)
-			continue;
-		sim->costs[sim->nr_costs].item = i;
-		sim->costs[sim->nr_costs].cost_ps = cost_ps[i];
-		sim->nr_costs++;
+		own[i] = cost_ps[i];
+		sim->costs_time |= cost_ps[i] != 0;
 	}
-	/* The rest of the last row: item 0, which costs nothing there. */
-	sim->nr_costs = (uint32_t)round_up_u64(sim->nr_costs, SUM_ROW);
+	sim->head.rt.cost_ps = own;
 	return 0;
 }
 
-/* The weighted sum. Chains of additions beside each other, so that the multiplications overlap. */
-static uint64_t clock_sum_ps(const struct sim *sim, const uint64_t *meter)
+bool clock_verify(const struct sim *sim, uint32_t cpu)
 {
-	if (sim->nr_costs == 0)
-		return 0; /* and maybe no array at all */
-	const struct sim_cost *cost = sim->costs;
-	const struct sim_cost *end = cost + sim->nr_costs;
-	uint64_t even = 0;
-	uint64_t odd = 0;
+	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+	uint64_t sum = 0;
 
-	for (; cost < end; cost += SUM_ROW) {
-		even += meter[cost[0].item] * cost[0].cost_ps;
-		odd += meter[cost[1].item] * cost[1].cost_ps;
-		even += meter[cost[2].item] * cost[2].cost_ps;
-		odd += meter[cost[3].item] * cost[3].cost_ps;
-	}
-	return even + odd;
+	if (slot->meter == NULL || sim->head.rt.cost_ps == NULL)
+		return true;
+	for (uint32_t i = 0; i < sim->config.nr_meter; i++)
+		sum += slot->meter[i] * sim->head.rt.cost_ps[i];
+	return sum == slot->worth_ps;
 }
 
 void clock_skip_meter(struct sim *sim, uint32_t cpu)
@@ -78,7 +70,7 @@ void clock_skip_meter(struct sim *sim, uint32_t cpu)
 	struct sim_cpu *c = &sim->cpus[cpu];
 
 	c->meter = sim->head.rt.slots[cpu].meter;
-	c->metered = c->meter != NULL ? clock_sum_ps(sim, c->meter) : 0;
+	c->metered = sim->head.rt.slots[cpu].worth_ps;
 }
 
 void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
@@ -109,16 +101,16 @@ void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
-	const uint64_t *meter = sim->head.rt.slots[cpu].meter;
+	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
 
-	if (unlikely(meter != c->meter))
+	if (unlikely(slot->meter != c->meter))
 		clock_skip_meter(sim, cpu);
-	if (meter == NULL || sim->nr_costs == 0)
+	if (unlikely(slot->meter == NULL || !sim->costs_time))
 		return c->clock_ns;
-	uint64_t sum = clock_sum_ps(sim, meter);
-	uint64_t ps = c->carry_ps + (sum - c->metered);
+	DCHECK(clock_verify(sim, cpu));
+	uint64_t ps = c->carry_ps + (slot->worth_ps - c->metered);
 
-	c->metered = sum;
+	c->metered = slot->worth_ps;
 	c->clock_ns += ps / PS_PER_NS;
 	c->carry_ps = ps % PS_PER_NS;
 	host_run(sim, cpu, ps / PS_PER_NS);
@@ -127,10 +119,8 @@ uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 
 void clock_settle(struct sim *sim, uint32_t cpu)
 {
-	struct sim_cpu *c = &sim->cpus[cpu];
-
-	DCHECK(c->meter != sim->head.rt.slots[cpu].meter || c->meter == NULL ||
-	       sim->nr_costs == 0 || clock_sum_ps(sim, c->meter) == c->metered);
+	DCHECK(sim->cpus[cpu].meter != sim->head.rt.slots[cpu].meter ||
+	       sim->head.rt.slots[cpu].worth_ps == sim->cpus[cpu].metered);
 	host_run(sim, cpu, 0);
 }
 
@@ -154,8 +144,11 @@ uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu)
 
 void clock_count(struct sim *sim, uint32_t cpu, uint32_t item)
 {
-	uint64_t *meter = sim->head.rt.slots[cpu].meter;
+	struct cpu_slot *slot = &sim->head.rt.slots[cpu];
 
-	if (meter != NULL && item != RT_SIM_NO_ITEM)
-		meter[item]++;
+	if (slot->meter == NULL || item == RT_SIM_NO_ITEM)
+		return;
+	slot->meter[item]++;
+	if (sim->head.rt.cost_ps != NULL)
+		slot->worth_ps += sim->head.rt.cost_ps[item];
 }

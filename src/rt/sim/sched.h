@@ -73,7 +73,7 @@ struct sim_call {
 struct sim_cpu {
 	uint64_t clock_ns;
 	uint64_t carry_ps;	/* 0..999: what the clock owes */
-	uint64_t metered;	/* weighted sum of the meter at the last charge, modulo 2^64 */
+	uint64_t metered;	/* the slot's worth_ps at the last charge */
 	const uint64_t *meter;	/* the slot's meter as last seen */
 	uint64_t slice_end_ns;	/* end of the running task's turn */
 	uint64_t preempted_ns;	/* clock at the latest preempt point that found it moved */
@@ -105,18 +105,11 @@ struct sim_processor {
 	uint64_t end_ns; /* of the latest turn given to one of ours */
 };
 
-/* One meter item that costs something. */
-struct sim_cost {
-	uint64_t cost_ps;
-	uint32_t item;
-};
-
 struct sim {
 	struct rt_sim_head head;     /* first: an rt pointer is a sim pointer */
 	struct rt_sim_config config; /* I; defaults filled in; cost_ps is not used */
-	struct sim_cost *costs;	     /* I: nr_costs, only items that cost something */
-	uint32_t nr_costs;	     /* I */
-	bool metered;		     /* I: a table of costs was given */
+	bool metered;		     /* I: a table of costs was given, copied to rt.cost_ps */
+	bool costs_time;	     /* I: something in it does */
 	uint32_t explore_one_in;     /* I: chance of a switch at a preempt point */
 	uint64_t due_ns;   /* clock of the current CPU from which the scheduler must look */
 	uint64_t last_ns;  /* when the latest run ended */
@@ -204,7 +197,7 @@ static inline void sim_list_remove(struct sim_link *link)
 
 /* ---- clock.c ---- */
 
-/* => 0 or -ENOMEM: keeps the items that cost something */
+/* => 0 or -ENOMEM: copies the table */
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter);
 
 /* Brings the CPU's clock up to date with its meter and returns it. */
@@ -214,6 +207,9 @@ uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu);
 void clock_settle(struct sim *sim, uint32_t cpu);
 /* clock_charge_ns() for a preempt point: also without a cost table, time moves. */
 uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
+
+/* Does the slot's worth_ps agree with its meter? */
+bool clock_verify(const struct sim *sim, uint32_t cpu);
 
 /* Makes what the CPU's meter shows now the zero of its time. */
 void clock_skip_meter(struct sim *sim, uint32_t cpu);

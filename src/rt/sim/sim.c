@@ -586,7 +586,7 @@ static int sim_allocate(struct sim *sim, const struct rt_sim_config *config)
 static void sim_free(struct sim *sim)
 {
 	event_free(&sim->events);
-	free(sim->costs);
+	free((void *)(uintptr_t)sim->head.rt.cost_ps);
 	free(sim->free_fibers);
 	free(sim->keys_ns);
 	free(sim->cpus);
