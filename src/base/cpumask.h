@@ -45,7 +45,11 @@ static inline uint32_t cpumask_next(const struct cpumask *mask, uint32_t from)
 
 static inline bool cpumask_empty(const struct cpumask *mask)
 {
-	return cpumask_count(mask) == 0;
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(mask->bits); i++)
+		any |= mask->bits[i];
+	return any == 0;
 }
 
 #endif

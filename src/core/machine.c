@@ -299,8 +299,7 @@ static void machine_build_cpus(struct neap_machine *m)
 		m->cpus[cpu].id = cpu;
 		m->rt->slots[cpu].meter = m->cpus[cpu].meter;
 		if (m->rt->cost_ps != NULL)
-			memcpy(m->cpus[cpu].cost_ps, m->rt->cost_ps,
-			       sizeof(m->cpus[cpu].cost_ps));
+			memcpy(m->cpus[cpu].cost_ps, m->rt->cost_ps, sizeof(m->cpus[cpu].cost_ps));
 		m->online[cpu / 64] |= (uint64_t)1 << (cpu % 64);
 		m->nr_online++;
 	}

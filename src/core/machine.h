@@ -293,11 +293,11 @@ struct psi_machine {
 
 /* CPU-private data. All p unless marked. */
 struct cpu {
-	uint64_t meter[NR_METER_ITEMS]; /* first: the slot points at it */
+	uint64_t meter[NR_METER_ITEMS];	  /* first: the slot points at it */
 	uint32_t cost_ps[NR_METER_ITEMS]; /* I: what an increment is worth (port/rt.h, TIME) */
-	uint32_t id;			/* I */
-	uint32_t node;			/* I */
-	struct node *home;		/* I: the same */
+	uint32_t id;			  /* I */
+	uint32_t node;			  /* I */
+	struct node *home;		  /* I: the same */
 	struct psi_cpu psi;
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;

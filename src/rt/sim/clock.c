@@ -33,7 +33,6 @@
 
 #define STILL_MAX 1000u
 #define STEP_NS (1 * NSEC_PER_USEC)
-#define PS_PER_NS 1000u
 
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter)
 {
@@ -98,22 +97,17 @@ void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 	}
 }
 
-uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
+uint64_t clock_charge_slow(struct sim *sim, uint32_t cpu)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
-	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+	uint64_t before_ns = c->clock_ns;
 
-	if (unlikely(slot->meter != c->meter))
+	if (sim->head.rt.slots[cpu].meter != c->meter)
 		clock_skip_meter(sim, cpu);
-	if (unlikely(slot->meter == NULL || !sim->costs_time))
+	if (c->meter == NULL || !sim->costs_time)
 		return c->clock_ns;
-	DCHECK(clock_verify(sim, cpu));
-	uint64_t ps = c->carry_ps + (slot->worth_ps - c->metered);
-
-	c->metered = slot->worth_ps;
-	c->clock_ns += ps / PS_PER_NS;
-	c->carry_ps = ps % PS_PER_NS;
-	host_run(sim, cpu, ps / PS_PER_NS);
+	clock_take_worth(c, &sim->head.rt.slots[cpu]);
+	host_run(sim, cpu, c->clock_ns - before_ns);
 	return c->clock_ns;
 }
 

@@ -58,8 +58,10 @@ void sched_note_event(struct sim *sim, uint64_t at_ns)
 
 /* ---- what may run ---- */
 
-bool sched_is_spinning(const struct sim_cpu *c)
+bool sched_is_spinning(const struct sim *sim, const struct sim_cpu *c)
 {
+	if (!sim->head.rt.explore)
+		return false;
 	const struct sim_task *st = c->irq_active ? &c->irq : c->running;
 
 	if (st == NULL || st->spin_word == NULL ||
@@ -150,7 +152,7 @@ static uint64_t sched_first_key_ns(struct sim *sim)
 	uint64_t first_ns = SIM_NEVER;
 
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++)
-		if (sim->keys_ns[cpu] < first_ns && !sched_is_spinning(&sim->cpus[cpu]))
+		if (sim->keys_ns[cpu] < first_ns && !sched_is_spinning(sim, &sim->cpus[cpu]))
 			first_ns = sim->keys_ns[cpu];
 	return first_ns;
 }
@@ -185,7 +187,7 @@ static uint32_t sched_choose_cpu(struct sim *sim, uint64_t key_ns)
 	uint32_t nr = 0;
 
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
-		if (sim->keys_ns[cpu] != key_ns || sched_is_spinning(&sim->cpus[cpu]))
+		if (sim->keys_ns[cpu] != key_ns || sched_is_spinning(sim, &sim->cpus[cpu]))
 			continue;
 		nr++;
 		if (nr == 1 || rng_below(&sim->rng, nr) == 0)
@@ -202,7 +204,7 @@ static uint32_t sched_choose_other(struct sim *sim, uint32_t but)
 
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
 		if (cpu == but || sim->keys_ns[cpu] == SIM_NEVER ||
-		    sched_is_spinning(&sim->cpus[cpu]))
+		    sched_is_spinning(sim, &sim->cpus[cpu]))
 			continue;
 		nr++;
 		if (rng_below(&sim->rng, nr) == 0)
@@ -312,11 +314,6 @@ static struct sim_task *sched_pick(struct sim *sim)
 	return sched_run_cpu(sim, sched_choose_cpu(sim, key_ns));
 }
 
-static struct fiber *sched_fiber(struct sim *sim, struct sim_task *st)
-{
-	return st != NULL ? st->fiber : &sim->thread;
-}
-
 /* => the current CPU's clock has just been charged; its key changes with it */
 static struct sim_task *sched_suspend(struct sim *sim)
 {
@@ -325,6 +322,28 @@ static struct sim_task *sched_suspend(struct sim *sim)
 	clock_settle(sim, cpu);
 	queue_update_key(sim, cpu);
 	return sim_task_of(sim->head.current);
+}
+
+/*
+ * The task to switch to; NULL at the end. Callbacks that come first are executed right here,
+ * unless exploration may want to suspend one.
+ */
+static struct sim_task *sched_next(struct sim *sim)
+{
+	struct sim_task *st = sched_pick(sim);
+
+	/* event loop */
+	while (st != NULL && (st->task.flags & PF_IRQ) != 0 && !sim->head.rt.explore) {
+		sim_irq_calls(sim, &sim->cpus[task_cpu(&st->task)]);
+		(void)sched_suspend(sim);
+		st = sched_pick(sim);
+	}
+	return st;
+}
+
+static struct fiber *sched_fiber(struct sim *sim, struct sim_task *st)
+{
+	return st != NULL ? st->fiber : &sim->thread;
 }
 
 static void sched_continue(struct sim *sim, struct sim_task *from, struct sim_task *to)
@@ -337,19 +356,19 @@ void sched_switch(struct sim *sim)
 {
 	struct sim_task *from = sched_suspend(sim);
 
-	sched_continue(sim, from, sched_pick(sim));
+	sched_continue(sim, from, sched_next(sim));
 }
 
 NORETURN void sched_switch_last(struct sim *sim)
 {
 	struct sim_task *from = sched_suspend(sim);
 
-	fiber_switch_last(from->fiber, sched_fiber(sim, sched_pick(sim)));
+	fiber_switch_last(from->fiber, sched_fiber(sim, sched_next(sim)));
 }
 
 void sched_enter(struct sim *sim)
 {
-	struct sim_task *first = sched_pick(sim);
+	struct sim_task *first = sched_next(sim);
 
 	if (first != NULL)
 		fiber_switch(&sim->thread, first->fiber);
@@ -420,7 +439,7 @@ void sched_move(struct sim *sim, struct sim_task *st)
 	queue_update_key(sim, from);
 	if (current) {
 		/* The task has changed its CPU already, the work done is still the old one's. */
-		struct sim_task *next = sched_pick(sim);
+		struct sim_task *next = sched_next(sim);
 
 		sched_continue(sim, st, next);
 	}

@@ -16,6 +16,7 @@
 #include "rt/sim/sim.h"
 
 #define SIM_NEVER UINT64_MAX
+#define SIM_PS_PER_NS 1000u
 #define SIM_WAIT_BUCKETS 256u
 #define SIM_HOST_PROCESSORS_MAX 16u
 
@@ -200,16 +201,40 @@ static inline void sim_list_remove(struct sim_link *link)
 /* => 0 or -ENOMEM: copies the table */
 int clock_take_costs(struct sim *sim, const uint32_t *cost_ps, uint32_t nr_meter);
 
+/* The rest of clock_charge_ns(): a meter that is new, or a host that counts our turns. */
+uint64_t clock_charge_slow(struct sim *sim, uint32_t cpu);
+
+/* Does the slot's worth_ps agree with its meter? */
+bool clock_verify(const struct sim *sim, uint32_t cpu);
+
+/* Moves the clock on by what was counted since the last time. */
+static inline void clock_take_worth(struct sim_cpu *c, const struct cpu_slot *slot)
+{
+	uint64_t ps = c->carry_ps + (slot->worth_ps - c->metered);
+
+	c->metered = slot->worth_ps;
+	c->clock_ns += ps / SIM_PS_PER_NS;
+	c->carry_ps = ps % SIM_PS_PER_NS;
+}
+
 /* Brings the CPU's clock up to date with its meter and returns it. */
-uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu);
+static inline uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
+{
+	struct sim_cpu *c = &sim->cpus[cpu];
+	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+
+	if (unlikely(slot->meter != c->meter || sim->config.host_round_ns != 0))
+		return clock_charge_slow(sim, cpu);
+	DCHECK(clock_verify(sim, cpu));
+	if (slot->worth_ps != c->metered)
+		clock_take_worth(c, slot);
+	return c->clock_ns;
+}
 
 /* clock_charge_ns() where nothing was counted since the last one. */
 void clock_settle(struct sim *sim, uint32_t cpu);
 /* clock_charge_ns() for a preempt point: also without a cost table, time moves. */
 uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
-
-/* Does the slot's worth_ps agree with its meter? */
-bool clock_verify(const struct sim *sim, uint32_t cpu);
 
 /* Makes what the CPU's meter shows now the zero of its time. */
 void clock_skip_meter(struct sim *sim, uint32_t cpu);
@@ -321,13 +346,13 @@ uint32_t sched_call_cpu(const struct sim *sim, uint32_t cpu);
 /* Moves a task to a CPU of its mask as soon as it holds nothing. */
 void sched_move(struct sim *sim, struct sim_task *st);
 
-/* Does the CPU wait in vain for a word that is still taken? */
-bool sched_is_spinning(const struct sim_cpu *cpu);
+/* Does the CPU wait in vain for a word that is still taken? Only exploration meets such a word. */
+bool sched_is_spinning(const struct sim *sim, const struct sim_cpu *c);
 
 /* ---- sim.c ---- */
 
-/* Executes the callbacks that are due; the fiber of a CPU's completion task. */
-void sim_irq_main(void *arg);
+/* Executes the callbacks that are due on the CPU. => its completion task is the current one */
+void sim_irq_calls(struct sim *sim, struct sim_cpu *c);
 
 /* ---- report.c ---- */
 
