@@ -63,9 +63,10 @@ static void cpu_account(struct psi_cpu *psi, uint64_t now)
 {
 	if (now <= psi->since_ns)
 		return; /* another CPU's clock may be a little ahead in virtual time */
+	/* A state that does not hold gets nothing, without a branch that nobody can foretell. */
 	for (uint32_t state = 0; state < NR_PSI_STATES; state++)
-		if ((psi->states >> state) & 1)
-			psi->time_ns[state] += now - psi->since_ns;
+		psi->time_ns[state] +=
+			(now - psi->since_ns) & -(uint64_t)((psi->states >> state) & 1);
 	psi->since_ns = now;
 }
 

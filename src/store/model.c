@@ -15,8 +15,9 @@
  * to a device that writes later.
  *
  * Runs of adjacent pages become one request of at most 256 pages, as the block
- * layer merges them. A request lives in one allocation. If there is no memory for
- * it, or no timer, it completes at once: early, but complete.
+ * layer merges them. A request lives in one allocation; those of few pages are kept
+ * for the next ones. If there is no memory for it, or no timer, it completes at
+ * once: early, but complete.
  *
  * Everything here runs under the virtual clock, where one task runs at a time, and
  * nothing here meets a preempt point half way; so there are no locks.
@@ -37,6 +38,7 @@
 #include "store/model_data.h"
 
 #define REQUEST_PAGES_MAX 256u
+#define REQUEST_PAGES_KEPT 8u /* requests of so few are kept, with room for that many */
 #define BEST_BATCH_PAGES 32u
 
 struct model_host {
@@ -44,6 +46,7 @@ struct model_host {
 	struct hw *hw;
 	struct rt *rt;
 	uint32_t nr_stores;
+	struct model_request *kept; /* not in use; linked by next */
 };
 
 struct model_store {
@@ -66,6 +69,7 @@ struct model_page {
 
 struct model_request {
 	struct model_store *model;
+	struct model_request *next;
 	enum store_op op;
 	uint32_t nr;
 	uint64_t first;
@@ -119,6 +123,28 @@ static int page_read(struct model_store *model, uint64_t page, uint32_t pfn)
 
 /* ---- requests ---- */
 
+static struct model_request *request_get(struct model_host *host, uint32_t nr)
+{
+	struct model_request *request = host->kept;
+
+	if (nr > REQUEST_PAGES_KEPT || request == NULL)
+		return malloc(sizeof(*request) +
+			      max_u32(nr, REQUEST_PAGES_KEPT) * sizeof(request->pages[0]));
+	host->kept = request->next;
+	return request;
+}
+
+/* host: not the store's, which may be gone */
+static void request_put(struct model_host *host, struct model_request *request)
+{
+	if (request->nr > REQUEST_PAGES_KEPT) {
+		free(request);
+		return;
+	}
+	request->next = host->kept;
+	host->kept = request;
+}
+
 static void model_answer(struct model_store *model, struct task *t, uint64_t cookie, int err)
 {
 	CHECK(model->in_flight > 0);
@@ -129,6 +155,8 @@ static void model_answer(struct model_store *model, struct task *t, uint64_t coo
 /* => completion context; the store may be gone afterwards */
 static void request_finish(struct task *t, struct model_request *request)
 {
+	struct model_host *host = request->model->host;
+
 	for (uint32_t i = 0; i < request->nr; i++) {
 		const struct model_page *page = &request->pages[i];
 		int err = page->err;
@@ -141,7 +169,7 @@ static void request_finish(struct task *t, struct model_request *request)
 							       .pfn = page->pfn });
 		model_answer(request->model, t, page->cookie, err);
 	}
-	free(request);
+	request_put(host, request);
 }
 
 static void request_fired(struct task *irq, void *arg, uint64_t a, uint64_t b)
@@ -192,7 +220,7 @@ static void run_start(struct model_store *model, struct task *t, enum store_op o
 	uint64_t finish_ns;
 
 	if (model->device != NULL)
-		request = malloc(sizeof(*request) + nr * sizeof(request->pages[0]));
+		request = request_get(model->host, nr);
 	if (request == NULL) {
 		run_now(model, t, op, pages, nr);
 		return;
@@ -419,8 +447,15 @@ static void host_kick(struct store_host *host)
 
 static void host_destroy(struct store_host *host)
 {
-	CHECK(host_of(host)->nr_stores == 0);
-	free(host_of(host));
+	struct model_host *model = host_of(host);
+	struct model_request *next;
+
+	CHECK(model->nr_stores == 0);
+	for (struct model_request *request = model->kept; request != NULL; request = next) {
+		next = request->next;
+		free(request);
+	}
+	free(model);
 }
 
 static const struct store_host_ops model_host_ops = {

@@ -47,8 +47,17 @@ struct store_model_device {
 	uint64_t head_page;
 	uint64_t bus_free_ns;
 	uint64_t due_ns;			  /* of the next request, at the throttle's rate */
-	uint64_t server_free_ns[MODEL_DEPTH_MAX]; /* a heap: no server is free before its parent */
+	uint64_t page_ns;	     /* transfer of one page, in whole ns */
+	uint32_t first_server;	     /* whose time is the earliest */
+	uint64_t server_free_ns[MODEL_DEPTH_MAX]; /* a ring of nr_servers, in order of time */
 };
+
+static uint64_t transfer_compute(const struct store_device_cost *cost, uint32_t nr)
+{
+	unsigned __int128 bytes = (uint64_t)nr << NEAP_PAGE_SHIFT;
+
+	return cost->bytes_per_s != 0 ? (uint64_t)(bytes * NSEC_PER_SEC / cost->bytes_per_s) : 0;
+}
 
 int store_model_device_create(const struct store_device_cost *cost, bool rotational, uint64_t seed,
 			      struct store_model_device **out)
@@ -64,6 +73,7 @@ int store_model_device_create(const struct store_device_cost *cost, bool rotatio
 	device->cost = *cost;
 	device->rotational = rotational;
 	device->nr_servers = max_u32(cost->depth, 1);
+	device->page_ns = transfer_compute(cost, 1);
 	rng_seed(&device->rng, seed);
 	*out = device;
 	return 0;
@@ -92,19 +102,24 @@ bool model_device_rotational(const struct store_model_device *device)
 	return device->rotational;
 }
 
-/* The server that is free first is busy until at_ns now: it sinks to its place in the heap. */
+/*
+ * The server that is free first is busy until at_ns now. It becomes the last of the ring, and goes
+ * forward past those that are busy for longer: few, as jitter is small.
+ */
 static void server_take(struct store_model_device *device, uint64_t at_ns)
 {
 	uint64_t *free_ns = device->server_free_ns;
-	uint32_t at = 0;
+	uint32_t nr = device->nr_servers;
+	uint32_t at = device->first_server;
 
-	for (uint32_t child = 1; child < device->nr_servers; child = 2 * at + 1) {
-		if (child + 1 < device->nr_servers && free_ns[child + 1] < free_ns[child])
-			child++;
-		if (free_ns[child] >= at_ns)
+	device->first_server = at + 1 < nr ? at + 1 : 0;
+	for (uint32_t i = 1; i < nr; i++) {
+		uint32_t before = at != 0 ? at - 1 : nr - 1;
+
+		if (free_ns[before] <= at_ns)
 			break;
-		free_ns[at] = free_ns[child];
-		at = child;
+		free_ns[at] = free_ns[before];
+		at = before;
 	}
 	free_ns[at] = at_ns;
 }
@@ -135,22 +150,20 @@ static uint64_t latency_draw(struct store_model_device *device)
 	if (jitter == 0)
 		return latency_ns;
 	uint64_t permille = 1000 - jitter + rng_below(&device->rng, 2 * jitter + 1);
+	if (likely(latency_ns <= UINT64_MAX / 2000))
+		return latency_ns * permille / 1000;
 	return (uint64_t)((unsigned __int128)latency_ns * permille / 1000);
 }
 
 static uint64_t transfer_time(const struct store_model_device *device, uint32_t nr)
 {
-	unsigned __int128 bytes = (uint64_t)nr << NEAP_PAGE_SHIFT;
-
-	if (device->cost.bytes_per_s == 0)
-		return 0;
-	return (uint64_t)(bytes * NSEC_PER_SEC / device->cost.bytes_per_s);
+	return nr == 1 ? device->page_ns : transfer_compute(&device->cost, nr);
 }
 
 uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, uint32_t area,
 			    uint64_t first, uint32_t nr)
 {
-	uint64_t at_ns = throttle_pass(device, max_u64(now_ns, device->server_free_ns[0]));
+	uint64_t at_ns = throttle_pass(device, max_u64(now_ns, device->server_free_ns[device->first_server]));
 	uint64_t transfer_ns = transfer_time(device, nr);
 
 	at_ns += latency_draw(device);
