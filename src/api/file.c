@@ -256,23 +256,20 @@ static int file_page_get(struct task *t, struct neap_file *file, uint64_t index,
 			 struct neap_page *page)
 {
 	struct neap_machine *m = t->machine;
-	uint32_t cached = mapping_find(t, file->mapping, index);
 	uint64_t begin_ns = rt_now(t);
 	uint64_t spent_ns;
-	int err;
+	int got;
 
-	if (cached != PFN_NONE)
-		page_put(t, machine_page(m, cached));
-	err = file->mapping->ops->write_begin(t, file->mapping, index, flags | MAPPING_ACCESSED,
+	got = file->mapping->ops->write_begin(t, file->mapping, index, flags | MAPPING_ACCESSED,
 					      &page->frame);
 	spent_ns = rt_now(t) - begin_ns;
 	if (spent_ns > API_STALL_NS)
 		stall_record(t, spent_ns);
-	if (err != 0)
-		return err;
-	page->faulted = page->frame != cached;
+	if (got < 0)
+		return got;
+	page->faulted = got != 0;
 	page->tag = file->a->tags ? m->hw->ops->tag(m->hw, page->frame) : NULL;
-	page->data = file->a->tags ? NULL : m->hw->ops->window(m->hw, page->frame);
+	page->data = file->a->tags ? NULL : hw_window(m->hw, page->frame);
 	return 0;
 }
 

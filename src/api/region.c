@@ -333,7 +333,7 @@ int neap_pin(struct neap_region *region, uint64_t page_index, bool write, void *
 	pin->pfn = pfn;
 	pin->written |= write;
 	(void)pthread_mutex_unlock(&a->guard);
-	*data = a->hw->ops->window(a->hw, pfn);
+	*data = hw_window(a->hw, pfn);
 	return 0;
 }
 

@@ -31,7 +31,7 @@
 
 static uint64_t *node_slots(struct neap_machine *m, uint32_t node)
 {
-	return m->hw->ops->window(m->hw, node);
+	return hw_window(m->hw, node);
 }
 
 static uint32_t slot_at(uint64_t index, uint32_t level)
@@ -219,11 +219,12 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
 	/* event loop: each round adds one missing node */
 	for (;;) {
 		spin_lock(t, &mapping->lock, LOCK_MAPPING);
-		if (!index_has_leaf(t, mapping, index) && fresh != PFN_NONE &&
-		    index_grow(t, mapping, index, fresh))
-			fresh = PFN_NONE;
 		bool ready = index_has_leaf(t, mapping, index);
 
+		if (!ready && fresh != PFN_NONE && index_grow(t, mapping, index, fresh)) {
+			fresh = PFN_NONE;
+			ready = index_has_leaf(t, mapping, index);
+		}
 		err = ready ? index_store_page(t, mapping, index, pfn, shadow) : -ENOMEM;
 		spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 		if (ready)

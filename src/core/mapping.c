@@ -267,16 +267,19 @@ static struct readahead_window choose_window(struct mapping *mapping, uint64_t i
 
 /*
  * The page at index, locked, with a reference; up to date unless MAPPING_OVERWRITE.
- * => 0, -ENOMEM, -EIO
+ * => 0: it was cached; 1: it was not; -ENOMEM, -EIO
  */
 static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t index,
 			      uint32_t flags, uint32_t *pfn_out)
 {
+	bool missed = false;
+
 	/* event loop: others add pages meanwhile */
 	for (;;) {
 		uint32_t pfn = mapping_find(t, mapping, index);
 		bool fresh = pfn == PFN_NONE;
 
+		missed |= fresh;
 		if (fresh) {
 			uint32_t gfp = GFP_HIGHUSER_MOVABLE;
 			int err = mapping_add_page(
@@ -315,7 +318,7 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 			}
 		}
 		*pfn_out = pfn;
-		return 0;
+		return missed;
 	}
 }
 
@@ -327,10 +330,10 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 	if (found == PFN_NONE || !page_test(machine_page(t->machine, found), PG_UPTODATE)) {
 		if (found != PFN_NONE)
 			page_put(t, machine_page(t->machine, found));
-		int err = mapping_get_locked(t, mapping, index, flags & ~MAPPING_OVERWRITE, &found);
+		int got = mapping_get_locked(t, mapping, index, flags & ~MAPPING_OVERWRITE, &found);
 
-		if (err != 0)
-			return err;
+		if (got < 0)
+			return got;
 		page_unlock(t, machine_page(t->machine, found));
 	}
 	*pfn = found;
@@ -340,9 +343,9 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
 			 uint32_t *pfn)
 {
-	int err = mapping_get_locked(t, mapping, index, flags, pfn);
+	int got = mapping_get_locked(t, mapping, index, flags, pfn);
 
-	if (err == 0) {
+	if (got >= 0) {
 		mapping_wait_stable(t, mapping, machine_page(t->machine, *pfn));
 		event_add(t, EV_SIM_SYSCALL_PAGE, 1);
 		if (!(flags & MAPPING_WRITTEN))
@@ -350,7 +353,7 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 		if (flags & MAPPING_ACCESSED)
 			lru_mark_accessed(t, machine_page(t->machine, *pfn));
 	}
-	return err;
+	return got;
 }
 
 void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, bool written)

@@ -75,6 +75,7 @@ uint32_t mapping_find(struct task *t, struct mapping *mapping, uint64_t index);
  * As mapping_get_page(), locked and not under write-out: the caller reads or changes its contents
  * through the
  * hardware's window or tag, then calls mapping_end_access(). May sleep.
+ * => 0: it was cached; 1: it was not; -ENOMEM, -EIO
  */
 int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
 			 uint32_t *pfn) MUST_CHECK;

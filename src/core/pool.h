@@ -50,7 +50,7 @@ static inline void *pool_get(const struct pool *pool, uint32_t id)
 	uint32_t slot = id - 1;
 	uint32_t chunk = (uint32_t)(slot * pool->chunk_factor >> POOL_FACTOR_SHIFT);
 	uint32_t pfn = atomic_load_explicit(&pool->directory[chunk], memory_order_acquire);
-	char *base = pool->hw->ops->window(pool->hw, pfn);
+	char *base = hw_window(pool->hw, pfn);
 
 	return base + (size_t)(slot - chunk * pool->per_chunk) * pool->object_bytes;
 }

@@ -189,6 +189,20 @@ struct hw_ops {
 struct hw {
 	const struct hw_ops *ops; /* I */
 	uint32_t caps;		  /* I: HW_CAP_* */
+	/*
+	 * I: frames 1..nr_direct lie behind each other, as if frame 0 were at `direct`: their
+	 * windows need not be asked for. nr_direct 0: they do not.
+	 */
+	uint32_t nr_direct;
+	char *direct;
 };
+
+/* A pointer to a frame's bytes: see CONTENTS. */
+static ALWAYS_INLINE void *hw_window(struct hw *hw, uint32_t pfn)
+{
+	if (likely(pfn - 1 < hw->nr_direct))
+		return hw->direct + ((uint64_t)pfn << NEAP_PAGE_SHIFT);
+	return hw->ops->window(hw, pfn);
+}
 
 #endif

@@ -178,7 +178,7 @@ static bool transfer_add(struct submission *s, struct transfer *transfer,
 		return false;
 	if (at == 0)
 		transfer->first_page = page->offset;
-	transfer->iov[at].iov_base = hw->ops->window(hw, page->pfn);
+	transfer->iov[at].iov_base = hw_window(hw, page->pfn);
 	transfer->iov[at].iov_len =
 		s->op == STORE_WRITE ? write_bytes(s->file, page->offset) : NEAP_PAGE_BYTES;
 	transfer->cookie[at] = page->cookie;

@@ -104,7 +104,7 @@ static int page_write(struct model_store *model, const struct store_page *page)
 		ret = model_data_put(&model->data, page->offset, NULL,
 				     *hw->ops->tag(hw, page->pfn));
 	else
-		ret = model_data_put(&model->data, page->offset, hw->ops->window(hw, page->pfn), 0);
+		ret = model_data_put(&model->data, page->offset, hw_window(hw, page->pfn), 0);
 	if (ret == 0)
 		model->pages = max_u64(model->pages, page->offset + 1);
 	return ret;
@@ -118,7 +118,7 @@ static int page_read(struct model_store *model, uint64_t page, uint32_t pfn)
 		return -EIO;
 	if (model->data.tags)
 		return model_data_get(&model->data, page, NULL, hw->ops->tag(hw, pfn));
-	return model_data_get(&model->data, page, hw->ops->window(hw, pfn), NULL);
+	return model_data_get(&model->data, page, hw_window(hw, pfn), NULL);
 }
 
 /* ---- requests ---- */

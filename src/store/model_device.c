@@ -47,8 +47,8 @@ struct store_model_device {
 	uint64_t head_page;
 	uint64_t bus_free_ns;
 	uint64_t due_ns;			  /* of the next request, at the throttle's rate */
-	uint64_t page_ns;	     /* transfer of one page, in whole ns */
-	uint32_t first_server;	     /* whose time is the earliest */
+	uint64_t page_ns;			  /* transfer of one page, in whole ns */
+	uint32_t first_server;			  /* whose time is the earliest */
 	uint64_t server_free_ns[MODEL_DEPTH_MAX]; /* a ring of nr_servers, in order of time */
 };
 
@@ -163,7 +163,8 @@ static uint64_t transfer_time(const struct store_model_device *device, uint32_t 
 uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, uint32_t area,
 			    uint64_t first, uint32_t nr)
 {
-	uint64_t at_ns = throttle_pass(device, max_u64(now_ns, device->server_free_ns[device->first_server]));
+	uint64_t at_ns = throttle_pass(
+		device, max_u64(now_ns, device->server_free_ns[device->first_server]));
 	uint64_t transfer_ns = transfer_time(device, nr);
 
 	at_ns += latency_draw(device);

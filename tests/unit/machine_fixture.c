@@ -545,7 +545,7 @@ int machine_file_read(struct machine_fixture *f, struct fixture_file *file, uint
 	int err =
 		file->mapping->ops->write_begin(f->t, file->mapping, page, MAPPING_ACCESSED, &pfn);
 
-	if (err != 0)
+	if (err < 0)
 		return err;
 	*value = get_value(frame_tag(f, pfn), frame_data(f, pfn), page);
 	file->mapping->ops->write_end(f->t, file->mapping, pfn, false);
@@ -560,7 +560,7 @@ int machine_file_write(struct machine_fixture *f, struct fixture_file *file, uin
 	int err = file->mapping->ops->write_begin(f->t, file->mapping, page,
 						  MAPPING_ACCESSED | MAPPING_OVERWRITE, &pfn);
 
-	if (err != 0)
+	if (err < 0)
 		return err;
 	put_value(frame_tag(f, pfn), frame_data(f, pfn), page, value);
 	file->mapping->ops->write_end(f->t, file->mapping, pfn, true);

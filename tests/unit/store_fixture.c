@@ -30,7 +30,7 @@ uint64_t fixture_seed(void)
 
 /* ---- hardware ---- */
 
-static void *hw_window(struct hw *hw, uint32_t pfn)
+static void *frame_window(struct hw *hw, uint32_t pfn)
 {
 	return fixture_frame(container_of(hw, struct fixture_hw, hw), pfn);
 }
@@ -44,7 +44,7 @@ static uint64_t *hw_tag(struct hw *hw, uint32_t pfn)
 }
 
 static const struct hw_ops fixture_hw_ops = {
-	.window = hw_window,
+	.window = frame_window,
 	.tag = hw_tag,
 };
 

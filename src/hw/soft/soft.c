@@ -240,6 +240,8 @@ int hw_soft_create(uint32_t nr_frames_total, bool tags, struct hw **out)
 	soft->frames = soft_map_memory((size_t)nr_frames_total << NEAP_PAGE_SHIFT);
 	if (soft->frames == NULL)
 		goto out_free;
+	soft->hw.direct = soft->frames;
+	soft->hw.nr_direct = nr_frames_total - 1;
 	soft->used = soft_reserve(&soft->hw, nr_frames_total * sizeof(*soft->used));
 	if (soft->used == NULL)
 		goto out_destroy;
