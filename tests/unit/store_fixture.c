@@ -50,8 +50,7 @@ static const struct hw_ops fixture_hw_ops = {
 
 void fixture_hw_init(struct fixture_hw *hw, uint32_t nr_frames, bool tags)
 {
-	hw->hw.ops = &fixture_hw_ops;
-	hw->hw.caps = tags ? HW_CAP_TAGS : 0;
+	hw->hw = (struct hw){ .ops = &fixture_hw_ops, .caps = tags ? HW_CAP_TAGS : 0 };
 	hw->nr_frames = nr_frames;
 	hw->bytes = calloc(nr_frames, NEAP_PAGE_BYTES);
 	hw->tags = tags ? calloc(nr_frames, sizeof(*hw->tags)) : NULL;
