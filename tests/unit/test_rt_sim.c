@@ -527,7 +527,7 @@ static int work_locked(struct task *t, void *arg)
 	while (atomic_load(over) == 0) {
 		spin_lock(t, &lru_lock, LOCK_LRU);
 		spin_lock(t, &zone_lock, LOCK_ZONE);
-		t->slot->meter[ITEM_NS] += USEC;
+		count(t, ITEM_NS, USEC);
 		spin_unlock(t, &zone_lock, LOCK_ZONE);
 		spin_unlock(t, &lru_lock, LOCK_LRU);
 		rt_preempt(t);
