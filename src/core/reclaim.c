@@ -97,6 +97,9 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 
 /* ---- active lists ---- */
 
+/* What the event says of a scan that passes over mapped pages: Linux's flag of that meaning. */
+#define ISOLATE_UNMAPPED_ONLY 2u
+
 /* A batch of pages from the tail of a list. */
 struct batch {
 	struct lru_isolate ctl;
@@ -128,8 +131,9 @@ static void isolate(struct task *t, struct node *node, struct scan_control *sc, 
 	spin_unlock(t, &lruvec->lock, LOCK_LRU);
 	node_stat_add(t, node, file ? NR_ISOLATED_FILE : NR_ISOLATED_ANON, (int64_t)batch->taken);
 	cpu_unpin(t);
-	event_emit(t, MM_VMSCAN_LRU_ISOLATE, 0, sc->reclaim_idx, sc->order, ctl->want,
-		   ctl->scanned + ctl->skipped, ctl->skipped, batch->taken, ctl->list);
+	event_emit(t, MM_VMSCAN_LRU_ISOLATE, sc->may_unmap ? 0 : ISOLATE_UNMAPPED_ONLY,
+		   sc->reclaim_idx, sc->order, ctl->want, ctl->scanned + ctl->skipped, ctl->skipped,
+		   batch->taken, ctl->list);
 }
 
 static void end_isolation(struct task *t, struct node *node, bool file, uint64_t taken)

@@ -103,6 +103,44 @@ static void body_modes(struct machine_fixture *f)
 }
 MACHINE_TEST(modes, .pages = NODE_PAGES, .nr_nodes = 2, .nr_cpus = 2);
 
+/* Takes pages of node 0 until one had to be reclaimed. => what its first isolation said */
+static uint64_t isolate_mode(struct machine_fixture *f, struct list *taken)
+{
+	struct fixture_events *events = test_malloc(sizeof(*events));
+	uint64_t stolen = machine_events(f, EV_PGSTEAL_DIRECT);
+	uint64_t mode = UINT64_MAX;
+	bool inside = false;
+
+	assert_int_equal(event_start(f->m), 0);
+	for (uint32_t round = 0; machine_events(f, EV_PGSTEAL_DIRECT) == stolen; round++) {
+		assert_true(round < 6);
+		(void)take(f, taken);
+	}
+	machine_take_events(f, events);
+	for (uint32_t i = 0; i < events->nr && mode == UINT64_MAX; i++) {
+		inside = inside || events->record[i].id == TE_MM_VMSCAN_NODE_RECLAIM_BEGIN;
+		if (inside && events->record[i].id == TE_MM_VMSCAN_LRU_ISOLATE)
+			mode = events->record[i].arg[0];
+	}
+	event_stop(f->m);
+	test_free(events);
+	return mode;
+}
+
+/* A scan that may not unmap says so: 2, as recorded at zone_reclaim_mode 1; with bit 4 it is 0. */
+static void body_isolate_mode(struct machine_fixture *f)
+{
+	struct list taken = { PFN_NONE, PFN_NONE };
+
+	fill_cache(f);
+	set_mode(f, ZONE_RECLAIM_ON);
+	assert_int_equal(isolate_mode(f, &taken), 2);
+	set_mode(f, ZONE_RECLAIM_UNMAP);
+	assert_int_equal(isolate_mode(f, &taken), 0);
+	give_back(f, &taken);
+}
+MACHINE_TEST(isolate_mode, .pages = NODE_PAGES, .nr_nodes = 2, .nr_cpus = 2);
+
 /* What a node lets go, by the mode. */
 static void body_cache(struct machine_fixture *f)
 {
@@ -181,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_isolate_mode),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_refusals),
 	};
