@@ -34,6 +34,7 @@
 #include "api/like.h"
 #include "api/store.h"
 #include "core/cma.h"
+#include "core/likeness.h"
 #include "core/sysctl.h"
 
 /* A machine on its way. */
@@ -241,6 +242,8 @@ static int machine_begin(struct task *t, void *arg)
 
 	a->m.kswapd_rebinds = config->rebind;
 	spawn_fail(a, config->fault_nth[CONFIG_FAULT_SPAWN]);
+	if (config->snapshot != NULL)
+		likeness_user_first(t, &a->m, config->snapshot);
 	err = machine_start(t, &a->m);
 	if (err != 0)
 		return api_fail(a, err, "The machine's threads could not be started: %s.",

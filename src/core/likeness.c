@@ -25,6 +25,17 @@
  * Nobody ever frees those. User pages cannot be made here; whoever wants the saved
  * LRU lists faults pages in first, and they are used frames like others.
  *
+ *     zone start                                                    zone end
+ *     [ kernel, slab ........ ][ free, free, free, free ... ][ user pages ]
+ *
+ * Boot leaves it so: the kernel's requests split the lowest free block while there is
+ * nothing else, programs come when the memory of the initial file system is free
+ * again, which lies at the end (/proc/kpageflags of four boots of three machines:
+ * nothing that can be moved in the lowest 5600 to 8600 frames of zone DMA32). Compaction
+ * looks at all that before it finds the first page to move, so where it lies decides
+ * how much is scanned. likeness_user_first() turns the free lists over for it. Slab
+ * takes blocks of several frames, which a scan passes over in one step.
+ *
  * What must never happen: two free buddies side by side, or a frame in two places. The
  * laws of verify.c hold afterwards.
  *
@@ -43,6 +54,14 @@
 #include "core/racy.h"
 #include "core/vmstat.h"
 
+/*
+ * Of a thousand frames of slab, those in blocks of each order: /proc/kpageflags of the same four
+ * boots, which agree to within six (dentries and small objects take one or two frames, inodes up to
+ * eight).
+ */
+static const uint16_t slab_permille[] = { 332, 482, 66, 120 };
+
+#define BLOCK_PAGES_MAX (1u << NEAP_MAX_ORDER)
 #define KINDS NR_PCP_TYPES /* Unmovable, Movable, Reclaimable; others have no order below here */
 
 /* A zone being cut. */
@@ -52,6 +71,7 @@ struct cut {
 	struct page *pages;
 	uint64_t want[NR_TYPES][NR_ORDERS];  /* free blocks still to be placed */
 	uint64_t blocks[NR_TYPES];	     /* pageblocks still to be typed */
+	uint64_t all_blocks[NR_TYPES];	     /* pageblocks that have to be typed in all */
 	struct list whole[NR_ORDERS][KINDS]; /* by the type of the (first) pageblock */
 	struct list hole[NR_ORDERS][KINDS];
 	uint64_t missed_pages;
@@ -130,10 +150,22 @@ static uint32_t cut_split(struct cut *cut, uint32_t order, uint32_t type)
 	return pfn;
 }
 
+/* A pageblock's type; a type it had before is still to be given, if it was `counted` when given. */
+static void cut_set_type(struct cut *cut, uint32_t pfn, uint32_t type, bool counted)
+{
+	uint32_t before = pageblock_type(cut->zone->machine, pfn);
+
+	if (counted && before == type)
+		return;
+	if (counted && before != MT_MOVABLE)
+		cut->blocks[before]++;
+	cut->blocks[type] -= min_u64(cut->blocks[type], 1);
+	pageblock_set_type(cut->zone->machine, pfn, type);
+}
+
 /* Puts one free block of the type on its list. => false if there is no place for it */
 static bool cut_place(struct cut *cut, uint32_t order, uint32_t type)
 {
-	struct neap_machine *m = cut->zone->machine;
 	uint32_t kind = type < KINDS ? type : MT_MOVABLE;
 	uint32_t pfn = cut_pop(cut, cut->whole[order], kind);
 
@@ -142,10 +174,8 @@ static bool cut_place(struct cut *cut, uint32_t order, uint32_t type)
 	if (pfn == PFN_NONE)
 		return false;
 	for (uint32_t at = 0; order >= NEAP_PAGEBLOCK_ORDER && at < 1u << order;
-	     at += NEAP_PAGEBLOCK_PAGES) {
-		pageblock_set_type(m, pfn + at, type);
-		cut->blocks[type] -= min_u64(cut->blocks[type], 1);
-	}
+	     at += NEAP_PAGEBLOCK_PAGES)
+		cut_set_type(cut, pfn + at, type, order < NEAP_MAX_ORDER);
 	buddy_free(cut->t, cut->zone, pfn, order, type);
 	return true;
 }
@@ -173,15 +203,24 @@ static void cut_order(struct cut *cut, uint32_t order)
 
 /* ---- types of pageblocks ---- */
 
-/* A type that is still to be given to some pageblock, or Movable. */
-static uint32_t type_left(const struct cut *cut)
+/*
+ * A type that is still to be given to at least so many pageblocks, or Movable: of two, the one of
+ * which more is left, so that they alternate as they did while the kernel grew.
+ */
+static uint32_t type_left(const struct cut *cut, uint32_t nr)
 {
 	static const uint8_t types[] = { MT_UNMOVABLE, MT_RECLAIMABLE, MT_HIGHATOMIC };
+	uint32_t best = MT_MOVABLE;
 
-	for (uint32_t i = 0; i < ARRAY_LEN(types); i++)
-		if (cut->blocks[types[i]] != 0)
-			return types[i];
-	return MT_MOVABLE;
+	for (uint32_t i = 0; i < ARRAY_LEN(types); i++) {
+		uint32_t type = types[i];
+
+		if (cut->blocks[type] >= nr &&
+		    (best == MT_MOVABLE || cut->blocks[type] * cut->all_blocks[best] >
+						   cut->blocks[best] * cut->all_blocks[type]))
+			best = type;
+	}
+	return best;
 }
 
 /* Is the pageblock part of a free block that is placed already? */
@@ -220,7 +259,7 @@ static void type_holes(struct cut *cut)
 
 	for (uint32_t pfn = movable->first; pfn != PFN_NONE;) {
 		uint32_t next = cut->pages[pfn].next;
-		uint32_t type = type_left(cut);
+		uint32_t type = type_left(cut, 1);
 
 		if (type == MT_MOVABLE)
 			break;
@@ -239,7 +278,7 @@ static void type_parts(struct cut *cut)
 		uint32_t pfn = cut->whole[order][MT_MOVABLE].first;
 
 		for (; pfn != PFN_NONE; pfn = cut->pages[pfn].next) {
-			uint32_t type = type_left(cut);
+			uint32_t type = type_left(cut, 1);
 
 			if (type == MT_MOVABLE ||
 			    pageblock_type(cut->zone->machine, pfn) != MT_MOVABLE)
@@ -257,7 +296,7 @@ static void type_full(struct cut *cut)
 
 	for (uint32_t pfn = cut->zone->start_pfn & ~(NEAP_PAGEBLOCK_PAGES - 1); pfn < end;
 	     pfn += NEAP_PAGEBLOCK_PAGES) {
-		uint32_t type = type_left(cut);
+		uint32_t type = type_left(cut, 1);
 
 		if (type == MT_MOVABLE || block_is_placed(cut, pfn) ||
 		    pageblock_type(cut->zone->machine, pfn) != MT_MOVABLE)
@@ -279,19 +318,33 @@ static void type_sort(struct cut *cut, struct list lists[KINDS])
 		cut_add(cut, lists, pfn);
 }
 
+/*
+ * The largest holes become holes of one pageblock. They lie below those that were halved for a free
+ * pageblock, which are the highest first: afterwards all are in the order of addresses.
+ */
+static void cut_largest(struct cut *cut, uint32_t kind)
+{
+	struct list *large = &cut->hole[NEAP_MAX_ORDER][kind];
+	struct list *holes = &cut->hole[NEAP_PAGEBLOCK_ORDER][kind];
+	struct list halved = *holes;
+	uint32_t pfn;
+
+	*holes = (struct list){ PFN_NONE, PFN_NONE };
+	while ((pfn = list_pop(cut->pages, large)) != PFN_NONE) {
+		cut_add(cut, cut->hole[NEAP_PAGEBLOCK_ORDER], pfn);
+		cut_add(cut, cut->hole[NEAP_PAGEBLOCK_ORDER], pfn + NEAP_PAGEBLOCK_PAGES);
+	}
+	while ((pfn = halved.last) != PFN_NONE) {
+		list_remove(cut->pages, &halved, pfn);
+		cut_add(cut, cut->hole[NEAP_PAGEBLOCK_ORDER], pfn);
+	}
+}
+
 /* All blocks of at least a pageblock are placed: the other pageblocks get their types. */
 static void cut_types(struct cut *cut)
 {
-	for (uint32_t kind = 0; kind < KINDS; kind++) {
-		struct list *large = &cut->hole[NEAP_MAX_ORDER][kind];
-		uint32_t pfn;
-
-		while ((pfn = list_pop(cut->pages, large)) != PFN_NONE) {
-			cut_add(cut, cut->hole[NEAP_PAGEBLOCK_ORDER], pfn);
-			cut_add(cut, cut->hole[NEAP_PAGEBLOCK_ORDER], pfn + NEAP_PAGEBLOCK_PAGES);
-		}
-	}
-	type_used_blocks(cut);
+	for (uint32_t kind = 0; kind < KINDS; kind++)
+		cut_largest(cut, kind);
 	type_sort(cut, cut->hole[NEAP_PAGEBLOCK_ORDER]);
 	type_holes(cut);
 	type_parts(cut);
@@ -302,19 +355,22 @@ static void cut_types(struct cut *cut)
 
 /* ---- used frames ---- */
 
-/* A frame out of the holes, preferably from a pageblock of the type. => PFN_NONE: all are used */
-static uint32_t cut_use(struct cut *cut, uint32_t type)
+/*
+ * A block out of the holes, preferably from a pageblock of the type. => PFN_NONE: no hole is large
+ * enough
+ */
+static uint32_t cut_use(struct cut *cut, uint32_t order, uint32_t type)
 {
 	uint32_t pfn = PFN_NONE;
 	uint32_t at = 0;
 
 	for (uint32_t other = 0; other < 2 && pfn == PFN_NONE; other++)
-		for (at = 0; at < NR_ORDERS && pfn == PFN_NONE; at++)
+		for (at = order; at < NR_ORDERS && pfn == PFN_NONE; at++)
 			if (other != 0 || !list_empty(&cut->hole[at][type]))
 				pfn = cut_pop(cut, cut->hole[at], type);
 	if (pfn == PFN_NONE)
 		return PFN_NONE;
-	for (at--; at > 0; at--) /* the lowest frame; the upper halves stay holes */
+	for (at--; at > order; at--) /* the lowest part; the upper halves stay holes */
 		cut_add(cut, cut->hole[at - 1], pfn + (1u << (at - 1)));
 	return pfn;
 }
@@ -329,7 +385,7 @@ static void cut_pcp(struct cut *cut, const struct snapshot_zone *saved)
 		const struct snapshot_pageset *set = &saved->pageset[cpu];
 
 		for (uint32_t i = 0; i < set->count; i++) {
-			uint32_t pfn = cut_use(cut, MT_MOVABLE);
+			uint32_t pfn = cut_use(cut, 0, MT_MOVABLE);
 
 			if (pfn == PFN_NONE)
 				return;
@@ -342,16 +398,22 @@ static void cut_pcp(struct cut *cut, const struct snapshot_zone *saved)
 	}
 }
 
-/* Makes up to nr frames the kernel's, counted under `item` of their node. => those it made */
-static uint64_t cut_kernel(struct cut *cut, uint64_t nr, uint64_t flags, int32_t item)
+/*
+ * Makes up to nr frames the kernel's, in blocks of an order, counted under `item` of their node.
+ * => those it made
+ */
+static uint64_t cut_kernel(struct cut *cut, uint64_t nr, uint32_t order, uint64_t flags,
+			   int32_t item)
 {
 	struct zone *zone = cut->zone;
 	struct node *node = &zone->machine->nodes[zone->node];
 	uint32_t type = flags & PG_INDEX ? MT_RECLAIMABLE : MT_UNMOVABLE;
 	uint64_t made = 0;
 
-	for (; made < nr; made++) {
-		uint32_t pfn = cut_use(cut, type);
+	if (order != 0)
+		flags |= PG_HEAD | (uint64_t)order << PAGE_ORDER_SHIFT;
+	while (nr - made >= 1u << order) {
+		uint32_t pfn = cut_use(cut, order, type);
 
 		if (pfn == PFN_NONE)
 			break;
@@ -359,10 +421,23 @@ static uint64_t cut_kernel(struct cut *cut, uint64_t nr, uint64_t flags, int32_t
 		atomic_store(&cut->pages[pfn].refs, 1);
 		cut->pages[pfn].owner = 0;
 		cut->pages[pfn].index = 0;
+		made += 1u << order;
 	}
 	if (item >= 0)
 		node_stat_add(cut->t, node, (enum node_item)item, (int64_t)made);
 	return made;
+}
+
+/* Slab frames, in blocks of the orders in which caches take them. */
+static void cut_slab(struct cut *cut, uint64_t nr, uint64_t flags, int32_t item)
+{
+	uint64_t made = 0;
+
+	for (uint32_t order = ARRAY_LEN(slab_permille); order-- > 0;) {
+		uint64_t part = order == 0 ? nr - made : nr * slab_permille[order] / 1000;
+
+		made += cut_kernel(cut, part, order, PG_SLAB | flags, item);
+	}
 }
 
 /* What the saved node has of an item and ours has not. Items count frames. */
@@ -379,13 +454,11 @@ static void cut_used(struct cut *cut, const struct snapshot_node *saved)
 	struct node *node = &cut->zone->machine->nodes[cut->zone->node];
 
 	cut_pcp(cut, &saved->zone[cut->zone->type]);
-	(void)cut_kernel(cut, node_lacks(node, saved, NR_SLAB_RECLAIMABLE), PG_SLAB | PG_INDEX,
-			 NR_SLAB_RECLAIMABLE);
-	(void)cut_kernel(cut, node_lacks(node, saved, NR_SLAB_UNRECLAIMABLE), PG_SLAB,
-			 NR_SLAB_UNRECLAIMABLE);
-	(void)cut_kernel(cut, node_lacks(node, saved, NR_PAGE_TABLE_PAGES), PG_TABLE,
+	cut_slab(cut, node_lacks(node, saved, NR_SLAB_RECLAIMABLE), PG_INDEX, NR_SLAB_RECLAIMABLE);
+	cut_slab(cut, node_lacks(node, saved, NR_SLAB_UNRECLAIMABLE), 0, NR_SLAB_UNRECLAIMABLE);
+	(void)cut_kernel(cut, node_lacks(node, saved, NR_PAGE_TABLE_PAGES), 0, PG_TABLE,
 			 NR_PAGE_TABLE_PAGES);
-	(void)cut_kernel(cut, UINT64_MAX, PG_KERNEL, -1);
+	(void)cut_kernel(cut, UINT64_MAX, 0, PG_KERNEL, -1);
 }
 
 /* ---- a zone ---- */
@@ -397,11 +470,14 @@ static uint64_t zone_apply(struct task *t, struct zone *zone, const struct snaps
 
 	memcpy(cut.want, from->nr_free_type, sizeof(cut.want));
 	memcpy(cut.blocks, from->nr_blocks, sizeof(cut.blocks));
+	memcpy(cut.all_blocks, from->nr_blocks, sizeof(cut.all_blocks));
 	cpu_pin(t);
 	spin_lock(t, &zone->lock, LOCK_ZONE);
 	cut_begin(&cut);
 	for (uint32_t order = NR_ORDERS; order-- > 0;) {
 		cut_order(&cut, order);
+		if (order == NEAP_MAX_ORDER)
+			type_used_blocks(&cut);
 		if (order == NEAP_PAGEBLOCK_ORDER)
 			cut_types(&cut);
 	}
@@ -460,6 +536,64 @@ static void node_marks(struct node *node, const struct snapshot_node *saved)
 }
 
 /* ---- the machine ---- */
+
+/* A free list the other way round: the highest block is the next to be taken. => zone lock held */
+static void list_turn(struct zone *zone, struct list *list)
+{
+	struct page *pages = zone->machine->pages;
+	struct list turned = { PFN_NONE, PFN_NONE };
+	uint32_t pfn;
+
+	while ((pfn = list_pop(pages, list)) != PFN_NONE)
+		list_add_head(pages, &turned, pfn);
+	*list = turned;
+}
+
+/*
+ * The lowest of the largest blocks are the kernel's, by the types of the saved pageblocks: two of
+ * them a block, since it took blocks as a whole. => zone lock held, lists in the order of addresses
+ */
+static void zone_give_kernel(struct task *t, struct zone *zone, const struct snapshot_zone *saved)
+{
+	struct list *movable = &zone->area[NEAP_MAX_ORDER].list[MT_MOVABLE];
+	struct cut cut = { .t = t, .zone = zone, .pages = zone->machine->pages };
+
+	memcpy(cut.blocks, saved->nr_blocks, sizeof(cut.blocks));
+	memcpy(cut.all_blocks, saved->nr_blocks, sizeof(cut.all_blocks));
+	type_used_blocks(&cut);
+	while (!list_empty(movable)) {
+		uint32_t type = type_left(&cut, BLOCK_PAGES_MAX / NEAP_PAGEBLOCK_PAGES);
+		uint32_t pfn = movable->first;
+
+		if (type == MT_MOVABLE)
+			break;
+		buddy_detach(t, zone, pfn);
+		for (uint32_t at = 0; at < BLOCK_PAGES_MAX; at += NEAP_PAGEBLOCK_PAGES)
+			cut_set_type(&cut, pfn + at, type, false);
+		buddy_append(zone, pfn, NEAP_MAX_ORDER, type);
+	}
+}
+
+static void zone_turn(struct task *t, struct zone *zone, const struct snapshot_zone *saved)
+{
+	cpu_pin(t);
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	zone_give_kernel(t, zone, saved);
+	for (uint32_t order = 0; order < NR_ORDERS; order++)
+		for (uint32_t type = 0; type < KINDS; type++)
+			list_turn(zone, &zone->area[order].list[type]);
+	DCHECK(buddy_verify(zone) == NULL);
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	cpu_unpin(t);
+}
+
+void likeness_user_first(struct task *t, struct neap_machine *m, const struct snapshot *snapshot)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t z = 0; z < NR_ZONES; z++)
+			if (zone_populated(&m->nodes[n].zone[z]))
+				zone_turn(t, &m->nodes[n].zone[z], &snapshot->node[n].zone[z]);
+}
 
 int likeness_knobs(struct neap_machine *m, const struct snapshot *snapshot, const char **name)
 {

@@ -14,6 +14,13 @@ int likeness_knobs(struct neap_machine *m, const struct snapshot *snapshot,
 		   const char **name) MUST_CHECK;
 
 /*
+ * Prepares a machine that nobody has used yet for the saved one's user pages: requests of programs
+ * get the highest frames of each zone; the kernel's get the highest of those that were its own in
+ * the saved machine, which are the zone's lowest.
+ */
+void likeness_user_first(struct task *t, struct neap_machine *m, const struct snapshot *snapshot);
+
+/*
  * Gives the machine's frames that are free now to free lists as the snapshot has them by order and
  * type, to per-CPU lists, and to the kernel, so that counts come out as saved; then marks,
  * protection, limits and thresholds as observed. User pages that are there already stay where they

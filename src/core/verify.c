@@ -186,8 +186,9 @@ static const char *census_frame(struct census *c, uint32_t pfn, uint32_t *step)
 		c->claimed += page_maps(page) == LEAF_HUGE;
 		c->node[NR_PAGE_TABLE_PAGES]++;
 	} else if (flags & PG_SLAB) {
-		c->used++;
-		c->node[flags & PG_INDEX ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE]++;
+		*step = page_nr_of(flags);
+		c->used += *step;
+		c->node[flags & PG_INDEX ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE] += *step;
 	} else if (flags & PG_HUGETLB) {
 		*step = 1u << page_order(page);
 		c->used += *step;

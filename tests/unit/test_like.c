@@ -18,6 +18,7 @@
 
 #include "base/rng.h"
 #include "core/likeness.h"
+#include "core/pageblock.h"
 #include "core/snapshot_take.h"
 #include "diag/unpack.h"
 #include "machine_fixture.h"
@@ -216,6 +217,43 @@ static void take(struct machine_fixture *f, struct rng *rng, struct holding *hol
 	}
 }
 
+/* The engine's own slab, before a likeness adds the saved machine's. */
+static bool own_slab[65536];
+
+static void remember_slab(struct machine_fixture *f)
+{
+	assert_in_range(f->m->max_pfn, 1, sizeof(own_slab));
+	for (uint32_t pfn = 0; pfn < f->m->max_pfn; pfn++)
+		own_slab[pfn] = page_test(&f->m->pages[pfn], PG_SLAB);
+}
+
+static void uncount_slab(struct machine_fixture *f, uint64_t flags)
+{
+	cpu_pin(f->t);
+	node_stat_add(f->t, f->node, flags & PG_INDEX ? NR_SLAB_RECLAIMABLE : NR_SLAB_UNRECLAIMABLE,
+		      -(int64_t)page_nr_of(flags));
+	cpu_unpin(f->t);
+}
+
+/* Gives back what likeness_apply() made the kernel's, so that the machine ends as it began. */
+static void give_back_kernel(struct machine_fixture *f)
+{
+	struct neap_machine *m = f->m;
+
+	for (uint32_t pfn = 1; pfn < m->max_pfn; pfn++) {
+		struct page *page = &m->pages[pfn];
+		uint64_t flags = page_flags(page);
+
+		if (!(flags & (PG_KERNEL | PG_SLAB)) || page_refs(page) == 0 || own_slab[pfn])
+			continue;
+		if (flags & PG_SLAB)
+			uncount_slab(f, flags);
+		page_clear(page, PG_KERNEL | PG_SLAB | PG_INDEX);
+		atomic_store(&page->refs, 0);
+		free_pages(f->t, pfn, (flags & PG_HEAD) ? page_order_of(flags) : 0);
+	}
+}
+
 /* Any state that allocating and freeing leads to can be made again from an empty machine. */
 static void body_random_state(struct machine_fixture *f)
 {
@@ -232,22 +270,14 @@ static void body_random_state(struct machine_fixture *f)
 	machine_settle(f);
 	snapshot_take(f->t, f->m, want);
 	give_back(f, &holding, 1);
+	remember_slab(f);
 	assert_int_equal(likeness_apply(f->t, f->m, want), 0);
 	snapshot_take(f->t, f->m, have);
 	assert_memory_equal(made->nr_free_type, wanted->nr_free_type, sizeof(wanted->nr_free_type));
 	assert_memory_equal(made->nr_blocks, wanted->nr_blocks, sizeof(wanted->nr_blocks));
 	assert_int_equal(made->free, wanted->free);
 	machine_verify(f);
-	/* What was made the kernel's goes back, so that the machine ends as it began. */
-	for (uint32_t pfn = 1; pfn < f->m->max_pfn; pfn++) {
-		struct page *page = &f->m->pages[pfn];
-
-		if (!page_test(page, PG_KERNEL) || page_refs(page) == 0)
-			continue;
-		page_clear(page, PG_KERNEL);
-		atomic_store(&page->refs, 0);
-		free_pages(f->t, pfn, 0);
-	}
+	give_back_kernel(f);
 	free(want);
 	free(have);
 }
@@ -264,6 +294,119 @@ static void test_random_states(void **state)
 	}
 }
 
+/* ---- where things lie ---- */
+
+#define ZONE_DMA32_INDEX 1u
+#define CELLS 128u
+
+static int look_where(void *arg)
+{
+	struct neap_map_cell cells[CELLS];
+	struct neap_map map = { .zone = ZONE_DMA32_INDEX,
+				.cell_pages = NEAP_PAGEBLOCK_PAGES,
+				.cells = cells,
+				.nr_cells = CELLS };
+	int64_t nr = neap_zone_map(arg, &map);
+	uint32_t first_movable = CELLS, last_kernel = 0, movable = 0;
+
+	assert_in_range(nr, 100, CELLS);
+	for (uint32_t i = 0; i < nr; i++) {
+		movable += cells[i].movable;
+		if (cells[i].movable != 0)
+			first_movable = min_u32(first_movable, i);
+		if (cells[i].unmovable > NEAP_PAGEBLOCK_PAGES / 4)
+			last_kernel = i;
+	}
+	assert_true(cells[0].unmovable > NEAP_PAGEBLOCK_PAGES / 2);
+	assert_true(movable > 1000);
+	assert_true(last_kernel < first_movable);
+	return 0;
+}
+
+/* Boot leaves the kernel's frames at the bottom of a zone, and those of programs at its top. */
+static void test_kernel_lies_low_and_programs_high(void **state)
+{
+	struct neap_machine *m;
+
+	(void)state;
+	extract("tests/golden/dynamic/anon-seq-swap60/run4.tar.xz");
+	m = make("nodes=256M cpus=2 swap=512M", "sim");
+	assert_non_null(m);
+	assert_int_equal(neap_run(m, look_where, m), 0);
+	neap_machine_destroy(m);
+	remove_boot();
+}
+
+/* A snapshot of the machine with a number of its pageblocks used, and types for some of them. */
+static struct snapshot *want_used(struct machine_fixture *f, uint32_t unmovable,
+				  uint32_t reclaimable)
+{
+	struct snapshot *want = calloc(1, snapshot_bytes(1));
+	struct snapshot_zone *zone = &want->node[0].zone[ZONE_NORMAL];
+	uint32_t blocks = unmovable + reclaimable;
+
+	assert_non_null(want);
+	remember_slab(f);
+	machine_settle(f);
+	snapshot_take(f->t, f->m, want);
+	zone->nr_blocks[MT_UNMOVABLE] += unmovable;
+	zone->nr_blocks[MT_RECLAIMABLE] += reclaimable;
+	zone->nr_blocks[MT_MOVABLE] -= blocks;
+	zone->nr_free_type[MT_MOVABLE][NEAP_MAX_ORDER] -= blocks / 2;
+	zone->free -= (uint64_t)blocks * NEAP_PAGEBLOCK_PAGES;
+	return want;
+}
+
+/* Slab comes in blocks of one to eight frames, which compaction passes over in one step each. */
+static void body_slab_in_blocks(struct machine_fixture *f)
+{
+	struct snapshot *want = want_used(f, 4, 0);
+	uint32_t frames[4] = { 0 };
+
+	want->node[0].stat[NR_SLAB_UNRECLAIMABLE] += 1000;
+	likeness_user_first(f->t, f->m, want);
+	assert_int_equal(likeness_apply(f->t, f->m, want), 0);
+	for (uint32_t pfn = 1; pfn < f->m->max_pfn; pfn++) {
+		uint64_t flags = page_flags(&f->m->pages[pfn]);
+
+		if ((flags & PG_SLAB) && !own_slab[pfn])
+			frames[(flags & PG_HEAD) ? page_order_of(flags) : 0] += page_nr_of(flags);
+	}
+	assert_int_equal(frames[1], 482);
+	assert_int_equal(frames[2], 64); /* 66 of a thousand, in fours */
+	assert_int_equal(frames[3], 120);
+	assert_int_equal(frames[0], 1000 - 482 - 64 - 120);
+	machine_verify(f);
+	give_back_kernel(f);
+	free(want);
+}
+MACHINE_TEST(slab_in_blocks, .pages = 16384);
+
+/* The kernel's two types alternate as it grew, a largest block at a time. */
+static void body_types_alternate(struct machine_fixture *f)
+{
+	/* The engine has a first unmovable block of its own. */
+	static const uint8_t expected[] = { MT_RECLAIMABLE, MT_UNMOVABLE,   MT_UNMOVABLE,
+					    MT_UNMOVABLE,   MT_RECLAIMABLE, MT_UNMOVABLE };
+	struct snapshot *want = want_used(f, 8, 4);
+	uint32_t pfn[ARRAY_LEN(expected)] = {
+		f->m->nodes[0].zone[ZONE_NORMAL].area[NEAP_MAX_ORDER].list[MT_MOVABLE].first
+	};
+
+	for (uint32_t i = 1; i < ARRAY_LEN(expected); i++)
+		pfn[i] = f->m->pages[pfn[i - 1]].next;
+	likeness_user_first(f->t, f->m, want);
+	assert_int_equal(likeness_apply(f->t, f->m, want), 0);
+	for (uint32_t i = 0; i < ARRAY_LEN(expected); i++) {
+		assert_int_equal(pageblock_type(f->m, pfn[i]), expected[i]);
+		assert_int_equal(pageblock_type(f->m, pfn[i] + NEAP_PAGEBLOCK_PAGES), expected[i]);
+	}
+	machine_verify(f);
+	give_back_kernel(f);
+	free(want);
+}
+MACHINE_TEST(types_alternate, .pages = 32768);
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +415,9 @@ int main(void)
 		cmocka_unit_test(test_without_machine_line),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_random_states),
+		cmocka_unit_test(test_kernel_lies_low_and_programs_high),
+		cmocka_unit_test(test_slab_in_blocks),
+		cmocka_unit_test(test_types_alternate),
 	};
 
 	return cmocka_run_group_tests_name("like", tests, NULL, NULL);
