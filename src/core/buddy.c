@@ -37,7 +37,7 @@
 #include "core/racy.h"
 #include "core/vmstat.h"
 
-#define FREE_AHEAD 8u /* blocks: what freeing touches is asked for so long before */
+#define FREE_AHEAD 16u /* blocks: what freeing touches is asked for so long before */
 #define ORDER_ONE ((uint64_t)1 << PAGE_ORDER_SHIFT)
 
 /* All flags of a free block's head, with the order: one comparison tells a buddy. */
@@ -69,39 +69,65 @@ static ALWAYS_INLINE void flags_write(struct page *page, uint64_t flags)
 	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
 }
 
+/*
+ * Where a frame's descriptor is in the table of descriptors, in bytes. Buddies differ in one bit of
+ * it, too, and a walk over orders need not multiply.
+ */
+static ALWAYS_INLINE size_t page_offset(uint32_t pfn)
+{
+	return (size_t)pfn * sizeof(struct page);
+}
+
+static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offset)
+{
+	return (struct page *)((uintptr_t)pages + offset);
+}
+
+/*
+ * Links a block. head: its flags, which tell its order; area: the order's; end: 0 the head of the
+ * list, 1 its tail. Which one it is nobody can foretell, so that it is an index and not a branch.
+ */
+static ALWAYS_INLINE void area_link(struct zone *zone, struct free_area *area, struct page *page,
+				    uint64_t head, uint32_t type, uint32_t end)
+{
+	struct page *pages = zone->machine->pages;
+	uint32_t pfn = (uint32_t)(page - pages);
+	struct list *list = &area->list[type];
+	uint32_t old = *list_end(list, end);
+
+	page_set_identity(page, page_order_of(head), type);
+	flags_write(page, head);
+	page->links = (uint64_t)old << (32 * end);
+	racy_add(area->nr_free, 1);
+	*list_end(list, end) = pfn;
+	if (likely(old != PFN_NONE)) {
+		pages[old].link[1 - end] = pfn;
+	} else {
+		*list_end(list, 1 - end) = pfn;
+		nonempty_write(zone, type, nonempty_read(zone, type) | (1u << page_order_of(head)));
+	}
+}
+
 /* type: with BUDDY_TO_TAIL, else at the head. */
 static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
 {
-	struct page *pages = zone->machine->pages;
-	uint32_t list_type = type & ~BUDDY_TO_TAIL;
-	struct free_area *area = &zone->area[order];
-	struct list *list = &area->list[list_type];
-
-	page_set_identity(&pages[pfn], order, list_type);
-	flags_write(&pages[pfn], block_head_flags(zone, order));
-	racy_add(area->nr_free, 1);
-	if (unlikely(list_empty(list)))
-		nonempty_write(zone, list_type, nonempty_read(zone, list_type) | (1u << order));
-	if (type & BUDDY_TO_TAIL)
-		list_add_tail(pages, list, pfn);
-	else
-		list_add_head(pages, list, pfn);
+	area_link(zone, &zone->area[order], &zone->machine->pages[pfn],
+		  block_head_flags(zone, order), type & ~BUDDY_TO_TAIL,
+		  (type & BUDDY_TO_TAIL) != 0);
 }
 
 /*
  * A block of which only its order's count and its neighbours know any more. Its own list is found
  * only if it was the first or the last there.
  */
-static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void area_unlink(struct zone *zone, struct free_area *area, struct page *pages,
+				      struct page *page)
 {
-	struct page *pages = zone->machine->pages;
-	struct page *page = &pages[pfn];
-	struct free_area *area = &zone->area[order];
 	uint32_t next = page->next;
 	uint32_t prev = page->prev;
 
-	DCHECK(flags_relaxed(page) == block_head_flags(zone, order) && page->owner == order);
-	DCHECK(area->nr_free > 0);
+	DCHECK(flags_relaxed(page) == block_head_flags(zone, page->owner));
+	DCHECK(area == &zone->area[page->owner] && area->nr_free > 0);
 	if (prev != PFN_NONE)
 		pages[prev].next = next;
 	else
@@ -112,10 +138,17 @@ static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t
 		area->list[page->index].last = prev;
 	if (unlikely(next == PFN_NONE && prev == PFN_NONE))
 		nonempty_write(zone, page->index,
-			       nonempty_read(zone, page->index) & ~(1u << order));
-	page_set_links(page, PFN_NONE, PFN_NONE);
+			       nonempty_read(zone, page->index) & ~(1u << (area - zone->area)));
 	racy_add(area->nr_free, UINT64_MAX);
 	flags_write(page, 0);
+}
+
+static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct page *pages = zone->machine->pages;
+
+	area_unlink(zone, &zone->area[order], pages, &pages[pfn]);
+	page_set_links(&pages[pfn], PFN_NONE, PFN_NONE);
 }
 
 /*
@@ -137,41 +170,64 @@ static NOINLINE bool buddy_may_merge(const struct neap_machine *m, uint32_t budd
 	       (pageblock_type_mergeable(type) && pageblock_type_mergeable(buddy_type));
 }
 
+/* buddy_merge() of a whole pageblock and more: there the types may forbid it. */
+static NOINLINE void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order,
+				       uint32_t type)
+{
+	for (; order < NEAP_MAX_ORDER; order++) {
+		uint32_t buddy = pfn ^ (1u << order);
+
+		if (!buddy_is_free(zone, buddy, order) ||
+		    !buddy_may_merge(zone->machine, buddy, type & ~BUDDY_TO_TAIL))
+			break;
+		buddy_unlink(zone, buddy, order);
+		pfn &= buddy;
+	}
+	buddy_link(zone, pfn, order, type);
+}
+
 /*
  * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
  * captured.
  *
  * A block that would complete a larger merge if only the buddy it just missed were free as well is
- * worth keeping out of use for a while: it goes to the tail.
+ * worth keeping out of use for a while: it goes to the tail. That is asked below the largest order
+ * but one, which a whole pageblock is.
  */
 static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
 				      uint32_t type)
 {
 	struct page *pages = zone->machine->pages;
+	struct free_area *area = &zone->area[order];
 	uint64_t head = block_head_flags(zone, order);
+	size_t size = page_offset(1u << order);
+	size_t at = page_offset(pfn);
 
 	DCHECK(order <= NEAP_MAX_ORDER && (type & ~BUDDY_TO_TAIL) < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
 	DCHECK(pfn >= zone->start_pfn &&
 	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
-	while (order < NEAP_MAX_ORDER) {
-		uint32_t buddy = pfn ^ (1u << order);
+	while (likely(size < page_offset(1u << NEAP_PAGEBLOCK_ORDER))) {
+		size_t buddy = at ^ size;
 
-		if (flags_relaxed(&pages[buddy]) != head)
-			break;
-		if (unlikely(order >= NEAP_PAGEBLOCK_ORDER) &&
-		    !buddy_may_merge(zone->machine, buddy, type & ~BUDDY_TO_TAIL))
-			break;
-		buddy_unlink(zone, buddy, order);
-		pfn &= buddy;
-		order++;
+		if (flags_relaxed(page_at(pages, buddy)) != head) {
+			const struct page *next = page_at(pages, (at & ~size) ^ (2 * size));
+			uint32_t end = flags_relaxed(next) == head + ORDER_ONE;
+
+			area_link(zone, area, page_at(pages, at), head, type & ~BUDDY_TO_TAIL,
+				  end | type / BUDDY_TO_TAIL);
+			return;
+		}
+		area_unlink(zone, area, pages, page_at(pages, buddy));
+		at &= buddy;
+		size *= 2;
+		area++;
 		head += ORDER_ONE;
 	}
-	if (order < NEAP_MAX_ORDER - 1 &&
-	    flags_relaxed(&pages[(pfn & ~(1u << order)) ^ (2u << order)]) == head + ORDER_ONE)
-		type |= BUDDY_TO_TAIL;
-	buddy_link(zone, pfn, order, type);
+	buddy_merge_large(zone, (uint32_t)(at / sizeof(struct page)), page_order_of(head), type);
 }
+
+_Static_assert(NEAP_PAGEBLOCK_ORDER + 1 == NEAP_MAX_ORDER, "pageblocks do not ask who is next");
 
 /* The same while a run of the task wants to capture a block: it may take any but the largest. */
 static NOINLINE void buddy_merge_capture(struct task *t, struct zone *zone, uint32_t pfn,
@@ -246,14 +302,6 @@ void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *r
 
 /* ---- the oldest of a per-CPU list ---- */
 
-/* The frame `steps` before the given one on its list. => PFN_NONE: there are not so many */
-static uint32_t list_back(const struct page *pages, uint32_t pfn, uint32_t steps)
-{
-	for (uint32_t i = 0; i < steps && pfn != PFN_NONE; i++)
-		pfn = pages[pfn].prev;
-	return pfn;
-}
-
 /*
  * Blocks that lie beside each other on the list and in memory, in one direction, with one type:
  * from run->first on, at most run->nr. => the block before them on the list, or PFN_NONE
@@ -279,57 +327,122 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 }
 
 /*
- * Asks for the heads that the merging of a block will look at. The first buddy is beside it; the
- * heads of the next two orders are not.
+ * Asks for what freeing a block will touch. Its first buddy is beside it, and if that is free it
+ * will be taken off its list: both neighbours there are written. Then come the heads of the next
+ * orders, of which the first one is looked at in any case. The buddy may be somebody else's and
+ * change meanwhile; then the wrong lines are asked for.
  */
-static ALWAYS_INLINE void prefetch_buddies(const struct page *pages, uint32_t pfn, uint32_t step)
+static ALWAYS_INLINE void oldest_expect(const struct page *pages, uint32_t pfn, uint32_t order)
 {
-	__builtin_prefetch(&pages[pfn ^ (2 * step)], 1);
-	__builtin_prefetch(&pages[(pfn & (0 - 4 * step)) ^ (4 * step)], 1);
+	const size_t size = page_offset(1u << order);
+	const size_t at = page_offset(pfn);
+	const struct page *buddy = page_at(pages, at ^ size);
+
+	__builtin_prefetch(page_at(pages, at ^ (2 * size)), 1);
+	__builtin_prefetch(&pages[racy_read(buddy->next)], 1);
+	__builtin_prefetch(&pages[racy_read(buddy->prev)], 1);
+	__builtin_prefetch(page_at(pages, (at & (0 - 4 * size)) ^ (4 * size)), 1);
+}
+
+/* Where the freeing of a list has come to. */
+struct oldest {
+	uint32_t pfn;	/* next to be freed */
+	uint32_t ahead; /* the block on the list that is asked for next; PFN_NONE: all were */
+	uint32_t left;	/* at most so many more */
+	uint32_t cma;	/* blocks of a contiguous memory area that were freed */
+};
+
+/* Asks for what `nr` blocks more will touch. */
+static ALWAYS_INLINE void oldest_ask(const struct page *pages, struct oldest *at, uint32_t order,
+				     uint32_t nr)
+{
+	uint32_t pfn = at->ahead;
+
+	for (uint32_t i = 0; i < nr && pfn != PFN_NONE; i++) {
+		oldest_expect(pages, pfn, order);
+		pfn = pages[pfn].prev;
+	}
+	at->ahead = pfn;
+}
+
+/* A run that begins with the next block. */
+static NOINLINE void oldest_free_run(struct zone *zone, struct oldest *at, uint32_t order)
+{
+	const struct page *pages = zone->machine->pages;
+	struct buddy_run run = {
+		.first = at->pfn,
+		.nr = at->left,
+		.order = order,
+		.type = pcp_page_type(&pages[at->pfn]),
+	};
+
+	at->pfn = list_run(pages, &run);
+	at->left -= run.nr;
+	at->cma += run.type == MT_CMA ? run.nr : 0;
+	buddy_merge_run(zone, &run);
+	if (run.nr >= FREE_AHEAD)
+		at->ahead = at->pfn;
+	oldest_ask(pages, at, order, min_u32(run.nr, FREE_AHEAD));
+}
+
+static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *from, uint32_t order)
+{
+	struct page *pages = zone->machine->pages;
+	const uint32_t step = 1u << order;
+	struct oldest at = *from;
+
+	while (at.left > 0 && at.pfn != PFN_NONE) {
+		const struct page *page = page_at(pages, page_offset(at.pfn));
+		uint32_t type = pcp_page_type(page);
+		uint32_t before = page->prev;
+
+		if (unlikely(((before - at.pfn + step) & ~(2 * step)) == 0)) {
+			*from = at;
+			oldest_free_run(zone, from, order);
+			at = *from;
+			continue;
+		}
+		if (at.ahead != PFN_NONE) {
+			oldest_expect(pages, at.ahead, order);
+			at.ahead = pages[at.ahead].prev;
+		}
+		buddy_merge(zone, at.pfn, order, type);
+		at.cma += type == MT_CMA ? 1 : 0;
+		at.left--;
+		at.pfn = before;
+	}
+	*from = at;
 }
 
 uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
 			   uint32_t most)
 {
 	struct page *pages = zone->machine->pages;
-	uint32_t step = 1u << order;
-	uint32_t pfn = list->last;
-	uint32_t ahead = list_back(pages, pfn, FREE_AHEAD);
-	uint32_t left = most;
+	struct oldest at = {
+		.pfn = list->last,
+		.left = most,
+		.ahead = list->last,
+	};
 
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0);
-	while (left > 0 && pfn != PFN_NONE) {
-		uint32_t type = pcp_page_type(&pages[pfn]);
-		uint32_t before = pages[pfn].prev;
-		uint32_t nr = 1;
-
-		prefetch_buddies(pages, ahead, step);
-		ahead = pages[ahead].prev;
-		if (unlikely(((before - pfn + step) & ~(2 * step)) == 0)) {
-			struct buddy_run run = {
-				.first = pfn, .nr = left, .order = order, .type = type
-			};
-
-			before = list_run(pages, &run);
-			nr = run.nr;
-			ahead = list_back(pages, before, FREE_AHEAD);
-			buddy_merge_run(zone, &run);
-		} else {
-			buddy_merge(zone, pfn, order, type);
-		}
-		if (unlikely(type == MT_CMA))
-			zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)nr << order);
-		left -= nr;
-		pfn = before;
-	}
-	list->last = pfn;
-	if (pfn != PFN_NONE)
-		pages[pfn].next = PFN_NONE;
+	oldest_ask(pages, &at, order, FREE_AHEAD);
+	/* Single pages are most of what is freed: theirs is a loop with fixed distances. */
+	if (likely(order == 0))
+		oldest_free(zone, &at, 0);
+	else
+		oldest_free(zone, &at, order);
+	list->last = at.pfn;
+	if (at.pfn != PFN_NONE)
+		pages[at.pfn].next = PFN_NONE;
 	else
 		list->first = PFN_NONE;
-	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, most - left);
-	return most - left;
+	uint32_t freed = most - at.left;
+
+	if (unlikely(at.cma != 0))
+		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)at.cma << order);
+	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, freed);
+	return freed;
 }
 
 /* ---- taking ---- */

@@ -17,6 +17,14 @@ struct list {
 	uint32_t last;
 };
 
+/* One end of a list: 0 the first, 1 the last. */
+static ALWAYS_INLINE uint32_t *list_end(struct list *list, uint32_t end)
+{
+	return (uint32_t *)(void *)list + end;
+}
+
+_Static_assert(offsetof(struct list, last) == sizeof(uint32_t), "list_end() counts on it");
+
 static inline bool list_empty(const struct list *list)
 {
 	return list->first == PFN_NONE;

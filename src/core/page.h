@@ -47,7 +47,8 @@ struct page {
 			uint32_t next;
 			uint32_t prev;
 		};
-		uint64_t links; /* both, for page_set_links() */
+		uint32_t link[2]; /* the same: 0 next, 1 prev */
+		uint64_t links;	  /* both, for page_set_links() */
 	};
 	union {
 		struct {
