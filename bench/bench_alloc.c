@@ -23,6 +23,7 @@
 #include "api/api.h"
 #include "bench/pages.h"
 #include "core/alloc.h"
+#include "core/free_late.h"
 
 #define MIX_LEVELS 3u
 
@@ -49,7 +50,9 @@ static ALWAYS_INLINE void ours_give(void *ctx, uintptr_t block, uint32_t order)
 {
 	struct task *t = ctx;
 
-	if (page_put_test(machine_page(t->machine, (uint32_t)block)))
+	if (order == 0)
+		free_page_put(t, (uint32_t)block);
+	else if (page_put_test(machine_page(t->machine, (uint32_t)block)))
 		free_pages(t, (uint32_t)block, order);
 }
 

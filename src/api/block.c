@@ -22,6 +22,7 @@
 #include "core/alloc.h"
 #include "core/cma.h"
 #include "core/contig.h"
+#include "core/free_late.h"
 #include "core/lru.h"
 #include "core/mempolicy.h"
 #include "core/shrinker.h"
@@ -146,17 +147,22 @@ int neap_cma_alloc(struct neap_machine *machine, uint64_t bytes, struct neap_blo
 /* => the block is in no list any more */
 static void block_release(struct task *t, struct neap_block *block)
 {
-	struct page *page = machine_page(t->machine, block->pfn);
-
 	/* In a shrinker of the program this is what reclaim wants to know. */
-	shrinker_tally_freed(t, block->nr_range != 0 ? block->nr_range : page_nr(page));
+	shrinker_tally_freed(t, block->nr_range != 0 ? block->nr_range : 1u << block->order);
 	if (block->is_cma) {
 		cma_release(t, t->machine, block->pfn, block->nr_range);
 	} else if (block->nr_range != 0) {
 		contig_free(t, block->pfn, block->nr_range);
+	} else if (block->order == 0) {
+		/*
+		 * Not always the last reference: an old table entry may have led somebody here.
+		 * Freeing clears all flags; the descriptor is not touched before.
+		 */
+		free_page_put(t, block->pfn);
 	} else {
+		struct page *page = machine_page(t->machine, block->pfn);
+
 		page_clear(page, PG_KERNEL);
-		/* Not always the last reference: an old table entry may have led somebody here. */
 		page_put(t, page);
 	}
 	free(block);

@@ -26,6 +26,7 @@
 
 #include "api/api.h"
 #include "core/racy.h"
+#include "core/free_late.h"
 #include "core/freezer.h"
 #include "core/snapshot_take.h"
 #include "core/stall.h"
@@ -88,6 +89,7 @@ static int snapshot_task(struct task *t, void *arg)
 {
 	struct snapshot_call *call = arg;
 
+	free_late_settle_all(t, call->m);
 	snapshot_take(t, call->m, call->snapshot);
 	return 0;
 }

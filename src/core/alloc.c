@@ -35,6 +35,7 @@
 #include "core/cma.h"
 #include "core/cpuset.h"
 #include "core/event.h"
+#include "core/free_late.h"
 #include "core/kswapd.h"
 #include "core/mempolicy.h"
 #include "core/pageblock.h"
@@ -505,7 +506,7 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
 
 	return (gfp & rare) == 0 && t->policy_mode == 0 &&
 	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
-	       racy_read(t->machine->inject[0]) == 0 &&
+	       !free_late_is_on(t) && racy_read(t->machine->inject[0]) == 0 &&
 	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
 }
 
@@ -527,6 +528,8 @@ static uint32_t alloc_request_pages(struct task *t, const struct node *node,
 {
 	struct neap_machine *m = t->machine;
 	uint32_t gfp = gfp_in_context(t, request->gfp);
+
+	free_late_settle(t);
 	const struct zonelist *zonelist =
 		(gfp & GFP_BIT_THISNODE) ? &node->nofallback : &node->fallback;
 	uint32_t highest = gfp_highest_zone(gfp);
@@ -583,6 +586,7 @@ uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32
 	const struct zoneref *ref = zonelist_first(zonelist, gfp_highest_zone(request.gfp), NULL);
 	uint32_t pfn = PFN_NONE;
 
+	free_late_settle(t);
 	if (racy_read(t->machine->inject[0]) == 0 || !alloc_injected(t->machine, request.gfp))
 		pfn = alloc_full(t, &request, request.gfp, zonelist, ref);
 	event_emit(t, MM_PAGE_ALLOC, pfn, 0, gfp_migrate_type(t->machine, request.gfp),
@@ -614,17 +618,6 @@ uint32_t alloc_page(struct task *t, uint32_t gfp)
 }
 
 /* ---- freeing ---- */
-
-/* What every freed block must satisfy. */
-static ALWAYS_INLINE void free_check(const struct page *page, uint64_t flags, uint32_t order)
-{
-	if (likely(order == 0))
-		CHECK((flags & (PG_BAD_AT_FREE | PG_HEAD)) == 0);
-	else
-		CHECK((flags & PG_BAD_AT_FREE) == 0 && (flags & PG_HEAD) != 0 &&
-		      page_order_of(flags) == order);
-	CHECK((page_refs(page) | page_maps(page)) == 0); /* nobody refers to it */
-}
 
 /* A compound block's tails are ordinary inside frames again. */
 static void free_tails(struct page *page, uint32_t order)
@@ -660,7 +653,7 @@ static NOINLINE void free_to_buddy(struct task *t, struct zone *zone, uint32_t p
 	cpu_unpin(t);
 }
 
-static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void free_block_inline(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
 	struct page *page = machine_page(m, pfn);
@@ -681,8 +674,14 @@ static ALWAYS_INLINE void free_block(struct task *t, uint32_t pfn, uint32_t orde
 	cpu_unpin(t);
 }
 
+void free_block(struct task *t, uint32_t pfn, uint32_t order)
+{
+	free_block_inline(t, pfn, order);
+}
+
 static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t order)
 {
+	free_late_settle(t);
 	free_block(t, pfn, order);
 }
 
@@ -708,7 +707,8 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 	if (unlikely(slot == NULL))
 		return false;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	bool room = !pcp_is_full(pcp, zone, order);
+	const struct cpu *cpu = (const struct cpu *)(void *)slot->meter;
+	bool room = racy_read(cpu->nr_late) == 0 && !pcp_is_full(pcp, zone, order);
 
 	if (likely(room)) {
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
@@ -739,11 +739,12 @@ void free_page_list(struct task *t, struct list *list)
 	struct page *pages = t->machine->pages;
 	uint32_t in_run = 0;
 
+	free_late_settle(t);
 	for (uint32_t pfn = list_pop(pages, list); pfn != PFN_NONE; pfn = list_pop(pages, list)) {
 		/* One pin for a run, but not for so long that a remote drain starves. */
 		if (in_run == 0)
 			cpu_pin(t);
-		free_block(t, pfn, 0);
+		free_block_inline(t, pfn, 0);
 		if (++in_run == SWAP_CLUSTER_MAX) {
 			cpu_unpin(t);
 			in_run = 0;

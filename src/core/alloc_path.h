@@ -54,6 +54,20 @@ uint32_t alloc_slow(struct task *t, struct alloc_context *ac);
  */
 void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool compound);
 
+/* What every freed block must satisfy. flags: its head's */
+static ALWAYS_INLINE void free_check(const struct page *page, uint64_t flags, uint32_t order)
+{
+	if (likely(order == 0))
+		CHECK((flags & (PG_BAD_AT_FREE | PG_HEAD)) == 0);
+	else
+		CHECK((flags & PG_BAD_AT_FREE) == 0 && (flags & PG_HEAD) != 0 &&
+		      page_order_of(flags) == order);
+	CHECK((page_refs(page) | page_maps(page)) == 0); /* nobody refers to it */
+}
+
+/* free_pages() at length. This CPU's late frees are performed, or this is one of them. */
+void free_block(struct task *t, uint32_t pfn, uint32_t order);
+
 /* Remembers the lowest number of free pages that was ever seen. */
 void alloc_note_free(struct neap_machine *m);
 

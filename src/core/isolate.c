@@ -40,6 +40,7 @@
 #include <errno.h>
 
 #include "core/buddy.h"
+#include "core/free_late.h"
 #include "core/pageblock.h"
 #include "core/vmstat.h"
 
@@ -286,6 +287,8 @@ int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end,
 	DCHECK(type == MT_MOVABLE || type == MT_CMA);
 	if (!range_inside(zone, first, end))
 		return -EINVAL;
+	/* What was given back before is not in use any more; from now on frees are prompt. */
+	free_late_settle_all(t, zone->machine);
 	for (; block < end; block += NEAP_PAGEBLOCK_PAGES) {
 		const struct isolate_part part = {
 			.first = max_u32(block, first),

@@ -37,6 +37,7 @@
 #define NR_PCP_TYPES 3u
 #define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
 #define LRU_BATCH_PAGES 15u
+#define LATE_FREES 32u
 #define SWAP_SLOT_CACHE 64u
 
 enum wmark {
@@ -298,6 +299,8 @@ struct cpu {
 	uint32_t id;			  /* I */
 	uint32_t node;			  /* I */
 	struct node *home;		  /* I: the same */
+	uint32_t nr_late;		  /* 1 + frames in late[]; 0: frees are prompt */
+	uint32_t late[LATE_FREES];	  /* to be freed, oldest first (core/free_late.h) */
 	struct psi_cpu psi;
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;

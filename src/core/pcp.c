@@ -35,6 +35,7 @@
 
 #include "core/alloc_path.h"
 #include "core/buddy.h"
+#include "core/free_late.h"
 #include "core/marks.h"
 #include "core/pageblock.h"
 #include "core/sysctl.h"
@@ -209,6 +210,9 @@ void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32
 {
 	struct pcp *pcp = pcp_of(t, zone);
 	bool all = pcp->free_factor != 0 && order != 0 && order <= NEAP_COSTLY_ORDER;
+
+	if (order == 0)
+		free_late_begin(t, zone);
 	uint32_t nr =
 		all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
 
@@ -217,6 +221,7 @@ void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32
 
 void pcp_drain(struct task *t, struct zone *zone, uint32_t nr)
 {
+	free_late_settle(t);
 	pcp_flush(t, zone, nr, 0);
 }
 
@@ -253,6 +258,8 @@ static bool cpu_has_pcp_pages(const struct neap_machine *m, const struct zone *o
 /* force: also CPUs that have nothing as far as can be seen from outside. */
 static void drain_cpus(struct task *t, struct neap_machine *m, struct zone *only, bool force)
 {
+	/* First all of these, since they came before the drain. */
+	free_late_settle_all(t, m);
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 

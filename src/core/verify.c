@@ -34,6 +34,7 @@
 #include "core/bio.h"
 #include "core/buddy.h"
 #include "core/cma.h"
+#include "core/free_late.h"
 #include "core/freezer.h"
 #include "core/hugepool.h"
 #include "core/index.h"
@@ -465,6 +466,7 @@ static const char *verify_mappings(struct neap_machine *m)
 /* Waits for reads and writes in flight, which neap_io or the stores complete. */
 static void settle(struct task *t, struct neap_machine *m)
 {
+	free_late_settle_all(t, m);
 	/* event loop: bounded by the I/O in flight */
 	for (;;) {
 		uint64_t busy = 0;

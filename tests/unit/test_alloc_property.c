@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "core/cpuset.h"
+#include "core/free_late.h"
 #include "core/hotplug_cpu.h"
 #include "core/hotplug_mem.h"
 #include "core/sysctl.h"
@@ -146,6 +147,20 @@ static const struct zone *zone_at(const struct world *w, uint32_t pfn)
 
 /* ---- what must hold ---- */
 
+/* Frames of a zone that CPUs will free late. */
+static uint64_t late_pages(const struct world *w, const struct zone *zone)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t cpu = 0; cpu < w->f.m->nr_cpus; cpu++)
+		for (uint32_t i = 0; i + 1 < w->f.m->cpus[cpu].nr_late; i++)
+			pages +=
+				page_zone(w->f.m, &w->f.m->pages[w->f.m->cpus[cpu].late[i]]) == zone
+					? 1
+					: 0;
+	return pages;
+}
+
 static void check_counts(const struct world *w)
 {
 	for (uint32_t i = 0; i < w->f.m->nr_nodes * NR_ZONES; i++) {
@@ -154,9 +169,10 @@ static void check_counts(const struct world *w)
 
 		for (uint32_t pfn = zone->start_pfn; pfn < zone_end(zone); pfn++)
 			nr_free += w->model.frame[pfn] == FREE && w->model.owner[pfn] == i ? 1 : 0;
-		uint64_t ours = zone->present == 0 ? 0
-						   : zone_stat_exact(zone, NR_FREE_PAGES) +
-							     core_pcp_pages(zone);
+		uint64_t ours = zone->present == 0
+					? 0
+					: zone_stat_exact(zone, NR_FREE_PAGES) +
+						  core_pcp_pages(zone) + late_pages(w, zone);
 
 		if (ours != nr_free)
 			fail_msg("seed %llu: zone %s of node %u has %llu free frames, not %llu",
@@ -300,7 +316,12 @@ static void step_free(struct world *w)
 
 	memset(&w->model.frame[block.pfn], FREE, (size_t)1 << block.order);
 	w->held[i] = w->held[--w->nr_held];
-	core_free(&w->f, block.pfn, block.order);
+	if (below(w, 8) == 0 && w->f.m->cpus[task_cpu(w->f.t)].nr_late == 0)
+		w->f.m->cpus[task_cpu(w->f.t)].nr_late = 1; /* as if it freed in bulk */
+	if (block.order == 0)
+		free_page_put(w->f.t, block.pfn);
+	else
+		core_free(&w->f, block.pfn, block.order);
 	w->drained = false;
 }
 
@@ -419,6 +440,7 @@ static void step_memory(struct world *w)
 	else
 		memory_offline(w, block, state >= BLOCK_FIRST_ZONE);
 	/* All lists and counts, at once. */
+	free_late_settle_all(w->f.t, w->f.m);
 	core_verify(&w->f, used_pages(w));
 }
 
@@ -474,8 +496,10 @@ static void world_step(struct world *w, uint32_t step)
 	check_counts(w);
 	if (one_in(w, 30))
 		step_memory(w);
-	if (step % 64 == 0)
+	if (step % 64 == 0) {
+		free_late_settle_all(w->f.t, w->f.m);
 		core_verify(&w->f, used_pages(w));
+	}
 }
 
 static void run_seed(struct world *w, uint64_t seed)
@@ -491,6 +515,7 @@ static void run_seed(struct world *w, uint64_t seed)
 		step_free(w);
 	step_drain(w);
 	check_counts(w);
+	free_late_settle_all(w->f.t, w->f.m);
 	core_verify(&w->f, 0);
 	free(w->model.frame);
 	free(w->model.owner);

@@ -1,0 +1,357 @@
+/*
+ * Tests of core/free_late.c: late frees leave what prompt ones leave, and nobody who could tell
+ * comes before them.
+ *
+ *     seed ──> the same steps on two machines: bursts of frees, requests, drains
+ *                  prompt: the last reference dropped, free_pages()
+ *                  late:   free_page_put()
+ *          ──> every request gets the same frame; every list and count is the same
+ */
+#include "core_fixture.h"
+
+#include "base/rng.h"
+#include "core/event.h"
+#include "core/free_late.h"
+#include "core/hotplug_cpu.h"
+#include "core/isolate.h"
+#include "core/pageblock.h"
+
+#define BASE 1048576u
+#define PAGES 16384u
+#define HELD_MAX 6000u
+#define STEPS 400u
+#define SEEDS 20u
+
+static struct zone *normal(struct core_fixture *f)
+{
+	return &f->m->nodes[0].zone[ZONE_NORMAL];
+}
+
+/* A machine whose lists overflow soon. */
+static void setup_short_lists(struct core_fixture *f, uint32_t cpus)
+{
+	core_setup_normal(f, cpus, PAGES);
+	for (uint32_t cpu = 0; cpu < cpus; cpu++) {
+		normal(f)->pcp[cpu].batch = 7;
+		normal(f)->pcp[cpu].high = 120;
+	}
+}
+
+static void take_pages(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		pfn[i] = alloc_page(f->t, GFP_KERNEL);
+		assert_int_not_equal(pfn[i], PFN_NONE);
+	}
+}
+
+/* Takes pages and gives them back until the CPU frees late, and some frames wait. */
+static uint32_t begin_late(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
+{
+	uint32_t given = 0;
+
+	take_pages(f, pfn, nr);
+	while (given < nr && f->m->cpus[task_cpu(f->t)].nr_late < 5)
+		free_page_put(f->t, pfn[given++]);
+	assert_int_equal(f->m->cpus[task_cpu(f->t)].nr_late, 5);
+	for (uint32_t i = given - 4; i < given; i++)
+		assert_int_equal(page_refs(&f->m->pages[pfn[i]]), 1);
+	return given;
+}
+
+/* ---- the same as prompt frees ---- */
+
+struct world {
+	struct core_fixture f;
+	struct rng rng;
+	bool late;
+	uint64_t most_late; /* frames that ever waited */
+	uint32_t nr;
+	uint32_t pfn[HELD_MAX];
+	uint32_t order[HELD_MAX];
+};
+
+static void world_take(struct world *w, uint32_t order)
+{
+	const struct alloc_request request = { .gfp = GFP_BIT_MOVABLE | GFP_BIT_NOWARN,
+					       .order = order };
+	uint32_t pfn = alloc_pages(w->f.t, &request);
+
+	if (pfn == PFN_NONE)
+		return;
+	w->pfn[w->nr] = pfn;
+	w->order[w->nr++] = order;
+}
+
+static void world_give(struct world *w)
+{
+	uint32_t i = (uint32_t)rng_below(&w->rng, w->nr);
+	uint32_t pfn = w->pfn[i];
+	uint32_t order = w->order[i];
+
+	w->nr--;
+	w->pfn[i] = w->pfn[w->nr];
+	w->order[i] = w->order[w->nr];
+	if (w->late && order == 0)
+		free_page_put(w->f.t, pfn);
+	else
+		core_free(&w->f, pfn, order);
+	w->most_late = max_u64(w->most_late, w->f.m->cpus[task_cpu(w->f.t)].nr_late);
+}
+
+static void world_step(struct world *w)
+{
+	uint32_t nr = (uint32_t)rng_below(&w->rng, 400);
+
+	switch (rng_below(&w->rng, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		for (uint32_t i = 0; i < nr && w->nr < HELD_MAX; i++)
+			world_take(w, 0);
+		break;
+	case 3:
+		for (uint32_t i = 0; i < nr / 16 && w->nr < HELD_MAX; i++)
+			world_take(w, (uint32_t)rng_below(&w->rng, 5));
+		break;
+	case 4:
+		pcp_drain_all(w->f.t, w->f.m, NULL);
+		break;
+	case 5:
+		/* Other CPUs may see a free later, as if this one were slower. */
+		free_late_settle(w->f.t);
+		fake_rt_cpu(&w->f.rt, (uint32_t)rng_below(&w->rng, 2));
+		break;
+	default:
+		for (uint32_t i = 0; i < 2 * nr && w->nr > 0; i++)
+			world_give(w);
+		break;
+	}
+}
+
+static void assert_same_list(const struct core_fixture *a, const struct list *of_a,
+			     const struct core_fixture *b, const struct list *of_b)
+{
+	uint32_t pfn = of_a->first;
+
+	for (uint32_t k = of_b->first; k != PFN_NONE; k = b->m->pages[k].next) {
+		assert_int_equal(pfn, k);
+		pfn = a->m->pages[pfn].next;
+	}
+	assert_int_equal(pfn, PFN_NONE);
+}
+
+static void assert_same_state(struct core_fixture *a, struct core_fixture *b)
+{
+	struct zone *x = normal(a);
+	struct zone *y = normal(b);
+
+	for (uint32_t cpu = 0; cpu < 2; cpu++) {
+		assert_int_equal(x->pcp[cpu].count, y->pcp[cpu].count);
+		assert_int_equal(x->pcp[cpu].free_factor, y->pcp[cpu].free_factor);
+		for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
+			assert_same_list(a, &x->pcp[cpu].list[i], b, &y->pcp[cpu].list[i]);
+		assert_null(pcp_verify(x, cpu));
+	}
+	for (uint32_t order = 0; order < NR_ORDERS; order++)
+		for (uint32_t type = 0; type < NR_TYPES; type++)
+			assert_same_list(a, &x->area[order].list[type], b,
+					 &y->area[order].list[type]);
+	assert_null(buddy_verify(x));
+	assert_int_equal(zone_stat(x, NR_FREE_PAGES), zone_stat(y, NR_FREE_PAGES));
+	assert_int_equal(zone_stat_exact(x, NR_FREE_PAGES), zone_stat_exact(y, NR_FREE_PAGES));
+	for (uint32_t i = 0; i < NR_METER_ITEMS; i++)
+		assert_int_equal(machine_event(a->m, (enum meter_item)i),
+				 machine_event(b->m, (enum meter_item)i));
+}
+
+static void test_late_frees_leave_what_prompt_ones_leave(void **state)
+{
+	static struct world late, prompt;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		setup_short_lists(&late.f, 2);
+		setup_short_lists(&prompt.f, 2);
+		rng_seed(&late.rng, seed);
+		rng_seed(&prompt.rng, seed);
+		late.late = true;
+		late.nr = prompt.nr = 0;
+		for (uint32_t step = 0; step < STEPS; step++) {
+			world_step(&late);
+			world_step(&prompt);
+			assert_int_equal(late.nr, prompt.nr);
+			assert_memory_equal(late.pfn, prompt.pfn, late.nr * sizeof(late.pfn[0]));
+		}
+		assert_int_equal(late.most_late, LATE_FREES);
+		free_late_settle_all(late.f.t, late.f.m);
+		assert_same_state(&late.f, &prompt.f);
+		core_teardown(&late.f);
+		core_teardown(&prompt.f);
+	}
+}
+
+/* ---- who comes after them ---- */
+
+static void test_requests_come_after_late_frees(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+
+	/* The newest of them is the first to be taken again. */
+	assert_int_equal(alloc_page(f.t, GFP_KERNEL), pfn[given - 1]);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	assert_int_equal(page_refs(&f.m->pages[pfn[given - 2]]), 0);
+	core_teardown(&f);
+}
+
+static void test_other_frees_come_after_late_ones(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+	const struct list *list = &normal(&f)->pcp[0].list[pcp_list_index(0, MT_UNMOVABLE)];
+
+	core_free(&f, pfn[given], 0);
+	assert_int_equal(list->first, pfn[given]);
+	assert_int_equal(f.m->pages[list->first].next, pfn[given - 1]);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	core_teardown(&f);
+}
+
+static void test_a_drain_of_another_cpu_takes_its_late_frees(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 2);
+	uint32_t given = begin_late(&f, pfn, 4000);
+
+	fake_rt_cpu(&f.rt, 1);
+	pcp_drain_all(f.t, f.m, NULL);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	assert_int_equal(core_pcp_pages(normal(&f)), 0);
+	assert_int_equal(zone_stat_exact(normal(&f), NR_FREE_PAGES), PAGES - 4000 + given);
+	core_teardown(&f);
+}
+
+static void test_a_cpu_that_goes_leaves_no_late_frees(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 2);
+	uint32_t given = begin_late(&f, pfn, 4000);
+
+	fake_rt_cpu(&f.rt, 1);
+	assert_int_equal(hotplug_cpu_offline(f.t, 0), 0);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	assert_int_equal(zone_stat_exact(normal(&f), NR_FREE_PAGES), PAGES - 4000 + given);
+	core_teardown(&f);
+}
+
+static void test_pageblocks_set_aside_see_no_late_frees(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t first = pfn[given - 1] & ~(NEAP_PAGEBLOCK_PAGES - 1);
+
+	/* Nothing in the pageblock is in use but what waits to be freed. */
+	for (uint32_t i = given; i < 4000; i++)
+		if ((pfn[i] & ~(NEAP_PAGEBLOCK_PAGES - 1)) == first)
+			core_free(&f, pfn[i], 0);
+	assert_int_equal(
+		isolate_set(f.t, normal(&f), first, first + NEAP_PAGEBLOCK_PAGES, MT_MOVABLE), 0);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	/* As long as it is, no free is late. */
+	for (uint32_t i = given; i < 4000; i++)
+		if (page_refs(&f.m->pages[pfn[i]]) != 0)
+			free_page_put(f.t, pfn[i]);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	core_teardown(&f);
+}
+
+/* ---- the rest ---- */
+
+static void test_a_frame_with_another_reference_stays(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+	struct page *page = &f.m->pages[pfn[given]];
+
+	page_get(page);
+	free_page_put(f.t, pfn[given]);
+	free_late_settle(f.t);
+	assert_int_equal(page_refs(page), 1);
+	core_free(&f, pfn[given], 0);
+	assert_null(pcp_verify(normal(&f), 0));
+	core_teardown(&f);
+}
+
+static void test_virtual_time_has_no_late_frees(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	f.rt.rt.virtual_time = true;
+	take_pages(&f, pfn, 4000);
+	for (uint32_t i = 0; i < 4000; i++) {
+		free_page_put(f.t, pfn[i]);
+		assert_int_equal(f.m->cpus[0].nr_late, 0);
+		assert_int_equal(page_refs(&f.m->pages[pfn[i]]), 0);
+	}
+	core_teardown(&f);
+}
+
+static void test_traced_frees_are_prompt(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+
+	atomic_store(&f.m->tracing, 1);
+	free_page_put(f.t, pfn[given]);
+	atomic_store(&f.m->tracing, 0);
+	assert_int_equal(f.m->cpus[0].nr_late, 0);
+	assert_int_equal(page_refs(&f.m->pages[pfn[given]]), 0);
+	core_teardown(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_late_frees_leave_what_prompt_ones_leave),
+		cmocka_unit_test(test_requests_come_after_late_frees),
+		cmocka_unit_test(test_other_frees_come_after_late_ones),
+		cmocka_unit_test(test_a_drain_of_another_cpu_takes_its_late_frees),
+		cmocka_unit_test(test_a_cpu_that_goes_leaves_no_late_frees),
+		cmocka_unit_test(test_pageblocks_set_aside_see_no_late_frees),
+		cmocka_unit_test(test_a_frame_with_another_reference_stays),
+		cmocka_unit_test(test_virtual_time_has_no_late_frees),
+		cmocka_unit_test(test_traced_frees_are_prompt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
