@@ -84,36 +84,49 @@ static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offse
 }
 
 /*
- * Links a block. head: its flags, which tell its order; area: the order's; end: 0 the head of the
- * list, 1 its tail. Which one it is nobody can foretell, so that it is an index and not a branch.
+ * Where a block is linked. Which end it is nobody can foretell, so that it is an index and not a
+ * branch.
  */
-static ALWAYS_INLINE void area_link(struct zone *zone, struct free_area *area, struct page *page,
-				    uint64_t head, uint32_t type, uint32_t end)
-{
-	struct page *pages = zone->machine->pages;
-	uint32_t pfn = (uint32_t)(page - pages);
-	struct list *list = &area->list[type];
-	uint32_t old = *list_end(list, end);
+struct place {
+	struct free_area *area; /* the order's */
+	uint32_t type;
+	uint32_t end; /* of the list: 0 its head, 1 its tail */
+};
 
-	page_set_identity(page, page_order_of(head), type);
+/* offset: of the block's descriptor; head: its flags, which tell the order. */
+static ALWAYS_INLINE void place_link(struct zone *zone, struct page *pages, size_t offset,
+				     uint64_t head, struct place place)
+{
+	struct page *page = page_at(pages, offset);
+	struct list *list = &place.area->list[place.type];
+	uint32_t pfn = (uint32_t)(offset / sizeof(struct page));
+	uint32_t old = *list_end(list, place.end);
+
+	page_set_identity(page, page_order_of(head), place.type);
 	flags_write(page, head);
-	page->links = (uint64_t)old << (32 * end);
-	racy_add(area->nr_free, 1);
-	*list_end(list, end) = pfn;
+	page->links = (uint64_t)old << (32 * place.end);
+	racy_add(place.area->nr_free, 1);
+	*list_end(list, place.end) = pfn;
 	if (likely(old != PFN_NONE)) {
-		pages[old].link[1 - end] = pfn;
+		page_at(pages, page_offset(old))->link[place.end ^ 1] = pfn;
 	} else {
-		*list_end(list, 1 - end) = pfn;
-		nonempty_write(zone, type, nonempty_read(zone, type) | (1u << page_order_of(head)));
+		*list_end(list, place.end ^ 1) = pfn;
+		nonempty_write(zone, place.type,
+			       nonempty_read(zone, place.type) | (1u << page_order_of(head)));
 	}
 }
 
 /* type: with BUDDY_TO_TAIL, else at the head. */
 static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
 {
-	area_link(zone, &zone->area[order], &zone->machine->pages[pfn],
-		  block_head_flags(zone, order), type & ~BUDDY_TO_TAIL,
-		  (type & BUDDY_TO_TAIL) != 0);
+	const struct place place = {
+		.area = &zone->area[order],
+		.type = type & ~BUDDY_TO_TAIL,
+		.end = type / BUDDY_TO_TAIL,
+	};
+
+	place_link(zone, zone->machine->pages, page_offset(pfn), block_head_flags(zone, order),
+		   place);
 }
 
 /*
@@ -213,9 +226,13 @@ static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t 
 		if (flags_relaxed(page_at(pages, buddy)) != head) {
 			const struct page *next = page_at(pages, (at & ~size) ^ (2 * size));
 			uint32_t end = flags_relaxed(next) == head + ORDER_ONE;
+			const struct place place = {
+				.area = area,
+				.type = type & ~BUDDY_TO_TAIL,
+				.end = end | type / BUDDY_TO_TAIL,
+			};
 
-			area_link(zone, area, page_at(pages, at), head, type & ~BUDDY_TO_TAIL,
-				  end | type / BUDDY_TO_TAIL);
+			place_link(zone, pages, at, head, place);
 			return;
 		}
 		area_unlink(zone, area, pages, page_at(pages, buddy));
