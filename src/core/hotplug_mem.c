@@ -326,20 +326,19 @@ static bool take_block(struct task *t, struct hot_block *b)
 	return true;
 }
 
-static int leave_block(struct task *t, struct hot_block *b);
-
 /* ---- online ---- */
 
+/* All that the zone's first memory needs and that may not be had. => 0; -ENOMEM */
 static int zone_first_memory(struct neap_machine *m, struct zone *zone)
 {
-	if (zone->pcp != NULL)
-		return 0;
-	struct pcp *pcp = m->hw->ops->reserve(m->hw, m->nr_cpus * sizeof(struct pcp));
+	if (zone->pcp == NULL) {
+		struct pcp *pcp = m->hw->ops->reserve(m->hw, m->nr_cpus * sizeof(struct pcp));
 
-	if (pcp == NULL)
-		return -ENOMEM;
-	zone->pcp = pcp;
-	return 0;
+		if (pcp == NULL)
+			return -ENOMEM;
+		zone->pcp = pcp;
+	}
+	return zonelist_prepare(m, zone);
 }
 
 /* The node's threads; who cannot be started now may be by the next block. */
@@ -357,6 +356,7 @@ static void node_start_threads(struct task *t, struct node *node)
 	(void)err; /* as in Linux: the memory is of use without them, too */
 }
 
+/* What can fail goes first: once a frame of the block is the zone's, others may hold it. */
 static int online_block(struct task *t, struct hot_block *b)
 {
 	struct neap_machine *m = b->m;
@@ -364,7 +364,7 @@ static int online_block(struct task *t, struct hot_block *b)
 	struct node *node = &m->nodes[zone->node];
 	bool first_memory = !zone_populated(zone);
 	int64_t pages = b->end - b->first;
-	int err = zone_first_memory(m, zone);
+	int err = first_memory ? zone_first_memory(m, zone) : 0;
 
 	if (err == 0)
 		err = m->hw->ops->add_frames(m->hw, b->first, (uint32_t)pages);
@@ -382,12 +382,7 @@ static int online_block(struct task *t, struct hot_block *b)
 	if (first_memory) {
 		pcp_limits_setup(m);
 		err = zonelist_build(m);
-	}
-	if (err != 0) {
-		/* Nobody but compaction knows of it; if that holds on to some, it stays online. */
-		if (leave_block(t, b) != 0)
-			isolate_clear(t, zone, b->first, b->end, MT_MOVABLE);
-		return err;
+		CHECK(err == 0); /* it was prepared */
 	}
 	isolate_clear(t, zone, b->first, b->end, MT_MOVABLE);
 	marks_setup_sizes(t, m);

@@ -67,8 +67,8 @@ static void machine_zonelist_key(const struct neap_machine *m, struct zonelist_k
 }
 
 /* => the best node not in `used`, or m->nr_nodes */
-static uint32_t node_next_best(const struct neap_machine *m, uint32_t from, const uint32_t *load,
-			       uint64_t used)
+static uint32_t node_next_best(const struct neap_machine *m, const struct zonelist_key *key,
+			       uint32_t from, const uint32_t *load, uint64_t used)
 {
 	uint64_t best_score = UINT64_MAX;
 	uint32_t best = m->nr_nodes;
@@ -76,14 +76,12 @@ static uint32_t node_next_best(const struct neap_machine *m, uint32_t from, cons
 	if (((used >> from) & 1) == 0)
 		return from;
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
-		if (((used >> n) & 1) != 0 || !node_has_memory(&m->nodes[n]))
+		if (((used >> n) & 1) != 0 || key->populated[n] == 0)
 			continue;
 		uint64_t score = m->nodes[from].distance[n];
 
 		score += n < from ? 1 : 0;
-		struct cpumask cpus = machine_node_cpus(&m->nodes[n]);
-
-		score += cpumask_empty(&cpus) ? 0 : 1;
+		score += (key->cpu_nodes >> n) & 1;
 		score = score * NODES_FACTOR + load[n];
 		if (score < best_score) {
 			best_score = score;
@@ -93,8 +91,8 @@ static uint32_t node_next_best(const struct neap_machine *m, uint32_t from, cons
 	return best;
 }
 
-uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32_t *load,
-			     uint32_t *order)
+static uint32_t node_order(const struct neap_machine *m, const struct zonelist_key *key,
+			   uint32_t node, uint32_t *load, uint32_t *order)
 {
 	const uint32_t *distance = m->nodes[node].distance;
 	uint32_t previous = node;
@@ -102,7 +100,7 @@ uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32
 	uint32_t nr = 0;
 
 	while (nr < m->nr_nodes) {
-		uint32_t next = node_next_best(m, node, load, used);
+		uint32_t next = node_next_best(m, key, node, load, used);
 
 		if (next == m->nr_nodes)
 			break;
@@ -116,6 +114,15 @@ uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32
 	return nr;
 }
 
+uint32_t zonelist_node_order(const struct neap_machine *m, uint32_t node, uint32_t *load,
+			     uint32_t *order)
+{
+	struct zonelist_key key;
+
+	machine_zonelist_key(m, &key);
+	return node_order(m, &key, node, load, order);
+}
+
 /* Appends the node's zones. => the place behind them */
 static struct zoneref *append_node(struct neap_machine *m, const struct zonelist_key *key,
 				   uint32_t node, struct zoneref *at)
@@ -124,8 +131,6 @@ static struct zoneref *append_node(struct neap_machine *m, const struct zonelist
 		if (((key->populated[node] >> type) & 1) == 0)
 			continue;
 		*at++ = (struct zoneref){ &m->nodes[node].zone[type], type };
-		if (type != ZONE_MOVABLE && type > m->policy_zone)
-			m->policy_zone = type;
 	}
 	return at;
 }
@@ -172,7 +177,7 @@ static struct zonelist_set *set_build(struct neap_machine *m, const struct zonel
 	struct zoneref *at = set->ref;
 
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
-		uint32_t nr = zonelist_node_order(m, n, load, order);
+		uint32_t nr = node_order(m, key, n, load, order);
 		const struct zoneref *first = at;
 
 		for (uint32_t i = 0; i < nr; i++)
@@ -212,18 +217,45 @@ static uint64_t machine_usable_pages(const struct neap_machine *m)
 	return pages;
 }
 
-int zonelist_build(struct neap_machine *m)
+/* The set that answers to the key, built if it is not there. NULL: no memory. */
+static const struct zonelist_set *set_of_key(struct neap_machine *m, const struct zonelist_key *key)
 {
-	struct zonelist_set *set = m->zonelist_sets;
+	const struct zonelist_set *set = m->zonelist_sets;
+
+	while (set != NULL && memcmp(&set->key, key, sizeof(*key)) != 0)
+		set = set->next;
+	return set != NULL ? set : set_build(m, key);
+}
+
+int zonelist_prepare(struct neap_machine *m, const struct zone *zone)
+{
 	struct zonelist_key key;
 
 	machine_zonelist_key(m, &key);
-	while (set != NULL && memcmp(&set->key, &key, sizeof(key)) != 0)
-		set = set->next;
-	if (set == NULL)
-		set = set_build(m, &key);
+	if (zone->type < ZONE_DEVICE)
+		key.populated[zone->node] |= (uint8_t)(1u << zone->type);
+	return set_of_key(m, &key) != NULL ? 0 : -ENOMEM;
+}
+
+/* The highest zone that policies of tasks speak of: of all that ever had memory. */
+static void policy_zone_raise(struct neap_machine *m, const struct zonelist_key *key)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t type = 0; type < ZONE_MOVABLE; type++)
+			if (((key->populated[n] >> type) & 1) != 0 && type > m->policy_zone)
+				m->policy_zone = type;
+}
+
+int zonelist_build(struct neap_machine *m)
+{
+	const struct zonelist_set *set;
+	struct zonelist_key key;
+
+	machine_zonelist_key(m, &key);
+	set = set_of_key(m, &key);
 	if (set == NULL)
 		return -ENOMEM;
+	policy_zone_raise(m, &key);
 	for (uint32_t n = 0; n < m->nr_nodes; n++) {
 		zonelist_use(&m->nodes[n].fallback, &set->fallback[n]);
 		zonelist_use(&m->nodes[n].nofallback, &set->nofallback[n]);

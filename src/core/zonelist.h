@@ -14,6 +14,12 @@
 int zonelist_build(struct neap_machine *m) MUST_CHECK;
 
 /*
+ * Makes sure that zonelist_build() cannot fail when the zone has got its first memory and nothing
+ * else has changed. One caller at a time, as above. => 0; -ENOMEM
+ */
+int zonelist_prepare(struct neap_machine *m, const struct zone *zone) MUST_CHECK;
+
+/*
  * Replaces a node's fallback order by the nr zones given, which are populated and differ from one
  * another. => nobody at work
  */

@@ -205,11 +205,70 @@ static void body_node(struct machine_fixture *f)
 	assert_int_equal(hotplug_mem_offline(f->t, block), 0);
 }
 
-static void test_node(void **state)
+/* What the hardware has left: `left` more reservations, and frames or none. */
+static struct {
+	const struct hw_ops *real;
+	uint32_t left;
+	bool frames;
+} scarce;
+
+static void *reserve_scarce(struct hw *hw, size_t bytes)
+{
+	if (scarce.left == 0)
+		return NULL;
+	scarce.left--;
+	return scarce.real->reserve(hw, bytes);
+}
+
+static int add_frames_scarce(struct hw *hw, uint32_t first, uint32_t nr)
+{
+	return scarce.frames ? scarce.real->add_frames(hw, first, nr) : -ENOMEM;
+}
+
+static void check_not_online(struct machine_fixture *f, uint32_t block)
+{
+	assert_int_equal(f->m->blocks.state[block], BLOCK_OFFLINE);
+	assert_false(zone_populated(&f->m->nodes[1].zone[ZONE_NORMAL]));
+	assert_int_equal(f->m->total_pages, 4096);
+	assert_null(f->m->nodes[1].kswapd);
+	assert_null(f->m->nodes[1].fallback.first[ZONE_MOVABLE][1].zone);
+	machine_verify(f);
+}
+
+/* A node's first memory cannot come: everything is as if nobody had asked. Then it can. */
+static void body_online_fails(struct machine_fixture *f)
+{
+	struct hw_ops ops = *f->m->hw->ops;
+	uint32_t block;
+	uint32_t tries = 0;
+	int err;
+
+	scarce.real = f->m->hw->ops;
+	ops.reserve = reserve_scarce;
+	ops.add_frames = add_frames_scarce;
+	assert_int_equal(hotplug_mem_add(f->t, 1, 1, &block), 0);
+	f->m->hw->ops = &ops;
+	for (;; tries++) { /* event loop: ends when there is enough */
+		scarce.left = tries;
+		scarce.frames = tries > 3;
+		err = hotplug_mem_online(f->t, block, HOTPLUG_KERNEL);
+		if (err == 0)
+			break;
+		assert_int_equal(err, -ENOMEM);
+		check_not_online(f, block);
+	}
+	f->m->hw->ops = scarce.real;
+	assert_int_equal(tries, 4);
+	assert_ptr_equal(f->m->nodes[1].fallback.first[ZONE_MOVABLE]->zone,
+			 &f->m->nodes[1].zone[ZONE_NORMAL]);
+	assert_non_null(f->m->nodes[1].kswapd);
+	assert_int_equal(hotplug_mem_offline(f->t, block), 0);
+}
+
+static void run_two_nodes(machine_body body)
 {
 	static struct machine_desc desc;
 
-	(void)state;
 	desc = (struct machine_desc){
 		.nr_nodes = 2,
 		.nr_cpus = 2,
@@ -226,7 +285,19 @@ static void test_node(void **state)
 		desc.node[n].distance[n] = 10;
 		desc.node[n].distance[1 - n] = 20;
 	}
-	machine_run(&(struct machine_setup){ .desc = &desc }, body_node);
+	machine_run(&(struct machine_setup){ .desc = &desc }, body);
+}
+
+static void test_node(void **state)
+{
+	(void)state;
+	run_two_nodes(body_node);
+}
+
+static void test_online_fails(void **state)
+{
+	(void)state;
+	run_two_nodes(body_online_fails);
 }
 
 /* Nothing of a CPU's own is left when it goes; what it counted still counts. */
@@ -439,7 +510,7 @@ int main(void)
 		cmocka_unit_test(test_move),   cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_refuse), cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_node),   cmocka_unit_test(test_cpu),
-		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_storm),  cmocka_unit_test(test_online_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
