@@ -352,6 +352,17 @@ NEAP_API NEAP_MUST_CHECK int neap_file_sync(struct neap_file *file);
 /* Drops clean, unmapped cached pages (POSIX_FADV_DONTNEED). => pages dropped */
 NEAP_API int64_t neap_file_drop(struct neap_file *file);
 
+/*
+ * Tells how the file will be read and written by calls (posix_fadvise). NORMAL, RANDOM and
+ * SEQUENTIAL are of the whole file whatever the range, and say how far reading goes ahead: usually
+ * up to 32 pages, not at all, up to 64. WILLNEED begins to read the range, at most 320 pages of it.
+ * DONTNEED begins to write its dirty pages and drops its clean ones that no region maps. These two
+ * may block for memory and for pages that are locked.
+ * => 0; -EINVAL other advice; -ENOMEM (no task)
+ */
+NEAP_API NEAP_MUST_CHECK int neap_file_advise(struct neap_file *file, uint64_t first_page,
+					      uint64_t nr_pages, enum neap_advice advice);
+
 /* ---- hot-plug ---- */
 
 /*

@@ -35,6 +35,7 @@
 #include "api/api.h"
 #include "api/store.h"
 #include "core/aops.h"
+#include "core/fadvise.h"
 #include "core/lru.h"
 #include "core/stall.h"
 #include "store/file.h"
@@ -221,6 +222,49 @@ int64_t neap_file_drop(struct neap_file *file)
 
 	rt_preempt(t);
 	return dropped;
+}
+
+/* => -EINVAL: that cannot be said of a file */
+static int advise_file(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr,
+		       enum neap_advice advice)
+{
+	switch (advice) {
+	case NEAP_NORMAL:
+		fadvise_pattern(mapping, REGION_NORMAL);
+		return 0;
+	case NEAP_RANDOM:
+		fadvise_pattern(mapping, REGION_RANDOM);
+		return 0;
+	case NEAP_SEQUENTIAL:
+		fadvise_pattern(mapping, REGION_SEQUENTIAL);
+		return 0;
+	case NEAP_WILLNEED:
+		fadvise_willneed(t, mapping, first, nr);
+		return 0;
+	case NEAP_DONTNEED:
+		fadvise_dontneed(t, mapping, first, nr);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int neap_file_advise(struct neap_file *file, uint64_t first_page, uint64_t nr_pages,
+		     enum neap_advice advice)
+{
+	struct task *t = api_task(file->a);
+
+	if (t == NULL)
+		return api_no_task(file->a);
+	api_access_flush(t);
+	int err = advise_file(t, file->mapping, first_page, nr_pages, advice);
+
+	rt_preempt(t);
+	if (err != 0)
+		return api_fail(file->a, err,
+				"Of a file can be said normal, random, sequential, willneed and"
+				" dontneed; the rest is said of regions.");
+	return 0;
 }
 
 int neap_file_load(struct neap_file *file, uint64_t page_index, const void *data, uint64_t tag)

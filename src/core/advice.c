@@ -31,7 +31,7 @@
 
 #include <errno.h>
 
-#include "core/aops.h"
+#include "core/fadvise.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/reclaim.h"
@@ -309,7 +309,7 @@ int advice_willneed(struct task *t, struct region *region, uint64_t first, uint6
 	struct advice advice = { .region = region, .swap_word = read_word };
 
 	if (region->mapping != NULL) {
-		region->mapping->ops->read_ahead(t, region->mapping, first, nr);
+		fadvise_willneed(t, region->mapping, first, nr);
 		return 0;
 	}
 	int err = walk(t, &advice, first, nr);

@@ -256,7 +256,10 @@ void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first,
 static struct readahead_window choose_window(struct mapping *mapping, uint64_t index,
 					     uint32_t flags)
 {
-	if (flags & (MAPPING_RANDOM | MAPPING_WRITTEN))
+	/* What was said of the file is of read calls; a mapping says its own. */
+	bool random = !(flags & MAPPING_FAULT) && mapping_pattern(mapping) == REGION_RANDOM;
+
+	if (random || (flags & (MAPPING_RANDOM | MAPPING_WRITTEN)))
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	if (flags & MAPPING_SEQUENTIAL)
 		return readahead_sequential_miss(mapping, index);
@@ -530,6 +533,34 @@ uint64_t mapping_write_dirty(struct task *t, struct mapping *mapping, uint64_t n
 	return submitted;
 }
 
+/* collect(), of the pages before `end`. */
+static void collect_before(struct task *t, struct mapping *mapping, struct index_scan *scan,
+			   uint64_t end)
+{
+	collect(t, mapping, scan);
+	scan->done = scan->done || scan->from >= end;
+	while (scan->nr != 0) {
+		struct page *last = machine_page(t->machine, scan->pfn[scan->nr - 1]);
+
+		if (last->index < end)
+			break;
+		page_put(t, last);
+		scan->nr--;
+		scan->done = true;
+	}
+}
+
+void mapping_write_range(struct task *t, struct mapping *mapping, uint64_t first, uint64_t end)
+{
+	struct index_scan scan = { .dirty_only = true, .from = first, .max = ARRAY_LEN(scan.pfn) };
+
+	do {
+		collect_before(t, mapping, &scan, end);
+		write_collected(t, mapping, &scan, false);
+		rt_preempt(t);
+	} while (!scan.done);
+}
+
 static void wait_writeback_all(struct task *t, struct mapping *mapping)
 {
 	/* event loop */
@@ -608,12 +639,11 @@ bool mapping_replace_page(struct task *t, struct mapping *mapping, struct page *
 }
 
 /*
- * Drops one page if it is clean, unmapped and unused. => whether it was dropped; our reference is
- * gone either way
+ * Drops a locked page if it is clean, unmapped and unused, and unlocks it. => whether it was
+ * dropped, and our reference with it
  */
-static bool drop_page(struct task *t, struct mapping *mapping, struct page *page)
+static bool drop_locked(struct task *t, struct mapping *mapping, struct page *page)
 {
-	page_lock(t, page);
 	bool drop = page->owner == mapping->id && page_maps(page) == 0 &&
 		    !page_test(page, PG_DIRTY | PG_WRITEBACK) && page_freeze(page, 2);
 
@@ -622,9 +652,54 @@ static bool drop_page(struct task *t, struct mapping *mapping, struct page *page
 	page_unlock(t, page);
 	if (drop)
 		page_free_frozen(t, page);
-	else
-		page_put(t, page);
 	return drop;
+}
+
+/* => whether the page was dropped; our reference is gone either way */
+static bool drop_page(struct task *t, struct mapping *mapping, struct page *page)
+{
+	page_lock(t, page);
+	if (drop_locked(t, mapping, page))
+		return true;
+	page_put(t, page);
+	return false;
+}
+
+/* Drops the page, or moves it where reclaim meets it soon. => it was kept for now */
+static bool drop_or_deactivate(struct task *t, struct mapping *mapping, struct page *page)
+{
+	bool kept = false;
+
+	/* What is being read or written is left alone. */
+	if (page_trylock(t, page)) {
+		if (page->owner != mapping->id || page_test(page, PG_WRITEBACK))
+			page_unlock(t, page);
+		else if (drop_locked(t, mapping, page))
+			return false;
+		else
+			kept = true;
+	}
+	if (kept)
+		lru_deactivate_file(t, page);
+	page_put(t, page);
+	return kept;
+}
+
+uint64_t mapping_drop_range(struct task *t, struct mapping *mapping, uint64_t first, uint64_t end)
+{
+	struct index_scan scan = { .from = first, .max = ARRAY_LEN(scan.pfn) };
+	uint64_t kept = 0;
+
+	do {
+		collect_before(t, mapping, &scan, end);
+		for (uint32_t i = 0; i < scan.nr; i++)
+			kept += drop_or_deactivate(t, mapping,
+						   machine_page(t->machine, scan.pfn[i]))
+					? 1
+					: 0;
+		rt_preempt(t);
+	} while (!scan.done);
+	return kept;
 }
 
 uint64_t mapping_drop_clean(struct task *t, struct mapping *mapping)

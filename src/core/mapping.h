@@ -34,11 +34,20 @@ struct mapping {
 	_Atomic uint64_t readahead;	  /* a: the latest window: core/readahead.c */
 	_Atomic uint64_t last_read;	  /* a: page that a read-type call had last, plus 1 */
 	_Atomic uint32_t fault_misses;	  /* a: by faults, less what they found */
+	_Atomic uint32_t pattern;	  /* a: enum region_pattern, said of the file */
 	bool stable_writes;		  /* I */
 	bool unlisted;			  /* machine.mapping_list_lock: being destroyed */
 	_Atomic uint64_t dirtied_when_ns; /* a: when it became dirty; 0 = clean */
 	struct waitq wait;		  /* a: write-back finished */
 };
+
+/* How the program said it would read the file: an enum region_pattern (core/space.h). */
+static inline uint32_t mapping_pattern(const struct mapping *mapping)
+{
+	struct mapping *file = (struct mapping *)(uintptr_t)mapping;
+
+	return atomic_load_explicit(&file->pattern, memory_order_relaxed);
+}
 
 #define MAPPING_OVERWRITE 1u   /* the whole page will be written: do not read it */
 #define MAPPING_ACCESSED 2u    /* count as an access by a read- or write-type call */
@@ -108,8 +117,16 @@ void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page 
 bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *page);
 /* Starts write-out of up to nr dirty pages. May sleep. => pages submitted */
 uint64_t mapping_write_dirty(struct task *t, struct mapping *mapping, uint64_t nr);
+/* Starts write-out of the dirty pages first..end-1. May sleep. */
+void mapping_write_range(struct task *t, struct mapping *mapping, uint64_t first, uint64_t end);
 /* fsync. May sleep. => 0 or the first write error not yet reported */
 int mapping_sync(struct task *t, struct mapping *mapping) MUST_CHECK;
+/*
+ * Drops those of the pages first..end-1 that are clean, unmapped and unused; of the others those
+ * under I/O are left alone, and the rest is queued for the end of the inactive list. May sleep.
+ * => pages queued
+ */
+uint64_t mapping_drop_range(struct task *t, struct mapping *mapping, uint64_t first, uint64_t end);
 /* Drops clean, unmapped pages. May sleep. => pages dropped */
 uint64_t mapping_drop_clean(struct task *t, struct mapping *mapping);
 /* Extends or cuts the recorded size. */

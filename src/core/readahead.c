@@ -21,6 +21,10 @@
  * A window that begins where the miss is and whose whole length lies ahead grows at
  * once, so that its mark is not its first page.
  *
+ * A file of which was said that it is read sequentially (core/fadvise.c) has 64 where
+ * others have 32, and a mark at the 48th page around a fault; one that is read at random
+ * gets the page alone from a read call.
+ *
  * The state is a hint: readers of one file share it and race on it, as they do where
  * they share a descriptor. One word holds all of a window, so that it is never torn.
  *
@@ -33,8 +37,9 @@
  */
 #include "core/readahead.h"
 
-#define FIRST_PAGES 4u	     /* of a file that is read in order, one page a call */
-#define FAULT_AHEAD_PAGES 8u /* of a window around a fault */
+#include "core/space.h"
+
+#define FIRST_PAGES 4u /* of a file that is read in order, one page a call */
 #define FAULT_MISSES_MAX 100u
 #define FAULT_MISSES_KEPT 1000u
 #define START_SHIFT 16u
@@ -68,12 +73,19 @@ static bool readahead_off(const struct mapping *mapping)
 	return atomic_load_explicit(&file->readahead, memory_order_relaxed) == READAHEAD_NONE;
 }
 
-/* A small window grows fourfold, a larger one to twice its size, up to the most. */
-static uint32_t next_size(uint32_t size)
+/* The largest window. */
+static uint32_t most_pages(const struct mapping *mapping)
 {
-	if (size < READAHEAD_MAX_PAGES / 16)
+	return mapping_pattern(mapping) == REGION_SEQUENTIAL ? READAHEAD_MAX_PAGES
+							     : READAHEAD_PAGES;
+}
+
+/* A small window grows fourfold, a larger one to twice its size, up to the most. */
+static uint32_t next_size(uint32_t size, uint32_t most)
+{
+	if (size < most / 16)
 		return 4 * size;
-	return min_u32(2 * size, READAHEAD_MAX_PAGES);
+	return min_u32(2 * size, most);
 }
 
 /* The window's pages that the file has. => at least the one at `index` */
@@ -92,15 +104,17 @@ static struct readahead_window clip(const struct mapping *mapping, const struct 
 /* Takes the window as the latest one. */
 static struct readahead_window begin(struct mapping *mapping, struct window *window, uint64_t index)
 {
-	if (window->start == index && window->size == window->ahead) {
-		uint32_t more = next_size(window->size);
+	uint32_t most = most_pages(mapping);
 
-		if (window->size + more <= READAHEAD_MAX_PAGES) {
+	if (window->start == index && window->size == window->ahead) {
+		uint32_t more = next_size(window->size, most);
+
+		if (window->size + more <= most) {
 			window->ahead = more;
 			window->size += more;
 		} else {
-			window->size = READAHEAD_MAX_PAGES;
-			window->ahead = READAHEAD_MAX_PAGES / 2;
+			window->size = most;
+			window->ahead = most / 2;
 		}
 	}
 	window_store(mapping, window);
@@ -108,9 +122,9 @@ static struct readahead_window begin(struct mapping *mapping, struct window *win
 }
 
 /* The window behind this one. */
-static struct window next_window(const struct window *window)
+static struct window next_window(const struct mapping *mapping, const struct window *window)
 {
-	uint32_t size = next_size(max_u32(window->size, 1));
+	uint32_t size = next_size(max_u32(window->size, 1), most_pages(mapping));
 
 	return (struct window){ .start = window->start + window->size,
 				.size = size,
@@ -139,7 +153,7 @@ struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index)
 	if (readahead_off(mapping))
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	if (is_behind(&window, index)) {
-		window = next_window(&window);
+		window = next_window(mapping, &window);
 		return begin(mapping, &window, index);
 	}
 	if (!is_in_order(mapping, index))
@@ -156,7 +170,7 @@ struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index)
 	if (!readahead_is_mark(mapping, index))
 		return (struct readahead_window){ .nr = 0 };
 	window = window_load(mapping);
-	window = next_window(&window);
+	window = next_window(mapping, &window);
 	window_store(mapping, &window);
 	if (window.start >= round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES)
 		return (struct readahead_window){ .nr = 0 };
@@ -174,9 +188,10 @@ bool readahead_is_mark(const struct mapping *mapping, uint64_t index)
 struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index)
 {
 	uint32_t misses = atomic_load_explicit(&mapping->fault_misses, memory_order_relaxed);
-	struct window window = { .start = index - min_u64(index, READAHEAD_MAX_PAGES / 2),
-				 .size = READAHEAD_MAX_PAGES,
-				 .ahead = FAULT_AHEAD_PAGES };
+	uint32_t most = most_pages(mapping);
+	struct window window = { .start = index - min_u64(index, most / 2),
+				 .size = most,
+				 .ahead = most / 4 };
 
 	if (readahead_off(mapping))
 		return (struct readahead_window){ .first = index, .nr = 1 };
@@ -195,12 +210,12 @@ struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint6
 	if (readahead_off(mapping))
 		return (struct readahead_window){ .first = index, .nr = 1 };
 	if (is_behind(&window, index)) {
-		window = next_window(&window);
+		window = next_window(mapping, &window);
 		return begin(mapping, &window, index);
 	}
-	window = (struct window){ .start = index,
-				  .size = READAHEAD_MAX_PAGES,
-				  .ahead = READAHEAD_MAX_PAGES };
+	uint32_t most = most_pages(mapping);
+
+	window = (struct window){ .start = index, .size = most, .ahead = most };
 	/* Elsewhere nobody expects the next window yet: this one is read, and not remembered. */
 	if (!is_in_order(mapping, index))
 		return clip(mapping, &window, index);

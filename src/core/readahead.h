@@ -4,7 +4,8 @@
 
 #include "core/mapping.h"
 
-#define READAHEAD_MAX_PAGES 32u
+#define READAHEAD_PAGES 32u	  /* of a file of which nothing was said */
+#define READAHEAD_MAX_PAGES 64u	  /* of one that is read sequentially */
 #define READAHEAD_NONE UINT64_MAX /* mapping.readahead: pages are read one by one */
 
 struct readahead_window {
@@ -16,7 +17,7 @@ struct readahead_window {
 struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index);
 /* A fault misses the page. => the same; pages before it may be among it */
 struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index);
-/* A fault misses the page in a region that is read sequentially: 32 pages from it on. */
+/* A fault misses the page in a region that is read sequentially: a whole window from it on. */
 struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint64_t index);
 /*
  * The page was found in the cache, by a read-type call or a fault. => what to read beside going on,

@@ -226,13 +226,21 @@ static void parse_free(struct parser *p)
 static void parse_advise(struct parser *p)
 {
 	struct job_command *command =
-		take_object(p, JOB_OP_ADVISE, KIND(JOB_ANON) | KIND(JOB_MAPPING));
+		take_object(p, JOB_OP_ADVISE, KIND(JOB_ANON) | KIND(JOB_MAPPING) | KIND(JOB_FILE));
 	const char *advice = word(p, 2);
 
 	if (command == NULL)
 		return;
+	bool file = command->object != JOB_NO_OBJECT &&
+		    p->job->objects[command->object].kind == JOB_FILE;
+
 	if (!support_advice(advice, &command->advice))
 		parser_error(p, "'%.60s' is no advice; cold is, and others in neap(1)", advice);
+	else if (file && !support_file_advice(command->advice))
+		parser_error(p,
+			     "advise %s is for memory; of a file can be said normal, random,"
+			     " sequential, willneed, dontneed",
+			     advice);
 	else if (command->advice == NEAP_LAZYFREE && command->object != JOB_NO_OBJECT &&
 		 p->job->objects[command->object].kind == JOB_MAPPING)
 		parser_error(p,

@@ -328,7 +328,9 @@ static void do_advise(struct run_thread *thread)
 
 	if (advice == NEAP_LAZYFREE && target->file == NULL)
 		verify_lazy_free(target->object);
-	if (advice == NEAP_DONTNEED)
+	if (target->region == NULL)
+		error = neap_file_advise(target->file, 0, verify_pages(target->object), advice);
+	else if (advice == NEAP_DONTNEED)
 		error = free_pages(thread, 0, verify_pages(target->object));
 	else
 		error = neap_advise(target->region, 0, verify_pages(target->object), advice);

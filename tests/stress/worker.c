@@ -490,6 +490,20 @@ static void op_file_drop(struct bench *b)
 	spot_leave(&spot);
 }
 
+static void op_file_advise(struct bench *b)
+{
+	static const enum neap_advice advice[6] = { NEAP_WILLNEED,   NEAP_DONTNEED, NEAP_DONTNEED,
+						    NEAP_SEQUENTIAL, NEAP_RANDOM,   NEAP_NORMAL };
+	struct spot spot;
+
+	if (!spot_enter(b, &spot, true))
+		return;
+	int err = neap_file_advise(spot.area->file, spot.page, spot.nr, advice[pick(b, 6)]);
+
+	(void)world_accepts(b->world, err, "neap_file_advise");
+	spot_leave(&spot);
+}
+
 /* ---- life ---- */
 
 static void op_rebuild(struct bench *b)
@@ -688,6 +702,7 @@ static const struct operation {
 	{ "file change", 20, 20, 20, op_file_change },
 	{ "file sync", 2, 10, 2, op_file_sync },
 	{ "file drop", 2, 20, 2, op_file_drop },
+	{ "file advice", 4, 20, 4, op_file_advise },
 	{ "rebuild", 2, 60, 2, op_rebuild },
 	{ "remap", 6, 80, 6, op_remap },
 	{ "block", 20, 20, 20, op_block },

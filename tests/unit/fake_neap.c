@@ -724,6 +724,16 @@ int neap_file_load(struct neap_file *file, uint64_t page_index, const void *data
 	return 0;
 }
 
+int neap_file_advise(struct neap_file *file, uint64_t first_page, uint64_t nr_pages,
+		     enum neap_advice advice)
+{
+	if (first_page != 0 || nr_pages != file->nr_pages)
+		return -EINVAL;
+	if (advice == NEAP_DONTNEED)
+		return neap_file_drop(file) < 0 ? -EINVAL : 0;
+	return advice == NEAP_COLD ? -EINVAL : 0;
+}
+
 int64_t neap_file_drop(struct neap_file *file)
 {
 	int64_t dropped = 0;
@@ -923,77 +933,7 @@ int neap_inject(struct neap_machine *m, const char *kind, uint64_t nth, int erro
 	return m == NULL || kind == NULL || (nth == 0 && error == 0) ? -EINVAL : -ENOENT;
 }
 
-/* ---- hot-plug: always fine ---- */
-
-int neap_cpu_offline(struct neap_machine *machine, uint32_t cpu)
-{
-	(void)machine;
-	(void)cpu;
-	return 0;
-}
-
-int neap_cpu_online(struct neap_machine *machine, uint32_t cpu)
-{
-	(void)machine;
-	(void)cpu;
-	return 0;
-}
-
-int neap_memory_add(struct neap_machine *machine, uint32_t node, uint64_t bytes,
-		    uint32_t *first_block)
-{
-	(void)machine;
-	(void)node;
-	(void)bytes;
-	*first_block = 1;
-	return 0;
-}
-
-int neap_memory_remove(struct neap_machine *machine, uint32_t first_block, uint32_t nr_blocks)
-{
-	(void)machine;
-	(void)first_block;
-	(void)nr_blocks;
-	return 0;
-}
-
-int neap_memory_online(struct neap_machine *machine, uint32_t block, enum neap_memory_use use)
-{
-	(void)machine;
-	(void)block;
-	(void)use;
-	return 0;
-}
-
-int neap_memory_offline(struct neap_machine *machine, uint32_t block)
-{
-	(void)machine;
-	(void)block;
-	return 0;
-}
-
-int neap_set_policy(struct neap_machine *machine, enum neap_policy policy, uint64_t nodes)
-{
-	(void)machine;
-	(void)policy;
-	(void)nodes;
-	return 0;
-}
-
-/* The machine has node 0 only; `nodes` 0 is all. */
-int neap_set_mems(struct neap_machine *machine, uint64_t nodes)
-{
-	snprintf(machine->error, sizeof(machine->error), "None of the nodes has memory.");
-	return nodes == 0 || (nodes & 1) != 0 ? 0 : -EINVAL;
-}
-
-int neap_region_policy(struct neap_region *region, enum neap_policy policy, uint64_t nodes)
-{
-	(void)region;
-	(void)policy;
-	(void)nodes;
-	return 0;
-}
+#include "fake_neap_plug.c"
 #else
 /* Nothing: the fake exists in tests that ask for it. */
 typedef int fake_neap_is_not_wanted_here;

@@ -104,6 +104,10 @@ static int random_operations(void *arg)
 		if (i % 1000 == 999)
 			EXPECT(neap_file_sync(model->file) == 0);
 	}
+	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_COLD) == -EINVAL);
+	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_SEQUENTIAL) == 0);
+	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_DONTNEED) == 0);
+	EXPECT(neap_file_advise(model->file, 0, UINT64_MAX, NEAP_WILLNEED) == 0);
 	EXPECT(neap_file_drop(model->file) > 0);
 	EXPECT(neap_file_close(model->file) == 0);
 	return 0;

@@ -90,6 +90,7 @@ static const struct bad_job bad_jobs[] = {
 	{ "machine nodes=1G swap=64M\nswapon 1 -2\n", "priority '-2' is not a whole number" },
 	{ "swapon z\n", "swapon z is not possible yet (compressed swap)" },
 	{ "drop 0\n", "drop takes 1, 2 or 3" },
+	{ "file f 1M\nadvise f cold\n", "advise cold is for memory; of a file can be said normal" },
 	{ "file f 1M\nmapfile m f\nadvise m free\n", "advise free is for anonymous memory" },
 	{ "bg\n", "bg needs a command" },
 	{ "bg anon A 4M\n", "anon cannot run in the background" },
