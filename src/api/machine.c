@@ -261,7 +261,7 @@ static int machine_begin(struct task *t, void *arg)
 	if (err == 0)
 		err = sysctls_begin(t, a, config);
 	if (err == 0)
-		a->m.inject[0] = config->fault_nth[CONFIG_FAULT_PAGE];
+		a->m.inject[INJECT_PAGE] = config->fault_nth[CONFIG_FAULT_PAGE];
 	else
 		machine_end(t, a);
 	return err;
@@ -376,7 +376,7 @@ int neap_inject(struct neap_machine *machine, const char *kind, uint64_t nth, in
 	if (fault == NR_CONFIG_FAULTS)
 		return api_fail(a, -ENOENT, "There is no kind of error called '%s'.", kind);
 	if (fault == CONFIG_FAULT_PAGE) {
-		a->m.inject[0] = nth;
+		a->m.inject[INJECT_PAGE] = nth;
 		return 0;
 	}
 	if (fault == CONFIG_FAULT_SPAWN) {

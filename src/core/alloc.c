@@ -403,11 +403,11 @@ uint32_t alloc_walk(struct task *t, struct alloc_context *ac)
 /* Error injection: a request in tests fails when the countdown reaches one. */
 static NOINLINE bool alloc_injected(struct neap_machine *m, uint32_t gfp)
 {
-	uint64_t left = racy_read(m->inject[0]);
+	uint64_t left = racy_read(m->inject[INJECT_PAGE]);
 
 	if (gfp & GFP_BIT_NOFAIL)
 		return false;
-	racy_write(m->inject[0], left - 1);
+	racy_write(m->inject[INJECT_PAGE], left - 1);
 	return left == 1;
 }
 
@@ -506,7 +506,7 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
 
 	return (gfp & rare) == 0 && t->policy_mode == 0 &&
 	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
-	       !free_late_is_on(t) && racy_read(t->machine->inject[0]) == 0 &&
+	       !free_late_is_on(t) && racy_read(t->machine->inject[INJECT_PAGE]) == 0 &&
 	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
 }
 
@@ -537,7 +537,7 @@ static uint32_t alloc_request_pages(struct task *t, const struct node *node,
 	uint32_t type = gfp_migrate_type(m, gfp);
 	uint32_t pfn = PFN_NONE;
 
-	if (unlikely(racy_read(m->inject[0]) != 0) && alloc_injected(m, gfp))
+	if (unlikely(racy_read(m->inject[INJECT_PAGE]) != 0) && alloc_injected(m, gfp))
 		return PFN_NONE;
 	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE) &&
 		   !cpuset_limits(t)))
@@ -587,7 +587,8 @@ uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32
 	uint32_t pfn = PFN_NONE;
 
 	free_late_settle(t);
-	if (racy_read(t->machine->inject[0]) == 0 || !alloc_injected(t->machine, request.gfp))
+	if (racy_read(t->machine->inject[INJECT_PAGE]) == 0 ||
+	    !alloc_injected(t->machine, request.gfp))
 		pfn = alloc_full(t, &request, request.gfp, zonelist, ref);
 	event_emit(t, MM_PAGE_ALLOC, pfn, 0, gfp_migrate_type(t->machine, request.gfp),
 		   request.gfp);

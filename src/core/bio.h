@@ -6,7 +6,8 @@
 
 #include "core/machine.h"
 
-#define BIO_PER_SLAB 21u /* objects of 192 bytes in a frame: 120 of a bio, four vectors, aligned */
+#define BIO_BYTES 192u	 /* 120 of a bio, four vectors, aligned to cache lines */
+#define BIO_PER_SLAB 21u /* in a frame */
 #define BIO_NONE 0u	 /* no request: the model is off, or the transfer needs none */
 
 /* From now on every page written to swap needs a request. => nothing is in flight */

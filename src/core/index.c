@@ -1,15 +1,22 @@
 /*
  * The page cache's index.
  *
- *   height 1                  height 2
- *   root ─> [512 slots]       root ─> [512 nodes] ─> [512 slots]
+ *   height 1                 height 2
+ *   root ─> [64 slots]       root ─> [64 nodes] ─> [64 slots]
  *
- * A node is one frame (PG_SLAB | PG_INDEX, counted as reclaimable slab); its
- * descriptor holds the bookkeeping: owner = mapping id, refs = 1, index = slots
- * in use, and maps = pages below it that are dirty, so that the flusher steps over
- * clean parts. A slot that holds only a shadow is in use, too.
+ * A node has Linux's size and comes out of a slab cache: 14 of them share a block of
+ * two frames. Who reads a file so asks for a reclaimable block of order 1 every 900
+ * pages, and wakes kswapd and kcompactd for it when there is none. Beside its slots a
+ * node knows how many of them are in use, and how many pages below it are dirty, so
+ * that the flusher steps over clean parts. A slot that holds only a shadow is in use,
+ * too.
  *
- * The tree grows at the top: a root of height h covers 512^h pages; a page beyond
+ * A node is named by its place: the number of its first 64 bytes in the machine's
+ * memory.
+ *
+ *	place >> 6 ─> frame         place & 63 ─> 64 bytes of it
+ *
+ * The tree grows at the top: a root of height h covers 64^h pages; a page beyond
  * that gets a new root above the old one. Missing nodes are allocated with the
  * mapping's lock dropped, so an insertion starts over after each allocation; a
  * node that turned out not to be needed is freed again, and so are the empty ones
@@ -18,20 +25,54 @@
  * What must never happen: a node freed while a slot of it is in use, or left
  * behind empty (index_clear and verify.c count).
  *
- * Linux: lib/xarray.c with the marks of fs/mm. DIFF: nodes of 512 slots in whole
- * frames, not 64 slots in slab objects of 576 bytes.
+ * Linux: lib/xarray.c with the marks of fs/mm. DIFF: a file of one page has a node,
+ * too.
  */
 #include "core/index.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "core/alloc.h"
-#include "core/lru.h"
-#include "core/vmstat.h"
+#include "core/gfp.h"
+#include "core/slab.h"
 
-static uint64_t *node_slots(struct neap_machine *m, uint32_t node)
+struct index_node {
+	uint64_t slot[INDEX_NODE_SLOTS];
+	uint64_t next_freed; /* the next one that was gathered to be freed */
+	uint32_t nr_used;    /* slots */
+	uint32_t nr_dirty;   /* pages below */
+	uint64_t unused[6];  /* what else Linux has there: marks, parent, list of the shrinker */
+};
+
+_Static_assert(sizeof(struct index_node) == INDEX_NODE_BYTES, "as many in a slab as Linux has");
+
+#define PLACE_BYTES 64u
+#define PLACES_PER_NODE (INDEX_NODE_BYTES / PLACE_BYTES)
+#define PLACE_SHIFT 6u /* of a frame */
+_Static_assert(NEAP_PAGE_BYTES >> PLACE_SHIFT == PLACE_BYTES, "a frame has as many places");
+
+static struct index_node *node_at(struct neap_machine *m, uint64_t place)
 {
-	return hw_window(m->hw, node);
+	char *frame = hw_window(m->hw, (uint32_t)(place >> PLACE_SHIFT));
+	size_t offset = (place & ((1u << PLACE_SHIFT) - 1)) * PLACE_BYTES;
+
+	return (struct index_node *)(void *)(frame + offset);
+}
+
+/* A slot that leads to a node: its place, as frames stand in the slots of pages. */
+static uint64_t slot_of_node(uint64_t place)
+{
+	return place << INDEX_FRAME_SHIFT;
+}
+
+static uint64_t node_of_slot(uint64_t value)
+{
+	return value >> INDEX_FRAME_SHIFT;
+}
+
+void index_init(struct neap_machine *m)
+{
+	slab_init(m, &m->index_nodes, INDEX_NODE_BYTES, true);
 }
 
 static uint32_t slot_at(uint64_t index, uint32_t level)
@@ -41,21 +82,27 @@ static uint32_t slot_at(uint64_t index, uint32_t level)
 
 static bool index_covers(const struct mapping *mapping, uint64_t index)
 {
-	return mapping->root != PFN_NONE && (index >> (INDEX_SLOT_BITS * mapping->height)) == 0;
+	return mapping->root != INDEX_NODE_NONE &&
+	       (index >> (INDEX_SLOT_BITS * mapping->height)) == 0;
 }
 
-/*
- * Frame of the node of `level` (1 = leaf) on the way to index; PFN_NONE if missing. => lock held,
- * covered
+/* The node of `level` (1 = leaf) on the way to index; none if it is missing. => lock held, covered
  */
-static uint32_t node_find(struct neap_machine *m, const struct mapping *mapping, uint64_t index,
+static uint64_t node_find(struct neap_machine *m, const struct mapping *mapping, uint64_t index,
 			  uint32_t level)
 {
-	uint32_t node = mapping->root;
+	uint64_t node = mapping->root;
 
-	for (uint32_t at = mapping->height; at > level && node != PFN_NONE; at--)
-		node = index_frame(node_slots(m, node)[slot_at(index, at)]);
+	for (uint32_t at = mapping->height; at > level && node != INDEX_NODE_NONE; at--)
+		node = node_of_slot(node_at(m, node)->slot[slot_at(index, at)]);
 	return node;
+}
+
+/* The leaf of an index that has one. => lock held */
+static struct index_node *leaf_of(struct neap_machine *m, const struct mapping *mapping,
+				  uint64_t index)
+{
+	return node_at(m, node_find(m, mapping, index, 1));
 }
 
 uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index)
@@ -63,62 +110,63 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index)
 	spin_assert_held(t, LOCK_MAPPING);
 	if (!index_covers(mapping, index))
 		return 0;
-	uint32_t leaf = node_find(t->machine, mapping, index, 1);
+	uint64_t leaf = node_find(t->machine, mapping, index, 1);
 
-	return leaf == PFN_NONE ? 0 : node_slots(t->machine, leaf)[slot_at(index, 1)];
+	return leaf == INDEX_NODE_NONE ? 0
+				       : node_at(t->machine, leaf)->slot[slot_at(index, 1)];
 }
 
 /* ---- nodes ---- */
 
-static uint32_t node_alloc(struct task *t, struct mapping *mapping)
+/* First without waiting, as Linux does under the index's lock; then as a file system may. */
+static uint64_t node_alloc(struct task *t)
 {
-	struct neap_machine *m = t->machine;
-	uint32_t pfn = alloc_page(t, (GFP_KERNEL & ~GFP_BIT_FS) | GFP_BIT_RECLAIMABLE);
+	struct slab_cache *cache = &t->machine->index_nodes;
+	uint32_t number = 0;
+	uint32_t pfn = slab_alloc(t, cache, GFP_NOWAIT | GFP_BIT_NOWARN, &number);
 
 	if (pfn == PFN_NONE)
-		return PFN_NONE;
-	struct page *page = machine_page(m, pfn);
-	uint64_t *slots = node_slots(m, pfn);
+		pfn = slab_alloc(t, cache, GFP_NOFS, &number);
+	if (pfn == PFN_NONE)
+		return INDEX_NODE_NONE;
+	uint64_t place = ((uint64_t)pfn << PLACE_SHIFT) + (uint64_t)number * PLACES_PER_NODE;
 
-	for (uint32_t i = 0; i < INDEX_NODE_SLOTS; i++)
-		slots[i] = 0;
-	page_set(page, PG_SLAB | PG_INDEX);
-	page->owner = mapping->id;
-	page->index = 0;
-	cpu_pin(t);
-	node_stat_add(t, page_node(m, page), NR_SLAB_RECLAIMABLE, 1);
-	cpu_unpin(t);
-	return pfn;
+	memset(node_at(t->machine, place), 0, INDEX_NODE_BYTES);
+	return place;
 }
 
-static void node_free(struct task *t, uint32_t pfn)
+static void node_free(struct task *t, uint64_t place)
 {
 	struct neap_machine *m = t->machine;
-	struct page *page = machine_page(m, pfn);
+	uint32_t pfn = (uint32_t)(place >> PLACE_SHIFT);
+	const struct index_node *node = node_at(m, place);
 
-	CHECK(page->index == 0 && page_maps(page) == 0);
-	cpu_pin(t);
-	node_stat_add(t, page_node(m, page), NR_SLAB_RECLAIMABLE, -1);
-	cpu_unpin(t);
-	page_clear(page, PG_SLAB | PG_INDEX);
-	page->owner = 0;
-	page_put(t, page);
+	CHECK(node->nr_used == 0 && node->nr_dirty == 0);
+	if (page_test(machine_page(m, pfn), PG_TAIL))
+		pfn &= ~((1u << m->index_nodes.order) - 1);
+	uint64_t offset = place - ((uint64_t)pfn << PLACE_SHIFT);
+
+	CHECK(offset % PLACES_PER_NODE == 0);
+	slab_free(t, &m->index_nodes, pfn, (uint32_t)(offset / PLACES_PER_NODE));
 }
 
-void index_free_nodes(struct task *t, struct list *freed)
+void index_free_nodes(struct task *t, uint64_t *freed)
 {
 	/* event loop */
-	while (!list_empty(freed))
-		node_free(t, list_pop(t->machine->pages, freed));
+	while (*freed != INDEX_NODE_NONE) {
+		uint64_t place = *freed;
+
+		*freed = node_at(t->machine, place)->next_freed;
+		node_free(t, place);
+	}
 }
 
 /* Links `fresh` where the tree lacks a node for index. => true if it was used */
-static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, uint32_t fresh)
+static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, uint64_t fresh)
 {
 	struct neap_machine *m = t->machine;
-	uint64_t entry = (uint64_t)fresh << INDEX_FRAME_SHIFT;
 
-	if (mapping->root == PFN_NONE) {
+	if (mapping->root == INDEX_NODE_NONE) {
 		mapping->root = fresh;
 		mapping->height = 1;
 		/* As high as needed at once: growing later would leave an empty leaf below. */
@@ -127,21 +175,22 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 		return true;
 	}
 	if (!index_covers(mapping, index)) {
-		node_slots(m, fresh)[0] = (uint64_t)mapping->root << INDEX_FRAME_SHIFT;
-		machine_page(m, fresh)->index = 1;
-		atomic_store(&machine_page(m, fresh)->maps,
-			     page_maps(machine_page(m, mapping->root)));
+		struct index_node *root = node_at(m, fresh);
+
+		root->slot[0] = slot_of_node(mapping->root);
+		root->nr_used = 1;
+		root->nr_dirty = node_at(m, mapping->root)->nr_dirty;
 		mapping->root = fresh;
 		mapping->height++;
 		return true;
 	}
 	for (uint32_t level = mapping->height; level > 1; level--) {
-		uint32_t node = node_find(m, mapping, index, level);
-		uint64_t *slot = &node_slots(m, node)[slot_at(index, level)];
+		struct index_node *node = node_at(m, node_find(m, mapping, index, level));
+		uint64_t *slot = &node->slot[slot_at(index, level)];
 
 		if (*slot == 0) {
-			*slot = entry;
-			machine_page(m, node)->index++;
+			*slot = slot_of_node(fresh);
+			node->nr_used++;
 			return true;
 		}
 	}
@@ -150,57 +199,60 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 
 static bool index_has_leaf(struct task *t, const struct mapping *mapping, uint64_t index)
 {
-	return index_covers(mapping, index) && node_find(t->machine, mapping, index, 1) != PFN_NONE;
+	return index_covers(mapping, index) &&
+	       node_find(t->machine, mapping, index, 1) != INDEX_NODE_NONE;
 }
 
 /* => 0, -EEXIST; lock held, the leaf exists */
 static int index_store_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 			    uint64_t *shadow)
 {
-	struct neap_machine *m = t->machine;
-	uint32_t leaf = node_find(m, mapping, index, 1);
-	uint64_t *slot = &node_slots(m, leaf)[slot_at(index, 1)];
+	struct index_node *leaf = leaf_of(t->machine, mapping, index);
+	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 
 	if (index_is_page(*slot))
 		return -EEXIST;
 	*shadow = *slot;
 	if (*slot == 0)
-		machine_page(m, leaf)->index++;
+		leaf->nr_used++;
 	*slot = (uint64_t)pfn << INDEX_FRAME_SHIFT;
 	return 0;
 }
 
 /* Takes empty nodes on the way to index out, from the lowest there is upwards. */
-static void index_prune(struct task *t, struct mapping *mapping, uint64_t index, struct list *freed)
+static void index_prune(struct task *t, struct mapping *mapping, uint64_t index, uint64_t *freed)
 {
 	struct neap_machine *m = t->machine;
 
 	if (!index_covers(mapping, index))
 		return;
 	for (uint32_t level = 1; level <= mapping->height; level++) {
-		uint32_t node = node_find(m, mapping, index, level);
+		uint64_t place = node_find(m, mapping, index, level);
 
-		if (node == PFN_NONE)
+		if (place == INDEX_NODE_NONE)
 			continue;
-		if (machine_page(m, node)->index != 0)
+		struct index_node *node = node_at(m, place);
+
+		if (node->nr_used != 0)
 			return;
-		list_add_tail(m->pages, freed, node);
+		node->next_freed = *freed;
+		*freed = place;
 		if (level == mapping->height) {
-			mapping->root = PFN_NONE;
+			mapping->root = INDEX_NODE_NONE;
 			mapping->height = 0;
 			return;
 		}
-		uint32_t parent = node_find(m, mapping, index, level + 1);
+		struct index_node *parent = node_at(m, node_find(m, mapping, index, level + 1));
 
-		node_slots(m, parent)[slot_at(index, level + 1)] = 0;
-		machine_page(m, parent)->index--;
+		parent->slot[slot_at(index, level + 1)] = 0;
+		parent->nr_used--;
 	}
 }
 
 /* There was no memory for a node: what was linked for this index alone goes again. */
 static void index_undo_grow(struct task *t, struct mapping *mapping, uint64_t index)
 {
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 
 	spin_lock(t, &mapping->lock, LOCK_MAPPING);
 	index_prune(t, mapping, index, &freed);
@@ -211,7 +263,7 @@ static void index_undo_grow(struct task *t, struct mapping *mapping, uint64_t in
 int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 		 uint64_t *shadow)
 {
-	uint32_t fresh = PFN_NONE;
+	uint64_t fresh = INDEX_NODE_NONE;
 	int err;
 
 	if (index >> (INDEX_SLOT_BITS * INDEX_MAX_HEIGHT) != 0)
@@ -221,20 +273,20 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
 		spin_lock(t, &mapping->lock, LOCK_MAPPING);
 		bool ready = index_has_leaf(t, mapping, index);
 
-		if (!ready && fresh != PFN_NONE && index_grow(t, mapping, index, fresh)) {
-			fresh = PFN_NONE;
+		if (!ready && fresh != INDEX_NODE_NONE && index_grow(t, mapping, index, fresh)) {
+			fresh = INDEX_NODE_NONE;
 			ready = index_has_leaf(t, mapping, index);
 		}
 		err = ready ? index_store_page(t, mapping, index, pfn, shadow) : -ENOMEM;
 		spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 		if (ready)
 			break;
-		if (fresh == PFN_NONE)
-			fresh = node_alloc(t, mapping);
-		if (fresh == PFN_NONE)
+		if (fresh == INDEX_NODE_NONE)
+			fresh = node_alloc(t);
+		if (fresh == INDEX_NODE_NONE)
 			break;
 	}
-	if (fresh != PFN_NONE)
+	if (fresh != INDEX_NODE_NONE)
 		node_free(t, fresh);
 	if (err == -ENOMEM)
 		index_undo_grow(t, mapping, index);
@@ -244,27 +296,27 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
 bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, bool dirty)
 {
 	struct neap_machine *m = t->machine;
-	uint32_t leaf = node_find(m, mapping, index, 1);
-	uint64_t *slot = &node_slots(m, leaf)[slot_at(index, 1)];
+	uint64_t *slot = &leaf_of(m, mapping, index)->slot[slot_at(index, 1)];
 
 	spin_assert_held(t, LOCK_MAPPING);
 	DCHECK(index_is_page(*slot));
 	if (((*slot & INDEX_DIRTY) != 0) == dirty)
 		return false;
 	*slot ^= INDEX_DIRTY;
-	for (uint32_t level = 1; level <= mapping->height; level++) {
-		struct page *node = machine_page(m, node_find(m, mapping, index, level));
+	uint64_t place = mapping->root;
 
-		atomic_fetch_add(&node->maps, dirty ? 1u : UINT32_MAX);
+	for (uint32_t level = mapping->height; level > 0; level--) {
+		struct index_node *node = node_at(m, place);
+
+		node->nr_dirty += dirty ? 1u : UINT32_MAX;
+		place = node_of_slot(node->slot[slot_at(index, level)]);
 	}
 	return true;
 }
 
 void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn)
 {
-	struct neap_machine *m = t->machine;
-	uint32_t leaf = node_find(m, mapping, index, 1);
-	uint64_t *slot = &node_slots(m, leaf)[slot_at(index, 1)];
+	uint64_t *slot = &leaf_of(t->machine, mapping, index)->slot[slot_at(index, 1)];
 
 	spin_assert_held(t, LOCK_MAPPING);
 	CHECK(index_is_page(*slot));
@@ -272,17 +324,16 @@ void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint
 }
 
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
-		  struct list *freed)
+		  uint64_t *freed)
 {
-	struct neap_machine *m = t->machine;
-	uint32_t leaf = node_find(m, mapping, index, 1);
-	uint64_t *slot = &node_slots(m, leaf)[slot_at(index, 1)];
+	struct index_node *leaf = leaf_of(t->machine, mapping, index);
+	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 
 	spin_assert_held(t, LOCK_MAPPING);
 	CHECK(index_is_page(*slot) && !(*slot & INDEX_DIRTY));
 	*slot = shadow;
 	if (shadow == 0) {
-		machine_page(m, leaf)->index--;
+		leaf->nr_used--;
 		index_prune(t, mapping, index, freed);
 	}
 }
@@ -296,9 +347,9 @@ static uint64_t index_after(uint64_t index, uint32_t level)
 }
 
 /* Takes what a leaf offers from scan->from on. */
-static void scan_leaf(struct neap_machine *m, uint32_t leaf, struct index_scan *scan)
+static void scan_leaf(const struct index_node *leaf, struct index_scan *scan)
 {
-	const uint64_t *slots = node_slots(m, leaf);
+	const uint64_t *slots = leaf->slot;
 	uint64_t end = index_after(scan->from, 1);
 
 	while (scan->from < end && scan->nr < scan->max) {
@@ -323,51 +374,49 @@ void index_scan(struct task *t, struct mapping *mapping, struct index_scan *scan
 			scan->done = true;
 			return;
 		}
-		uint32_t node = mapping->root;
+		uint64_t place = mapping->root;
 		uint32_t level = mapping->height;
+		const struct index_node *node = node_at(m, place);
 
-		while (level > 1 && node != PFN_NONE &&
-		       (!scan->dirty_only || page_maps(machine_page(m, node)) != 0)) {
-			node = index_frame(node_slots(m, node)[slot_at(scan->from, level)]);
+		while (level > 1 && (!scan->dirty_only || node->nr_dirty != 0)) {
+			place = node_of_slot(node->slot[slot_at(scan->from, level)]);
 			level--;
+			if (place == INDEX_NODE_NONE)
+				break;
+			node = node_at(m, place);
 		}
-		if (node == PFN_NONE)
-			scan->from = index_after(scan->from, level);
-		else if (scan->dirty_only && page_maps(machine_page(m, node)) == 0)
+		if (place == INDEX_NODE_NONE || (scan->dirty_only && node->nr_dirty == 0))
 			scan->from = index_after(scan->from, level);
 		else
-			scan_leaf(m, node, scan);
+			scan_leaf(node, scan);
 	}
 }
 
 void index_clear(struct task *t, struct mapping *mapping)
 {
 	struct neap_machine *m = t->machine;
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 
 	/* event loop: leftmost leaf first; every round frees at least one node */
-	while (mapping->root != PFN_NONE) {
+	while (mapping->root != INDEX_NODE_NONE) {
 		uint64_t index = 0;
-		uint32_t node = mapping->root;
+		struct index_node *node = node_at(m, mapping->root);
 
 		for (uint32_t level = mapping->height; level > 1; level--) {
-			const uint64_t *slots = node_slots(m, node);
 			uint32_t i = 0;
 
-			while (slots[i] == 0) {
+			while (node->slot[i] == 0) {
 				i++;
 				CHECK(i < INDEX_NODE_SLOTS); /* no empty node stays */
 			}
 			index |= (uint64_t)i << (INDEX_SLOT_BITS * (level - 1));
-			node = index_frame(slots[i]);
+			node = node_at(m, node_of_slot(node->slot[i]));
 		}
-		uint64_t *slots = node_slots(m, node);
-
 		for (uint32_t i = 0; i < INDEX_NODE_SLOTS; i++) {
-			CHECK(!index_is_page(slots[i]));
-			slots[i] = 0;
+			CHECK(!index_is_page(node->slot[i]));
+			node->slot[i] = 0;
 		}
-		machine_page(m, node)->index = 0;
+		node->nr_used = 0;
 		spin_lock(t, &mapping->lock, LOCK_MAPPING);
 		index_prune(t, mapping, index, &freed);
 		spin_unlock(t, &mapping->lock, LOCK_MAPPING);

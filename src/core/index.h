@@ -1,5 +1,5 @@
 /*
- * The index of a page cache: a radix tree of frames with 512 slots each.
+ * The index of a page cache: a radix tree of nodes with 64 slots each.
  */
 #ifndef NEAP_CORE_INDEX_H
 #define NEAP_CORE_INDEX_H
@@ -9,9 +9,11 @@
 /* A slot: 0 empty; bit 0 set: a shadow; else frame << 8 with INDEX_DIRTY. */
 #define INDEX_DIRTY 2u
 #define INDEX_FRAME_SHIFT 8u
-#define INDEX_SLOT_BITS 9u
-#define INDEX_NODE_SLOTS 512u
-#define INDEX_MAX_HEIGHT 4u
+#define INDEX_SLOT_BITS 6u
+#define INDEX_NODE_SLOTS 64u
+#define INDEX_MAX_HEIGHT 6u
+#define INDEX_NODE_BYTES 576u /* Linux's size: 64 slots and 64 bytes beside them */
+#define INDEX_NODE_NONE 0u
 
 static inline bool index_is_page(uint64_t value)
 {
@@ -23,6 +25,9 @@ static inline uint32_t index_frame(uint64_t value)
 	return (uint32_t)(value >> INDEX_FRAME_SHIFT);
 }
 
+/* Where nodes come from. Once, when the machine is started. */
+void index_init(struct neap_machine *m);
+
 /* => mapping lock held; 0 if empty */
 uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index);
 /*
@@ -32,17 +37,17 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index);
 int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 		 uint64_t *shadow) MUST_CHECK;
 /*
- * Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed. =>
+ * Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed, which begins as INDEX_NODE_NONE. =>
  * lock held
  */
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
-		  struct list *freed);
+		  uint64_t *freed);
 /* Puts another frame where a page is; the dirty mark stays. => lock held */
 void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn);
 /* Marks or unmarks a page dirty. => lock held; whether that changed anything */
 bool index_mark_dirty(struct task *t, struct mapping *mapping, uint64_t index, bool dirty);
-/* Gives gathered nodes back. Nothing held. */
-void index_free_nodes(struct task *t, struct list *freed);
+/* Gives gathered nodes back. Nothing held but pins and page locks. */
+void index_free_nodes(struct task *t, uint64_t *freed);
 
 /* Finds pages at `from` or later, ascending. => lock held; frames stored, at most max */
 struct index_scan {

@@ -316,6 +316,9 @@ struct cpu {
 
 #define NR_MOVABLE_OPS 4u
 
+/* What tests have refused: see where each is read. */
+enum { INJECT_PAGE, INJECT_SLAB, NR_INJECTS };
+
 /* What is known of a memory block: its zone's number + BLOCK_FIRST_ZONE, or one of these. */
 #define BLOCK_ABSENT 0u	 /* no memory there */
 #define BLOCK_OFFLINE 1u /* memory that nobody uses */
@@ -343,14 +346,25 @@ struct cma_area {
 
 #define BIO_RESERVE 2u
 
+/* Kernel objects of one size: core/slab.c. */
+struct slab_cache {
+	uint32_t object_bytes; /* I, as the next four */
+	uint32_t order;	       /* of its slabs, when there is such a block */
+	uint32_t kept;	       /* slabs with free objects that stay when they are empty */
+	bool reclaimable;
+	struct spinlock lock; /* LOCK_IO */
+	struct list partial;  /* lock: slabs with objects that are free */
+	uint32_t nr_partial;  /* lock: slabs on that list */
+	uint32_t nr_frames;   /* lock: of all slabs */
+	uint64_t nr_used;     /* lock: objects */
+};
+
 /* Memory of requests to the block layer: core/bio.c. */
 struct bio_pool {
-	bool on;		       /* I once the machine is used */
-	struct spinlock lock;	       /* LOCK_IO */
-	struct list partial;	       /* lock: frames with objects that are free */
-	uint32_t nr_partial, nr_slabs; /* lock: frames on that list; all frames */
-	uint32_t nr_used;    /* lock: objects of frames in use, those in reserve included */
-	uint32_t nr_reserve; /* lock */
+	bool on; /* I once the machine is used */
+	struct slab_cache slab;
+	struct spinlock lock;	       /* LOCK_IO; the slab's is not taken inside */
+	uint32_t nr_reserve;	       /* lock */
 	uint32_t reserve[BIO_RESERVE]; /* lock */
 	struct waitq wait;	       /* a: for one of the reserve */
 };
@@ -426,6 +440,7 @@ struct neap_machine {
 	int32_t swap_next_priority;	 /* swap_list_lock: next automatic one */
 
 	struct bio_pool bios;
+	struct slab_cache index_nodes; /* of files: core/index.c */
 
 	/* engine threads other than kswapd */
 	struct task *io_thread;	   /* neap_io */
@@ -453,7 +468,7 @@ struct neap_machine {
 	void (*_Atomic failure_hook)(struct task *t, const struct alloc_failure *failure);
 	_Atomic uint64_t failure_begin_ns;    /* a: when the last one was told, + 1; 0: never */
 	_Atomic uint64_t failures_suppressed; /* a: since then */
-	uint64_t inject[8];		      /* a-ish: error injection countdowns (tests) */
+	uint64_t inject[NR_INJECTS];	      /* a-ish: error injection countdowns (tests) */
 	_Atomic uint64_t oom_count;
 	char verify_message[256];
 };

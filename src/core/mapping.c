@@ -599,7 +599,7 @@ void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page 
 			   uint64_t shadow)
 {
 	struct neap_machine *m = t->machine;
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 
 	DCHECK(page_refs(page) == 0 && page_test(page, PG_LOCKED) &&
 	       !page_test(page, PG_DIRTY | PG_WRITEBACK));

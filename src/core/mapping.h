@@ -1,8 +1,8 @@
 /*
  * The page cache of one file (Linux: address_space), and write-back.
  *
- * Pages are found through an index: a radix tree whose nodes are frames of 512
- * 8-byte slots. A slot is empty, a page (with a dirty mark), or the shadow that
+ * Pages are found through an index: a radix tree whose nodes have 64 8-byte
+ * slots. A slot is empty, a page (with a dirty mark), or the shadow that
  * an evicted page left.
  */
 #ifndef NEAP_CORE_MAPPING_H
@@ -20,7 +20,7 @@ struct mapping {
 	struct store *store;	      /* I */
 	const struct aops *ops;	      /* I: what can be done with its pages (core/aops.h) */
 	struct spinlock lock;
-	uint32_t root;		       /* M: frame of the index's top node; PFN_NONE = empty */
+	uint64_t root;		       /* M: the index's top node; INDEX_NODE_NONE = empty */
 	uint32_t height;	       /* M: levels of nodes below and including the root */
 	uint32_t first_region;	       /* M: regions that map it, linked by next_of_mapping */
 	_Atomic uint64_t nr_pages;     /* a: cached pages */

@@ -112,12 +112,12 @@ static ALWAYS_INLINE void page_set_identity(struct page *page, uint32_t owner, u
 #define PG_BUDDY ((uint64_t)1 << 16)
 #define PG_PCP ((uint64_t)1 << 17)
 #define PG_TABLE ((uint64_t)1 << 18)
-#define PG_SLAB ((uint64_t)1 << 19)   /* objects of the engine: pools and index nodes */
+#define PG_SLAB ((uint64_t)1 << 19)   /* kernel objects: pools and slabs */
 #define PG_KERNEL ((uint64_t)1 << 20) /* a kernel-like block (neap_block_alloc) */
 #define PG_BATCH ((uint64_t)1 << 22)  /* sits in a per-CPU LRU batch */
 #define PG_YOUNG ((uint64_t)1 << 23)  /* idle tracking */
 #define PG_IDLE ((uint64_t)1 << 24)
-#define PG_INDEX ((uint64_t)1 << 25)	/* PG_SLAB that is a page-cache index node */
+#define PG_INDEX ((uint64_t)1 << 25)	/* PG_SLAB that is counted as reclaimable */
 #define PG_HEAD ((uint64_t)1 << 26)	/* head of a block of order > 0 in use */
 #define PG_TAIL ((uint64_t)1 << 27)	/* tail of one that was asked for with COMP */
 #define PG_ZEROPAGE ((uint64_t)1 << 28) /* the machine's shared zero page */

@@ -23,6 +23,7 @@
 
 #include "core/alloc.h"
 #include "core/freezer.h"
+#include "core/index.h"
 #include "core/io.h"
 #include "core/kcompactd.h"
 #include "core/kswapd.h"
@@ -31,6 +32,7 @@
 #include "core/mapping.h"
 #include "core/psi.h"
 #include "core/shrinker.h"
+#include "core/slab.h"
 #include "core/sleeplock.h"
 #include "core/space.h"
 #include "core/swap.h"
@@ -123,6 +125,7 @@ static int start_memory(struct task *t, struct neap_machine *m)
 		err = start_pool(m, &m->mappings, sizeof(struct mapping));
 	if (err != 0)
 		return err;
+	index_init(m);
 	err = shrinker_init(m);
 	if (err == 0)
 		err = thp_register_shrinker(t, m);
@@ -150,6 +153,7 @@ static void stop_memory(struct task *t, struct neap_machine *m)
 	}
 	if (m->mappings.directory == NULL)
 		return;
+	slab_drain(t, &m->index_nodes);
 	pool_destroy(t, &m->mappings);
 	pool_destroy(t, &m->regions);
 	pool_destroy(t, &m->spaces);

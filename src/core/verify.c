@@ -41,6 +41,7 @@
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/pcp.h"
+#include "core/slab.h"
 #include "core/space.h"
 #include "core/swap.h"
 #include "core/thp.h"
@@ -518,6 +519,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = swap_verify(m);
 	if (wrong == NULL)
 		wrong = bio_verify(m);
+	if (wrong == NULL)
+		wrong = slab_verify(m, &m->index_nodes);
 	if (wrong != NULL && wrong != m->verify_message) {
 		size_t length = strlen(wrong);
 

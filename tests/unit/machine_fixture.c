@@ -264,7 +264,7 @@ static int run_main(struct task *t, void *arg)
 	assert_int_equal(space_create(t, f->m, &f->space), 0);
 	add_swaps(f);
 	f->body(f);
-	f->m->inject[0] = 0;
+	f->m->inject[INJECT_PAGE] = 0;
 	if (!f->unverified)
 		machine_verify(f);
 	end_programs(f);

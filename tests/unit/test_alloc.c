@@ -743,7 +743,7 @@ static void test_injection(void **state)
 		struct core_fixture f;
 
 		core_setup_normal(&f, 1, 4096);
-		f.m->inject[0] = nth;
+		f.m->inject[INJECT_PAGE] = nth;
 		for (uint32_t i = 1; i < 30; i++) {
 			uint64_t before =
 				zone_stat_exact(&f.m->nodes[0].zone[ZONE_NORMAL], NR_FREE_PAGES);
@@ -755,7 +755,7 @@ static void test_injection(void **state)
 						 zone_stat_exact(&f.m->nodes[0].zone[ZONE_NORMAL],
 								 NR_FREE_PAGES));
 		}
-		f.m->inject[0] = 1;
+		f.m->inject[INJECT_PAGE] = 1;
 		assert_int_not_equal(alloc_page(f.t, GFP_KERNEL | GFP_BIT_NOFAIL), PFN_NONE);
 		core_verify(&f, 29);
 		core_teardown(&f);

@@ -95,7 +95,7 @@ static void test_reserve(void **state)
 	bio_put(f.t, bio[0]);
 	bio_put(f.t, bio[1]);
 	assert_int_equal(f.m->bios.nr_reserve, BIO_RESERVE);
-	assert_int_equal(f.m->bios.nr_used, 1);
+	assert_int_equal(f.m->bios.slab.nr_used, 1);
 	finish();
 }
 

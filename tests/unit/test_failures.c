@@ -255,9 +255,9 @@ static void arm(struct work *w)
 	bool read = run.what == FAIL_SWAP_READ || run.what == FAIL_FILE_READ;
 
 	if (run.nth == 0)
-		f->m->inject[0] = UINT64_MAX;
+		f->m->inject[INJECT_PAGE] = UINT64_MAX;
 	else if (run.what == FAIL_PAGE)
-		f->m->inject[0] = run.nth;
+		f->m->inject[INJECT_PAGE] = run.nth;
 	else
 		store_fault_arm(swap ? f->swap[0] : w->file->store, f->t,
 				read ? STORE_READ : STORE_WRITE, run.nth, -EIO);
@@ -270,13 +270,13 @@ static void take_counts(struct work *w)
 	uint64_t failed =
 		swap.failed_reads + swap.failed_writes + file.failed_reads + file.failed_writes;
 
-	run.happened = run.what == FAIL_PAGE ? w->f->m->inject[0] == 0 : failed != 0;
+	run.happened = run.what == FAIL_PAGE ? w->f->m->inject[INJECT_PAGE] == 0 : failed != 0;
 	run.made[FAIL_SWAP_READ] = swap.reads;
 	run.made[FAIL_SWAP_WRITE] = swap.writes;
 	run.made[FAIL_FILE_READ] = file.reads;
 	run.made[FAIL_FILE_WRITE] = file.writes;
-	run.made[FAIL_PAGE] = UINT64_MAX - w->f->m->inject[0];
-	w->f->m->inject[0] = 0;
+	run.made[FAIL_PAGE] = UINT64_MAX - w->f->m->inject[INJECT_PAGE];
+	w->f->m->inject[INJECT_PAGE] = 0;
 }
 
 static void work_end(struct work *w)

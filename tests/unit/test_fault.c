@@ -233,10 +233,10 @@ static void body_no_memory(struct machine_fixture *f)
 	uint64_t nth;
 
 	for (nth = 1;; nth++) {
-		f->m->inject[0] = nth;
+		f->m->inject[INJECT_PAGE] = nth;
 		int err = machine_write(f, region, 0, 3);
 
-		f->m->inject[0] = 0;
+		f->m->inject[INJECT_PAGE] = 0;
 		if (err == 0)
 			break;
 		assert_int_equal(err, -ENOMEM);

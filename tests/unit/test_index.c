@@ -1,14 +1,13 @@
 /*
  * The page cache's index against a model: random insertions, removals, marks and scans
- * over trees of height 1 to 4.
+ * over trees of height 1 to 6.
  *
- *   candidate indices ── a few leaves near 0, some behind 512, 512^2, 512^3
+ *   candidate indices ── a few leaves near 0, some behind 64^2, 64^3, 64^4, 64^5
  *   model             ── what each of them must hold: nothing, a page, a shadow
  *   nodes             ── distinct prefixes of what is in use: neither one more nor less
  *
  * The number of nodes follows from the indices in use and the height, so that a node
- * left behind empty is found at once; it is read from nr_slab_reclaimable, where the
- * engine itself counts its weight.
+ * left behind empty is found at once; it is read from the cache that nodes come from.
  *
  * What must never happen here: a model that is filled from the index.
  */
@@ -20,7 +19,7 @@
 #include "core/index.h"
 
 #define CLUSTERS 6u
-#define CLUSTER 26u /* 26 indices 19 apart: almost a leaf */
+#define CLUSTER 26u /* 26 indices 19 apart: eight leaves */
 #define CANDIDATES (CLUSTERS * CLUSTER)
 #define SHADOW(i) ((uint64_t)((i) + 1) << 12 | 1)
 
@@ -32,19 +31,19 @@ struct model {
 
 static void model_init(struct machine_fixture *f, struct model *model)
 {
-	static const uint64_t base[CLUSTERS] = { 0, 512, 1024, 262144, 262144 * 3, 134217728 };
+	static const uint64_t base[CLUSTERS] = { 0, 4096, 262144, 16777216, 16777216 * 3, 1073741824 };
 
 	memset(model, 0, sizeof(*model));
 	for (uint32_t i = 0; i < CANDIDATES; i++)
 		model->index[i] = base[i / CLUSTER] + i % CLUSTER * 19;
 	for (uint32_t i = 1; i < CANDIDATES; i++)
 		assert_true(model->index[i] > model->index[i - 1]);
-	model->slab = machine_node_count(f, NR_SLAB_RECLAIMABLE);
+	model->slab = f->m->index_nodes.nr_used;
 }
 
 static uint64_t nr_nodes(struct machine_fixture *f, const struct model *model)
 {
-	return machine_node_count(f, NR_SLAB_RECLAIMABLE) - model->slab;
+	return f->m->index_nodes.nr_used - model->slab;
 }
 
 /* Nodes that a tree of this height needs for what the model holds. */
@@ -149,7 +148,7 @@ static void step_insert(struct machine_fixture *f, struct mapping *mapping, stru
 static void step_remove(struct machine_fixture *f, struct mapping *mapping, struct model *model,
 			uint32_t i, uint64_t shadow)
 {
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 
 	if (!index_is_page(model->value[i]))
 		return;
@@ -237,33 +236,34 @@ static void body_heights(struct machine_fixture *f)
 		uint64_t index;
 		uint32_t height;
 	} cases[] = {
-		{ 0, 1 },      { 511, 1 },	 { 512, 2 },	   { 262143, 2 },
-		{ 262144, 3 }, { 134217727, 3 }, { 134217728, 4 }, { 68719476735, 4 },
+		{ 0, 1 },	 { 63, 1 },	   { 64, 2 },	     { 4095, 2 },
+		{ 4096, 3 },	 { 262143, 3 },	   { 262144, 4 },    { 16777215, 4 },
+		{ 16777216, 5 }, { 1073741823, 5 }, { 1073741824, 6 }, { 68719476735, 6 },
 	};
 	struct mapping *mapping = machine_file(f, 1)->mapping;
-	uint64_t before = machine_node_count(f, NR_SLAB_RECLAIMABLE);
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t before = f->m->index_nodes.nr_used;
+	uint64_t freed = INDEX_NODE_NONE;
 	uint64_t shadow;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		assert_int_equal(index_insert(f->t, mapping, cases[i].index, 77, &shadow), 0);
 		assert_int_equal(mapping->height, cases[i].height);
-		assert_int_equal(machine_node_count(f, NR_SLAB_RECLAIMABLE) - before,
+		assert_int_equal(f->m->index_nodes.nr_used - before,
 				 cases[i].height);
 		lock(f, mapping);
 		assert_int_equal(index_frame(index_load(f->t, mapping, cases[i].index)), 77);
 		index_remove(f->t, mapping, cases[i].index, 0, &freed);
 		unlock(f, mapping);
 		index_free_nodes(f->t, &freed);
-		assert_int_equal(machine_node_count(f, NR_SLAB_RECLAIMABLE), before);
-		assert_int_equal(mapping->root, PFN_NONE);
+		assert_int_equal(f->m->index_nodes.nr_used, before);
+		assert_int_equal(mapping->root, INDEX_NODE_NONE);
 	}
 	assert_int_equal(index_insert(f->t, mapping, UINT64_C(1) << 36, 77, &shadow), -EINVAL);
 }
 
 MACHINE_TEST(heights, 0);
 
-/* Each node refused in turn: the insertion fails cleanly, and the index is as before. */
+/* From each node on refused in turn: the insertion fails cleanly, and the index is as before. */
 static void body_no_memory(struct machine_fixture *f)
 {
 	struct mapping *mapping = machine_file(f, 1)->mapping;
@@ -277,10 +277,10 @@ static void body_no_memory(struct machine_fixture *f)
 		uint32_t nth = 1;
 
 		for (;; nth++) {
-			f->m->inject[0] = nth;
+			f->m->inject[INJECT_SLAB] = nth;
 			int err = index_insert(f->t, mapping, far[i], 9000, &shadow);
 
-			f->m->inject[0] = 0;
+			f->m->inject[INJECT_SLAB] = 0;
 			if (err == 0)
 				break;
 			assert_int_equal(err, -ENOMEM);
@@ -292,9 +292,9 @@ static void body_no_memory(struct machine_fixture *f)
 			if (before == 0)
 				assert_int_equal(nr_nodes(f, &model), 0);
 		}
-		assert_true(nth <= 5);
+		assert_in_range(nth, 2, INDEX_MAX_HEIGHT + 1);
 	}
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 
 	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
 		lock(f, mapping);
@@ -311,17 +311,17 @@ MACHINE_TEST(no_memory, 0);
 static void body_no_memory_clear(struct machine_fixture *f)
 {
 	struct mapping *mapping = machine_file(f, 1)->mapping;
-	struct list freed = { PFN_NONE, PFN_NONE };
+	uint64_t freed = INDEX_NODE_NONE;
 	struct model model;
 	uint64_t shadow;
 
 	model_init(f, &model);
 	for (uint32_t nth = 1; nth < 7; nth++) {
 		assert_int_equal(index_insert(f->t, mapping, 5, 9000, &shadow), 0);
-		f->m->inject[0] = nth;
+		f->m->inject[INJECT_SLAB] = nth;
 		int err = index_insert(f->t, mapping, 150000000, 9001, &shadow);
 
-		f->m->inject[0] = 0;
+		f->m->inject[INJECT_SLAB] = 0;
 		lock(f, mapping);
 		index_remove(f->t, mapping, 5, SHADOW(0), &freed);
 		if (err == 0)

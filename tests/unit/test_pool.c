@@ -70,7 +70,7 @@ static void test_refusal(void **state)
 		uint32_t id;
 
 		setup_pool(&p, 4096, 2048);
-		p.f.m->inject[0] = nth;
+		p.f.m->inject[INJECT_PAGE] = nth;
 		for (uint32_t i = 0; i < 12; i++) {
 			if (pool_alloc(p.f.t, &p.pool, &id) == NULL)
 				refused++;

@@ -190,15 +190,15 @@ static void body_refused(struct machine_fixture *f)
 	set(f, ENABLED, "always");
 	set(f, DEFRAG, "always");
 	assert_int_equal(machine_write(f, region, 0, 1), 0); /* all tables above are there */
-	f->m->inject[0] = 1;
+	f->m->inject[INJECT_PAGE] = 1;
 	assert_int_equal(machine_write(f, region, THP_PAGES, 1), 0);
 	assert_int_equal(faults(f), 2); /* the second request, anywhere, has it */
 	machine_verify(f);
 	region_zap(f->t, region, THP_PAGES, THP_PAGES);
 	set(f, DEFRAG, "never");
-	f->m->inject[0] = 1;
+	f->m->inject[INJECT_PAGE] = 1;
 	assert_int_equal(machine_write(f, region, THP_PAGES, 1), 0);
-	f->m->inject[0] = 0;
+	f->m->inject[INJECT_PAGE] = 0;
 	assert_int_equal(faults(f), 2);
 	assert_int_equal(machine_events(f, EV_THP_FAULT_FALLBACK), 1);
 }
