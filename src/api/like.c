@@ -37,6 +37,7 @@
 #include "api/store.h"
 #include "base/rng.h"
 #include "core/bio.h"
+#include "core/buffer.h"
 #include "core/likeness.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
@@ -309,6 +310,9 @@ int like_begin(struct task *t, struct api_machine *a, const struct neap_config *
 				strerror(-err));
 	missed_pages = likeness_apply(t, &a->m, saved);
 	bio_enable(&a->m);
+	err = buffer_enable(&a->m);
+	if (err != 0)
+		return api_fail(a, err, "like: no memory for the table of buffer heads.");
 	if (missed_pages != 0)
 		return api_fail(a, -EINVAL,
 				"like: %llu pages that are free in the saved machine have no place:"

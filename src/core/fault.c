@@ -272,7 +272,7 @@ static int map_file_page(struct task *t, struct fault *f, struct page *page)
 				  .flags = HW_YOUNG };
 
 	if (f->write) {
-		mapping_wait_stable(t, mapping, page);
+		mapping_prepare_write(t, mapping, page);
 		mapping_set_dirty(t, page);
 		entry.flags |= HW_WRITE | HW_DIRTY;
 	}
@@ -405,7 +405,7 @@ static int fault_protected(struct task *t, struct fault *f, uint32_t pfn)
 	m->hw->ops->get(f->region->space->hw, &entry);
 	if ((entry.flags & HW_PRESENT) && entry.pfn == pfn) {
 		if (!page_test(page, PG_ANON)) {
-			mapping_wait_stable(t, f->region->mapping, page);
+			mapping_prepare_write(t, f->region->mapping, page);
 			mapping_set_dirty(t, page);
 		} else if (page_test(page, PG_SWAPCACHE)) {
 			if (swap_area_of(m, m->slot_of[pfn])->stable_writes)

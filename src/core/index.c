@@ -112,8 +112,7 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index)
 		return 0;
 	uint64_t leaf = node_find(t->machine, mapping, index, 1);
 
-	return leaf == INDEX_NODE_NONE ? 0
-				       : node_at(t->machine, leaf)->slot[slot_at(index, 1)];
+	return leaf == INDEX_NODE_NONE ? 0 : node_at(t->machine, leaf)->slot[slot_at(index, 1)];
 }
 
 /* ---- nodes ---- */

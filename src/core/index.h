@@ -37,8 +37,8 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index);
 int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 		 uint64_t *shadow) MUST_CHECK;
 /*
- * Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed, which begins as INDEX_NODE_NONE. =>
- * lock held
+ * Replaces a page by a shadow or by nothing; nodes that become empty are gathered on *freed, which
+ * begins as INDEX_NODE_NONE. => lock held
  */
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  uint64_t *freed);

@@ -317,7 +317,11 @@ struct cpu {
 #define NR_MOVABLE_OPS 4u
 
 /* What tests have refused: see where each is read. */
-enum { INJECT_PAGE, INJECT_SLAB, NR_INJECTS };
+enum {
+	INJECT_PAGE,
+	INJECT_SLAB,
+	NR_INJECTS
+};
 
 /* What is known of a memory block: its zone's number + BLOCK_FIRST_ZONE, or one of these. */
 #define BLOCK_ABSENT 0u	 /* no memory there */
@@ -367,6 +371,12 @@ struct bio_pool {
 	uint32_t nr_reserve;	       /* lock */
 	uint32_t reserve[BIO_RESERVE]; /* lock */
 	struct waitq wait;	       /* a: for one of the reserve */
+};
+
+/* Buffer heads of written pages: core/buffer.c. */
+struct buffer_table {
+	struct slab_cache slab;
+	uint32_t *slab_of; /* by frame, its page lock: the slab; NULL: nobody has any */
 };
 
 struct movable_ops;  /* core/migrate.h */
@@ -441,6 +451,7 @@ struct neap_machine {
 
 	struct bio_pool bios;
 	struct slab_cache index_nodes; /* of files: core/index.c */
+	struct buffer_table buffers;
 
 	/* engine threads other than kswapd */
 	struct task *io_thread;	   /* neap_io */

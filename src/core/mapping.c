@@ -29,6 +29,7 @@
 
 #include "core/alloc.h"
 #include "core/aops.h"
+#include "core/buffer.h"
 #include "core/index.h"
 #include "core/io.h"
 #include "core/lru.h"
@@ -343,6 +344,12 @@ int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, ui
 	return 0;
 }
 
+static void mapping_wait_stable(struct task *t, const struct mapping *mapping, struct page *page)
+{
+	if (mapping->stable_writes)
+		page_wait_writeback(t, page);
+}
+
 int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
 			 uint32_t *pfn)
 {
@@ -365,6 +372,7 @@ void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, b
 
 	CHECK(page->owner == mapping->id);
 	if (written) {
+		buffer_attach(t, page);
 		page_set(page, PG_UPTODATE);
 		mapping_set_dirty(t, page);
 	}
@@ -374,10 +382,10 @@ void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, b
 		writeback_balance_dirty(t, t->machine);
 }
 
-void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *page)
+void mapping_prepare_write(struct task *t, const struct mapping *mapping, struct page *page)
 {
-	if (mapping->stable_writes)
-		page_wait_writeback(t, page);
+	mapping_wait_stable(t, mapping, page);
+	buffer_attach(t, page);
 }
 
 /* ---- dirty pages ---- */
@@ -611,6 +619,7 @@ void mapping_remove_frozen(struct task *t, struct mapping *mapping, struct page 
 	cpu_unpin(t);
 	atomic_fetch_sub(&mapping->nr_pages, 1);
 	page->owner = 0;
+	buffer_detach(t, page);
 	index_free_nodes(t, &freed);
 }
 
@@ -631,6 +640,7 @@ bool mapping_replace_page(struct task *t, struct mapping *mapping, struct page *
 		page_set(to, page_flags(from) & PG_DIRTY);
 		index_replace(t, mapping, from->index, (uint32_t)(to - m->pages));
 		page_clear(from, PG_DIRTY);
+		buffer_move(m, from, to);
 		from->owner = 0;
 		atomic_store(&from->refs, 1);
 	}

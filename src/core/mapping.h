@@ -92,10 +92,10 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 void mapping_end_access(struct task *t, struct mapping *mapping, uint32_t pfn, bool written);
 
 /*
- * Before a write to a locked page: waits for write-out if the store wants stable contents. May
- * sleep.
+ * Before a store into a locked page may be allowed: waits for write-out if the store wants stable
+ * contents, and gives the page a buffer head. May sleep.
  */
-void mapping_wait_stable(struct task *t, struct mapping *mapping, struct page *page);
+void mapping_prepare_write(struct task *t, const struct mapping *mapping, struct page *page);
 /* The page's contents changed. Page locked or mapped by the caller's entry. */
 void mapping_set_dirty(struct task *t, struct page *page);
 /*

@@ -36,10 +36,10 @@
 #include "core/racy.h"
 #include "core/vmstat.h"
 
-#define SLAB_ORDER_MAX 3u    /* beyond it blocks are costly */
-#define SLAB_OBJECTS_PER 4u  /* objects wanted for each doubling of the CPUs */
-#define SLAB_WASTE_BEST 16u  /* a sixteenth of a slab may be wasted at first, ... */
-#define SLAB_WASTE_WORST 4u  /* ... a quarter at last */
+#define SLAB_ORDER_MAX 3u   /* beyond it blocks are costly */
+#define SLAB_OBJECTS_PER 4u /* objects wanted for each doubling of the CPUs */
+#define SLAB_WASTE_BEST 16u /* a sixteenth of a slab may be wasted at first, ... */
+#define SLAB_WASTE_WORST 4u /* ... a quarter at last */
 #define SLABS_KEPT_NODE_MIN 5u
 #define SLABS_KEPT_NODE_MAX 10u
 

@@ -154,6 +154,7 @@ static void stop_memory(struct task *t, struct neap_machine *m)
 	if (m->mappings.directory == NULL)
 		return;
 	slab_drain(t, &m->index_nodes);
+	slab_drain(t, &m->buffers.slab);
 	pool_destroy(t, &m->mappings);
 	pool_destroy(t, &m->regions);
 	pool_destroy(t, &m->spaces);

@@ -33,6 +33,7 @@
 
 #include "core/bio.h"
 #include "core/buddy.h"
+#include "core/buffer.h"
 #include "core/cma.h"
 #include "core/free_late.h"
 #include "core/freezer.h"
@@ -62,6 +63,7 @@ struct census {
 	uint64_t pool;	  /* pages of the pool of huge pages, of all zones */
 	uint64_t entries; /* present entries of all regions, zero page apart */
 	uint64_t swap_words;
+	uint64_t buffers; /* file pages with a buffer head */
 };
 
 /* Formats "law: what (a is A, b is B)". => the message */
@@ -159,6 +161,7 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 		return fail(m, "a file page is not what its file's index says, frame", pfn, 0);
 	c->mlocked += (flags & PG_MLOCKED) != 0 ? nr : 0;
 	c->pending += !(flags & PG_ANON) && (flags & PG_DIRTY);
+	c->buffers += !(flags & PG_ANON) && buffer_has(m, pfn);
 	c->lru[page_lru_list(page)][page_zone_index(page)] += nr;
 	c->maps += page_maps(page);
 	/* Frames of a huge page are counted one by one. */
@@ -521,6 +524,11 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = bio_verify(m);
 	if (wrong == NULL)
 		wrong = slab_verify(m, &m->index_nodes);
+	if (wrong == NULL)
+		wrong = slab_verify(m, &m->buffers.slab);
+	if (wrong == NULL && census.buffers != m->buffers.slab.nr_used)
+		wrong = fail(m, "pages with a buffer head", census.buffers,
+			     m->buffers.slab.nr_used);
 	if (wrong != NULL && wrong != m->verify_message) {
 		size_t length = strlen(wrong);
 

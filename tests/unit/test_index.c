@@ -31,7 +31,9 @@ struct model {
 
 static void model_init(struct machine_fixture *f, struct model *model)
 {
-	static const uint64_t base[CLUSTERS] = { 0, 4096, 262144, 16777216, 16777216 * 3, 1073741824 };
+	static const uint64_t base[CLUSTERS] = {
+		0, 4096, 262144, 16777216, 16777216 * 3, 1073741824
+	};
 
 	memset(model, 0, sizeof(*model));
 	for (uint32_t i = 0; i < CANDIDATES; i++)
@@ -236,8 +238,8 @@ static void body_heights(struct machine_fixture *f)
 		uint64_t index;
 		uint32_t height;
 	} cases[] = {
-		{ 0, 1 },	 { 63, 1 },	   { 64, 2 },	     { 4095, 2 },
-		{ 4096, 3 },	 { 262143, 3 },	   { 262144, 4 },    { 16777215, 4 },
+		{ 0, 1 },	 { 63, 1 },	    { 64, 2 },	       { 4095, 2 },
+		{ 4096, 3 },	 { 262143, 3 },	    { 262144, 4 },     { 16777215, 4 },
 		{ 16777216, 5 }, { 1073741823, 5 }, { 1073741824, 6 }, { 68719476735, 6 },
 	};
 	struct mapping *mapping = machine_file(f, 1)->mapping;
@@ -248,8 +250,7 @@ static void body_heights(struct machine_fixture *f)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		assert_int_equal(index_insert(f->t, mapping, cases[i].index, 77, &shadow), 0);
 		assert_int_equal(mapping->height, cases[i].height);
-		assert_int_equal(f->m->index_nodes.nr_used - before,
-				 cases[i].height);
+		assert_int_equal(f->m->index_nodes.nr_used - before, cases[i].height);
 		lock(f, mapping);
 		assert_int_equal(index_frame(index_load(f->t, mapping, cases[i].index)), 77);
 		index_remove(f->t, mapping, cases[i].index, 0, &freed);

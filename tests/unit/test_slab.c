@@ -54,19 +54,28 @@ static uint64_t stat_of(enum node_item item)
 }
 
 /*
- * /proc/slabinfo of recorded machines (6.1.192, cloud flavour): size of an object, CPUs, pages of a
- * slab.
+ * /proc/slabinfo of three recorded machines (6.1.192, cloud flavour): all 60 sizes of their caches
+ * agree, and these are the places where the pages of a slab change.
  */
 static void test_order_recorded(void **state)
 {
-	static const uint16_t recorded[][3] = {
-		{ 576, 1, 2 }, { 576, 2, 2 }, { 576, 4, 4 }, { 104, 1, 1 },  { 104, 2, 1 },
-		{ 104, 4, 1 }, { 192, 1, 1 }, { 192, 2, 1 }, { 192, 4, 1 },
+	static const struct {
+		uint16_t bytes, pages[3]; /* of 1, 2 and 4 CPUs */
+	} recorded[] = {
+		{ 8, { 1, 1, 1 } },    { 104, { 1, 1, 1 } },  { 192, { 1, 1, 1 } },
+		{ 256, { 1, 1, 1 } },  { 272, { 1, 1, 2 } },  { 320, { 1, 1, 2 } },
+		{ 384, { 1, 2, 2 } },  { 416, { 2, 2, 2 } },  { 512, { 1, 2, 2 } },
+		{ 584, { 2, 2, 4 } },  { 640, { 2, 2, 4 } },  { 704, { 2, 4, 4 } },
+		{ 784, { 2, 4, 4 } },  { 832, { 4, 4, 4 } },  { 1024, { 2, 4, 4 } },
+		{ 1152, { 4, 4, 8 } }, { 1600, { 4, 8, 8 } }, { 2048, { 4, 8, 8 } },
+		{ 2112, { 8, 8, 8 } }, { 4096, { 8, 8, 8 } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(recorded); i++)
-		assert_int_equal(1u << slab_order(recorded[i][0], recorded[i][1]), recorded[i][2]);
+		for (uint32_t k = 0; k < 3; k++)
+			assert_int_equal(1u << slab_order(recorded[i].bytes, 1u << k),
+					 recorded[i].pages[k]);
 	/* Every size and number of CPUs has slabs. */
 	for (uint32_t bytes = 1; bytes <= NEAP_PAGE_BYTES; bytes++)
 		for (uint32_t cpus = 1; cpus <= 64; cpus *= 2)
@@ -197,8 +206,10 @@ static void test_any(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_recorded), cmocka_unit_test(test_objects),
-		cmocka_unit_test(test_again),	       cmocka_unit_test(test_single_frames),
+		cmocka_unit_test(test_order_recorded),
+		cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_single_frames),
 		cmocka_unit_test(test_any),
 	};
 
