@@ -242,6 +242,7 @@ static void sched_begin_turn(struct sim *sim, uint32_t cpu)
 	CHECK(st != NULL);
 	CHECK(st->ready_ns <= c->clock_ns); /* S1 */
 	c->running = st;
+	c->counted_ns = c->clock_ns;
 	st->state = SIM_RUNNING;
 	c->slice_end_ns =
 		c->clock_ns + (st->slice_left_ns != 0 ? st->slice_left_ns : sim->config.slice_ns);
@@ -396,7 +397,8 @@ void sched_block(struct sim *sim, enum sim_state state, uint64_t until_ns)
 	st->slice_left_ns = 0;
 	if (until_ns != SIM_NEVER)
 		event_enter(&sim->events, &st->timer, until_ns);
-	c->running = NULL;
+	queue_stop_running(c);
+	queue_pull(sim, task_cpu(&st->task));
 	sched_switch(sim);
 }
 
@@ -424,7 +426,7 @@ void sched_move(struct sim *sim, struct sim_task *st)
 	}
 	st->must_move = false;
 	if (st->state == SIM_RUNNING) {
-		c->running = NULL;
+		queue_stop_running(c);
 		st->slice_left_ns = 0;
 	} else if (st->state == SIM_QUEUED) {
 		sim_list_remove(&st->queue);

@@ -51,6 +51,7 @@ struct sim_task {
 	uint64_t preempt_ns;	     /* s: queued as urgent: CPU time at which it preempts */
 	uint64_t since_ns;	     /* s: when its wait began, or when it ended */
 	uint64_t slice_left_ns;	     /* s: rest of an interrupted turn, 0 = a whole one */
+	int64_t had_ns;		     /* s: CPU time it has had, on its CPU's scale (queue.c) */
 	_Atomic uint32_t *word;	     /* s: what it waits on */
 	_Atomic uint32_t *spin_word; /* o: what it found taken (exploration) */
 	struct cpu_slot *spin_slot;  /* o: the slot whose word that is; NULL: a lock's */
@@ -77,6 +78,8 @@ struct sim_cpu {
 	uint64_t metered;	/* the slot's worth_ps at the last charge */
 	const uint64_t *meter;	/* the slot's meter as last seen */
 	uint64_t slice_end_ns;	/* end of the running task's turn */
+	uint64_t counted_ns;	/* up to here the running task's had_ns knows of its turn */
+	int64_t least_ns;	/* the smallest had_ns of its tasks, as far as it ever rose */
 	uint64_t preempted_ns;	/* clock at the latest preempt point that found it moved */
 	uint32_t still;		/* preempt points since then */
 	uint64_t ran_ns;	/* in this turn on the host's processor, less what was idle */
@@ -90,7 +93,7 @@ struct sim_cpu {
 	uint32_t nr_kthreads;	      /* engine threads at home here */
 	struct sim_task *running;     /* NULL: idle, or nothing chosen yet */
 	uint32_t last_id;	      /* who ran before: a change is a context switch */
-	struct sim_link urgent;	      /* woken engine threads that will preempt */
+	struct sim_link urgent;	      /* woken tasks that will preempt */
 	struct sim_link ready;	      /* the others, in turn */
 	struct sim_call *calls;	      /* callbacks that are due, in order */
 	struct sim_call **calls_tail; /* where the next one is linked */
@@ -274,7 +277,8 @@ uint32_t shootdown_wait(struct task *t, bool all);
 
 /*
  * Makes a task that is in no queue runnable on `cpu` from time ready_ns on. An
- * engine thread preempts what runs there, others take their turn.
+ * engine thread preempts what runs there, and so does who has had much less time; others
+ * take their turn.
  */
 void queue_insert(struct sim *sim, struct sim_task *st, uint32_t cpu, uint64_t ready_ns);
 
@@ -283,6 +287,12 @@ void queue_put_back(struct sim *sim, uint32_t cpu, bool turn_is_over);
 
 /* Takes the task out that may run at the CPU's clock; urgent ones first. NULL when none may. */
 struct sim_task *queue_take(struct sim *sim, uint32_t cpu);
+
+/* The CPU's running task stops running there: its turn is counted. */
+void queue_stop_running(struct sim_cpu *c);
+
+/* The CPU has nothing left to do: takes a task that waits for another CPU, if there is one. */
+void queue_pull(struct sim *sim, uint32_t cpu);
 
 /* Is there a task in turn that may run at the CPU's clock? */
 bool queue_has_ready(const struct sim_cpu *cpu);

@@ -132,11 +132,12 @@ static void sim_task_main(void *arg)
 
 	st->since_ns = sim_charge_ns(sim, &st->task);
 	st->state = SIM_DONE;
-	c->running = NULL;
+	queue_stop_running(c);
 	if (st == sim->main)
 		sched_leave(sim);
 	if (st->joiner != NULL)
 		sched_wake(sim, st->joiner, st->since_ns);
+	queue_pull(sim, task_cpu(&st->task));
 	sched_switch_last(sim);
 }
 
