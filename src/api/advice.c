@@ -20,6 +20,7 @@
 #include "api/api.h"
 #include "core/advice.h"
 #include "core/fault.h"
+#include "core/vmstat.h"
 
 static int advise_pattern(struct neap_region *region, uint64_t first, uint64_t nr,
 			  enum region_pattern pattern)
@@ -84,6 +85,7 @@ int neap_advise(struct neap_region *region, uint64_t first_page, uint64_t nr_pag
 	if (nr_pages == 0)
 		return 0;
 	api_access_flush(t);
+	event_add(t, EV_SIM_ADVICE, 1);
 	int err = advise_pages(t, region, first_page, nr_pages, advice);
 
 	rt_preempt(t);

@@ -36,6 +36,7 @@
 #include "core/fault.h"
 #include "core/mapping.h"
 #include "core/stall.h"
+#include "core/vmstat.h"
 
 /* ---- access ---- */
 
@@ -403,6 +404,7 @@ int64_t neap_release(struct neap_region *region, uint64_t first_page, uint64_t n
 	if (nr_pages == 0)
 		return 0;
 	api_access_flush(t);
+	event_add(t, EV_SIM_ADVICE, 1);
 	int64_t held = (int64_t)region_zap(t, region->region, first_page, nr_pages);
 
 	rt_preempt(t);

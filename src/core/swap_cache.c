@@ -275,15 +275,15 @@ static uint32_t window_max(struct neap_machine *m)
 	return cluster >= 5 ? SWAP_WINDOW_MAX : 1u << cluster;
 }
 
-/* Aligned block of slots around the wanted one. */
-static void plan_cluster(struct neap_machine *m, struct swap_read *read)
+/* Aligned block of slots around the wanted one. => its pages, 1: the wanted one alone */
+static uint32_t plan_cluster(struct neap_machine *m, struct swap_read *read)
 {
 	uint32_t slot = swap_slot_of(read->wanted);
 	uint32_t type_bits = read->wanted & ~SWAP_SLOT_MASK;
 
 	/* Off: what is known stays as it is. */
 	if (window_max(m) == 1)
-		return;
+		return 1;
 	uint32_t hits = atomic_exchange(&m->swap_ra_hits, 0);
 	uint32_t last = atomic_load(&m->swap_ra_last_slot);
 	uint32_t window = swap_readahead_window(hits, slot == last + 1 || slot + 1 == last,
@@ -302,10 +302,11 @@ static void plan_cluster(struct neap_machine *m, struct swap_read *read)
 	for (uint32_t i = 0; i < window; i++)
 		if (first + i != 0 && first + i < area->nr_slots)
 			read->entry[read->nr++] = type_bits | (first + i);
+	return window;
 }
 
-/* Window of pages around the faulting one, by address. */
-static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
+/* Window of pages around the faulting one, by address. => its pages, 1: the wanted one alone */
+static uint32_t plan_region(struct task *t, struct swap_read *read, uint64_t page)
 {
 	struct region *region = read->region;
 	uint64_t state = atomic_load_explicit(&region->readahead, memory_order_relaxed);
@@ -318,7 +319,7 @@ static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
 	uint64_t before = 0; /* pages of the window that lie before this one */
 
 	if (window_max(t->machine) == 1)
-		return;
+		return 1;
 	if (page + 1 == last)
 		before = window - 1;
 	else if (page != last + 1)
@@ -339,6 +340,7 @@ static void plan_region(struct task *t, struct swap_read *read, uint64_t page)
 			read->entry[read->nr++] = word_to_swap(entry.word);
 	}
 	event_add(t, EV_SIM_PTE_WALK, end - first);
+	return window;
 }
 
 /* ---- reading ---- */
@@ -400,12 +402,11 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 /* The same for a neighbour, whose entry was read without a lock: its area may be off by now. */
 static int read_add_neighbour(struct task *t, struct swap_read *read, uint32_t entry, uint32_t *pfn)
 {
-	uint32_t gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
 	struct swap_area *area = swap_area_get(t->machine, swap_type_of(entry));
 
 	if (area == NULL)
 		return -ENOENT;
-	int err = read_add(t, read, entry, gfp, pfn);
+	int err = read_add(t, read, entry, GFP_HIGHUSER_MOVABLE, pfn);
 
 	swap_area_put(area);
 	return err;
@@ -531,10 +532,8 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	if (err != 0)
 		return err;
 	page_get(machine_page(m, wanted));
-	if (reads_by_slot(m))
-		plan_cluster(m, &read);
-	else
-		plan_region(t, &read, page_index);
+	uint32_t window = reads_by_slot(m) ? plan_cluster(m, &read)
+					   : plan_region(t, &read, page_index);
 	bool placed = false;
 
 	for (uint32_t i = 0; i < read.nr; i++) {
@@ -552,8 +551,10 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	struct store *store = swap_area_of(m, entry)->store;
 
 	read_submit(t, added, nr_added);
+	/* What was read ahead is to be seen on its list at once; a page alone waits for others. */
+	if (window > 1)
+		lru_drain(t);
 	io_wait_page(t, store, machine_page(m, wanted));
-	lru_drain(t);
 	*pfn_out = wanted;
 	return 0;
 }
