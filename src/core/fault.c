@@ -51,12 +51,34 @@ struct fault {
 	uint64_t vpn;
 	bool write;
 	bool major; /* out: had to wait for I/O */
+	bool tried; /* it waited for a page and was taken anew */
 };
 
 /* Pages that a read fault maps at once if the cache has them: 64 KiB, aligned. */
 #define FAULT_AROUND_PAGES 16u
 /* The answer "look again", beside 0 and errors. */
 #define FAULT_AGAIN 1
+
+/* The program takes the fault anew: counted each time, as by 6.1. */
+static int fault_anew(struct task *t)
+{
+	event_add(t, EV_PGFAULT, 1);
+	return FAULT_AGAIN;
+}
+
+/*
+ * A page that is locked, most often because it is being read, is waited for without the address
+ * space's lock, once a fault. What was found out with that lock may be wrong by then, so that the
+ * fault begins anew: it finds the page where it is, and for files maps what came with it.
+ * => page's reference dropped
+ */
+static int fault_wait_page(struct task *t, struct fault *f, struct page *page)
+{
+	page_wait_unlocked(t, page);
+	page_put(t, page);
+	f->tried = true;
+	return fault_anew(t);
+}
 
 /* A new page of an anonymous region, not yet mapped. */
 static void make_anon(struct task *t, struct fault *f, struct page *page)
@@ -214,20 +236,23 @@ static int fault_swap_area(struct task *t, struct fault *f, uint32_t slot)
 {
 	struct neap_machine *m = t->machine;
 	uint32_t pfn = swap_cache_find(t, slot);
+	int waited = 0;
 
 	if (pfn == PFN_NONE && swap_is_direct(m, slot))
 		return fault_swap_direct(t, f, slot);
 	if (pfn == PFN_NONE) {
-		int err = swap_in(t, f->region, f->page, slot, &pfn);
-
-		if (err != 0)
-			return err == -ENOENT ? FAULT_AGAIN : err;
+		waited = swap_in(t, f->region, f->page, slot, &pfn);
+		if (waited < 0)
+			return waited == -ENOENT ? FAULT_AGAIN : waited;
 		f->major = true;
 	} else {
 		swap_readahead_hit(t, f->region, f->page, machine_page(m, pfn));
 	}
 	struct page *page = machine_page(m, pfn);
 	int result = FAULT_AGAIN;
+
+	if (!f->tried && (waited == SWAP_IN_WAITED || page_test(page, PG_LOCKED)))
+		return fault_wait_page(t, f, page);
 
 	page_lock(t, page);
 	if (page_test(page, PG_SWAPCACHE) && m->slot_of[pfn] == slot) {
@@ -347,9 +372,11 @@ static int fault_file(struct task *t, struct fault *f)
 		return 0;
 	uint32_t pfn = mapping_find(t, mapping, f->page);
 	bool missing = pfn == PFN_NONE;
+	bool waited = missing;
 
-	if (!missing && pattern != REGION_RANDOM) {
+	if (!missing && pattern != REGION_RANDOM && !f->tried) {
 		readahead_fault_hit(mapping, 1);
+		waited = readahead_is_mark(mapping, f->page);
 		mapping_found(t, mapping, f->page);
 	}
 	if (missing || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
@@ -360,10 +387,14 @@ static int fault_file(struct task *t, struct fault *f)
 		if (err != 0)
 			return err;
 		/* One that is on its way was asked for by somebody else's miss. */
-		f->major = missing;
+		f->major |= missing;
+		waited = true;
 	}
 	struct page *page = machine_page(t->machine, pfn);
 	int result = FAULT_AGAIN;
+
+	if (!f->tried && (waited || page_test(page, PG_LOCKED)))
+		return fault_wait_page(t, f, page);
 
 	page_lock(t, page);
 	if (page->owner == mapping->id && page->index == f->page && page_test(page, PG_UPTODATE))
@@ -437,7 +468,7 @@ static int fault_once(struct task *t, struct fault *f)
 		return fault_swap(t, f, word_to_swap(entry.word));
 	if (word_is_migration(entry.word)) {
 		space_wait_migration(t, entry.word);
-		return FAULT_AGAIN;
+		return fault_anew(t);
 	}
 	if (entry.word == WORD_LOST)
 		return -EIO;

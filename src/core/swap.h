@@ -184,11 +184,14 @@ void swap_release_entry(struct task *t, uint32_t entry);
 void swap_write_page(struct task *t, struct page *page);
 
 struct region;
+#define SWAP_IN_WAITED 1
 /*
  * Brings entry's page into the cache (its area is kept in use), reading ahead around it, and waits
  * for it. May sleep.
  * => 0 and *pfn with a reference (unlocked, maybe not up to date after a read error: caller
  *    checks);
+ *    SWAP_IN_WAITED the same, and the page was not there yet when its neighbours had been asked
+ *    for, too: Linux waits for a page that is read alone inside, for others outside;
  *    -ENOENT the entry is gone meanwhile (look at the table again); -ENOMEM
  */
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,

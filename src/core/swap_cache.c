@@ -554,7 +554,9 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	/* What was read ahead is to be seen on its list at once; a page alone waits for others. */
 	if (window > 1)
 		lru_drain(t);
+	bool waits = window > 1 && page_test(machine_page(m, wanted), PG_LOCKED);
+
 	io_wait_page(t, store, machine_page(m, wanted));
 	*pfn_out = wanted;
-	return 0;
+	return waits ? SWAP_IN_WAITED : 0;
 }

@@ -76,7 +76,7 @@ static int unuse_entry(struct task *t, struct region *region, uint64_t vpn, uint
 	if (pfn == PFN_NONE) {
 		int err = swap_in(t, region, index, entry, &pfn);
 
-		if (err != 0)
+		if (err < 0)
 			return err == -ENOENT ? LOOK_AGAIN : err;
 	} else {
 		swap_readahead_hit(t, region, index, machine_page(m, pfn));
