@@ -258,8 +258,10 @@ static void check_all_free(const struct machine_fixture *f)
 static int run_main(struct task *t, void *arg)
 {
 	struct machine_fixture *f = arg;
+	const struct cpumask first = { { 1 } };
 
 	f->t = t;
+	assert_int_equal(t->rt->ops->set_cpus(t, &first), 0);
 	assert_int_equal(machine_start(t, f->m), 0);
 	assert_int_equal(space_create(t, f->m, &f->space), 0);
 	add_swaps(f);

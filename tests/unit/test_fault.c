@@ -180,6 +180,28 @@ static void body_file(struct machine_fixture *f)
 
 MACHINE_TEST(file, .real = true);
 
+/* A miss waits without the space's lock: the fault is taken anew, and counted again, once. */
+static void body_miss_counts_twice(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_file(f, 64);
+	struct region *region = map_file(f, file, 64);
+	uint64_t faults = machine_events(f, EV_PGFAULT);
+
+	assert_reads(f, region, 5, machine_file_value(5, 0));
+	assert_int_equal(machine_events(f, EV_PGMAJFAULT), 1);
+	assert_int_equal(machine_events(f, EV_PGFAULT), faults + 2);
+	/* The second attempt maps what was read with the page: its 16 aligned pages. */
+	assert_int_equal(atomic_load(&f->space->rss_file), 16);
+	assert_reads(f, region, 15, machine_file_value(15, 0));
+	assert_int_equal(machine_events(f, EV_PGFAULT), faults + 2);
+	/* What is cached and free to be taken needs one attempt. */
+	assert_reads(f, region, 16, machine_file_value(16, 0));
+	assert_int_equal(machine_events(f, EV_PGFAULT), faults + 3);
+	assert_int_equal(machine_events(f, EV_PGMAJFAULT), 1);
+}
+
+MACHINE_TEST(miss_counts_twice, 0);
+
 /* A first access that writes: one fault, dirty and writable at once. */
 static void body_file_write(struct machine_fixture *f)
 {
@@ -420,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_locked),
 		cmocka_unit_test(test_strict_node),
 		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_miss_counts_twice),
 		cmocka_unit_test(test_file_write),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_tables),
