@@ -532,8 +532,8 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	if (err != 0)
 		return err;
 	page_get(machine_page(m, wanted));
-	uint32_t window = reads_by_slot(m) ? plan_cluster(m, &read)
-					   : plan_region(t, &read, page_index);
+	uint32_t window =
+		reads_by_slot(m) ? plan_cluster(m, &read) : plan_region(t, &read, page_index);
 	bool placed = false;
 
 	for (uint32_t i = 0; i < read.nr; i++) {

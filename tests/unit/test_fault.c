@@ -437,20 +437,13 @@ MACHINE_TEST(race, .nr_cpus = 4);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_zero_page),
-		cmocka_unit_test(test_new_page),
-		cmocka_unit_test(test_locked),
-		cmocka_unit_test(test_strict_node),
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_miss_counts_twice),
-		cmocka_unit_test(test_file_write),
-		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_pins),
-		cmocka_unit_test(test_pin_outlives),
-		cmocka_unit_test(test_pin_file),
-		cmocka_unit_test(test_race),
-		cmocka_unit_test(test_file_dirty_entry),
+		cmocka_unit_test(test_zero_page),    cmocka_unit_test(test_new_page),
+		cmocka_unit_test(test_locked),	     cmocka_unit_test(test_strict_node),
+		cmocka_unit_test(test_file),	     cmocka_unit_test(test_miss_counts_twice),
+		cmocka_unit_test(test_file_write),   cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_tables),	     cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_pin_outlives), cmocka_unit_test(test_pin_file),
+		cmocka_unit_test(test_race),	     cmocka_unit_test(test_file_dirty_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
