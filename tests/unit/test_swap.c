@@ -509,45 +509,6 @@ static void body_no_readahead(struct machine_fixture *f)
 	assert_int_equal(cost.ahead, 0);
 }
 
-/*
- * A page that is read with others is waited for without the space's lock, so that the fault is
- * taken anew and counted twice; one that is read alone is waited for on the spot.
- */
-static void body_waiting_counts_twice(struct machine_fixture *f)
-{
-	struct region *region = swapped_region(f, 256);
-	uint64_t before = machine_events(f, EV_PGFAULT);
-	struct traffic cost = read_pages(f, region, 0, 256, 1);
-
-	assert_true(cost.major < 64);
-	assert_int_equal(machine_events(f, EV_PGFAULT) - before, 256 + cost.major);
-	machine_swap_out(f, region, 0, 256);
-	atomic_store(&f->m->sysctl.page_cluster, 0);
-	before = machine_events(f, EV_PGFAULT);
-	cost = read_pages(f, region, 0, 256, 1);
-	assert_int_equal(cost.major, 256);
-	assert_int_equal(machine_events(f, EV_PGFAULT) - before, 256);
-}
-
-MACHINE_TEST(waiting_counts_twice, .swap_pages = 4096);
-
-/* Pages read ahead are put on their list at once; a page alone waits in the CPU's batch. */
-static void body_read_alone_stays_in_batch(struct machine_fixture *f)
-{
-	struct region *region = swapped_region(f, 64);
-	const struct lru_batch *batch = &f->m->cpus[0].batch[BATCH_ADD];
-
-	machine_check(f, region, 0, 1);
-	assert_int_equal(batch->nr, 0);
-	atomic_store(&f->m->sysctl.page_cluster, 0);
-	machine_check(f, region, 60, 1);
-	assert_int_equal(batch->nr, 1);
-	machine_check(f, region, 30, 1);
-	assert_int_equal(batch->nr, 2);
-}
-
-MACHINE_TEST(read_alone_stays_in_batch, .swap_pages = 4096);
-
 MACHINE_TEST(no_readahead, .swap_pages = 4096);
 
 /* Clamped to the table of 512 pages: what lies outside is not made up for on the other side. */
@@ -991,8 +952,6 @@ int main(void)
 		cmocka_unit_test(test_read_backwards),
 		cmocka_unit_test(test_read_far),
 		cmocka_unit_test(test_no_readahead),
-		cmocka_unit_test(test_waiting_counts_twice),
-		cmocka_unit_test(test_read_alone_stays_in_batch),
 		cmocka_unit_test(test_read_rotational),
 		cmocka_unit_test(test_read_widest),
 		cmocka_unit_test(test_read_rotational_far),
