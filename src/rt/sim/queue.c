@@ -268,16 +268,18 @@ static bool queue_is_idle(const struct sim *sim, uint32_t cpu)
 uint32_t queue_choose_cpu(struct sim *sim, const struct sim_task *st)
 {
 	uint32_t home = task_cpu(&st->task);
+	bool stays = sim->head.rt.explore && !sim_is_kthread(st);
 
 	/* As nearly always. */
-	if (!sim_is_kthread(st) && !sim->cpus[home].stopped && cpumask_test(&st->cpus, home))
+	if ((stays || queue_is_idle(sim, home)) && !sim->cpus[home].stopped &&
+	    cpumask_test(&st->cpus, home))
 		return home;
 	struct cpumask cpus = queue_allowed(sim, &st->cpus);
 	uint32_t nr = sim->config.nr_cpus;
 
 	if (!cpumask_test(&cpus, home))
 		home = queue_choose_home(sim, &cpus, sim_is_kthread(st));
-	if (!sim_is_kthread(st) && sim->head.rt.explore)
+	if (stays)
 		return home;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t cpu = (home + i) % nr;
