@@ -1,7 +1,8 @@
 /*
  * neap conform: our counters beside the kernel's.
  *
- *     DIR... --> jobs with recorded runs --> each played with seeds 1..N --> tables
+ *     DIR... --> jobs with recorded runs --> each played from each recorded boot with seeds 1..N
+ *            --> tables
  *
  * A recorded job is played as `neap sim --like BOOT --seed N JOB` would play it: the
  * same defaults, models and counters. Every counter of the rule's list is compared
@@ -42,7 +43,7 @@ enum conform_key {
 };
 
 static const struct argp_option option_table[] = {
-	{ "seeds", KEY_SEEDS, "N", 0, "play each job with seeds 1 to N (5)", 0 },
+	{ "seeds", KEY_SEEDS, "N", 0, "play each job with seeds 1 to N (5), from each boot", 0 },
 	{ "processes", KEY_PROCESSES, "N", 0, "runs at a time (as many as CPUs)", 0 },
 	{ "brief", KEY_BRIEF, NULL, 0, "the summary only; no traced runs", 0 },
 	{ "all", KEY_ALL, NULL, 0, "rows that agree, too", 0 },

@@ -9,7 +9,8 @@
 #include "diag/record.h"
 #include "diag/witness.h"
 
-#define CONFORM_SEEDS_MAX RULE_RUNS_MAX
+#define CONFORM_BOOTS_MAX 2u /* the recordings have so many of a job */
+#define CONFORM_SEEDS_MAX (RULE_RUNS_MAX / CONFORM_BOOTS_MAX)
 
 struct conform_options {
 	char **dirs;
@@ -30,8 +31,10 @@ struct conform_job {
 	char *name;	   /* the directory's own name */
 	char *job_path;	   /* DIR/NAME.job, or the one there is */
 	const char *costs; /* the cost table to play it with; NULL: by default */
-	char *boot_dir; /* the machine before the first command, written out; NULL: not recorded */
-	char *trace_path; /* the kernel's trace of reclaim; NULL */
+	/* The machine before the first command, of each run that recorded it, written out. */
+	char *boot_dir[CONFORM_BOOTS_MAX];
+	uint32_t nr_boots; /* 0: not recorded */
+	char *trace_path;  /* the kernel's trace of reclaim; NULL */
 	struct record_set kernel, ours;
 	struct record_set before;	 /* of an earlier build; may be empty */
 	char *refused;			 /* why the job cannot be played; NULL */

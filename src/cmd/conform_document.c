@@ -207,8 +207,9 @@ void conform_print_document(const struct conform *conform, FILE *out)
 		"\n"
 		"```\n%s```\n"
 		"\n"
-		"Median of %" PRIu64 " seeds, each run begun in the recorded machine's state after"
-		" boot.\n"
+		"Median of %" PRIu64 " seeds from each recorded boot: a run begins in the state in"
+		" which a recorded\n"
+		"machine was before the first command.\n"
 		"\n"
 		"## Every job\n"
 		"\n",

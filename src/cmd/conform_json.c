@@ -104,6 +104,7 @@ static json_t *json_job(const struct conform_job *job)
 									   : job->failed));
 		return object;
 	}
+	(void)json_object_set_new(object, "boots", json_integer(job->nr_boots));
 	(void)json_object_set_new(object, "score", json_score(&score));
 	(void)json_object_set_new(object, "kswapd_share_permille",
 				  json_integer(record_kswapd_share(&job->ours)));

@@ -7,8 +7,10 @@
  *             boot/                 in some of them: the machine before the first command
  *        trace-reclaim.txt.xz       perhaps: the order of things in one run more
  *
- * All runs of a job are read whole; of the first that has it, the part below boot/ is
- * written to a temporary directory, so that the simulator can be told to begin there.
+ * All runs of a job are read whole; the parts below boot/ are written to temporary
+ * directories, so that the simulator can be told to begin there. No two boots are the
+ * same (the kernel's address is random, and with two nodes it decides how much room
+ * the first one has), so a job is played from each.
  *
  * What must never happen: a job left out silently. A directory without a job, or a run
  * that cannot be read, is an error; a job that cannot be played is counted by name.
@@ -153,22 +155,23 @@ static int keep_boot(struct conform *conform, struct conform_job *job,
 		     const struct unpack_files *files)
 {
 	int status, error;
+	char *dir;
 
-	if (job->boot_dir != NULL || unpack_find(files, "boot/zoneinfo") == NULL)
+	if (job->nr_boots == CONFORM_BOOTS_MAX || unpack_find(files, "boot/zoneinfo") == NULL)
 		return CMD_FINE;
 	status = make_tmp(conform);
 	if (status != CMD_FINE)
 		return status;
-	if (asprintf(&job->boot_dir, "%s/%u", conform->tmp, (uint32_t)(job - conform->job)) < 0) {
-		job->boot_dir = NULL;
+	if (asprintf(&dir, "%s/%u.%u", conform->tmp, (uint32_t)(job - conform->job),
+		     job->nr_boots) < 0)
 		return out_of_memory();
-	}
-	error = mkdir(job->boot_dir, 0700) == 0 ? 0 : -errno;
+	job->boot_dir[job->nr_boots++] = dir;
+	error = mkdir(dir, 0700) == 0 ? 0 : -errno;
 	if (error == 0)
-		error = unpack_extract(files, "boot/", job->boot_dir);
+		error = unpack_extract(files, "boot/", dir);
 	if (error == 0)
 		return CMD_FINE;
-	cmd_error("%s: %s", job->boot_dir, strerror(-error));
+	cmd_error("%s: %s", dir, strerror(-error));
 	return CMD_WORLD;
 }
 
@@ -263,7 +266,8 @@ void conform_free(struct conform *conform)
 		free(job->dir);
 		free(job->name);
 		free(job->job_path);
-		free(job->boot_dir);
+		for (uint32_t boot = 0; boot < job->nr_boots; boot++)
+			free(job->boot_dir[boot]);
 		free(job->trace_path);
 		free(job->kernel.run);
 		free(job->ours.run);

@@ -1,7 +1,7 @@
 /*
  * neap conform: playing the jobs.
  *
- *     parent   task 0 ......... task 1 ......... task 2 ...       (job, seed)
+ *     parent   task 0 ......... task 1 ......... task 2 ...       (job, boot, seed)
  *                |                |                |
  *     child    neap sim --like BOOT --seed N JOB, counters of each snapshot --> its file
  *
@@ -39,6 +39,7 @@
 
 struct task {
 	struct conform_job *job;
+	const char *boot; /* where it begins; NULL: as built */
 	uint64_t seed;
 	bool traced;
 	pid_t pid;
@@ -79,7 +80,7 @@ static void set_options(const struct task *task, struct options *options)
 	options->seed = task->seed;
 	options->silent = true;
 	options->quiet = true;
-	options->like = task->job->boot_dir;
+	options->like = task->boot;
 	options->costs = task->job->costs;
 }
 
@@ -456,12 +457,16 @@ static uint32_t make_tasks(struct conform *conform, struct task *tasks)
 	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
 		struct conform_job *job = &conform->job[i];
 
-		for (uint64_t seed = 1; seed <= conform->options->nr_seeds; seed++)
-			tasks[nr++] = (struct task){
-				.job = job, .seed = seed, .out = -1, .complaints = -1
-			};
+		for (uint32_t boot = 0; boot < max_u32(job->nr_boots, 1); boot++)
+			for (uint64_t seed = 1; seed <= conform->options->nr_seeds; seed++)
+				tasks[nr++] = (struct task){ .job = job,
+							     .boot = job->boot_dir[boot],
+							     .seed = seed,
+							     .out = -1,
+							     .complaints = -1 };
 		if (job->trace_path != NULL && !conform->options->brief)
 			tasks[nr++] = (struct task){ .job = job,
+						     .boot = job->boot_dir[0],
 						     .seed = SEED_TRACED,
 						     .traced = true,
 						     .out = -1,
@@ -500,7 +505,8 @@ static int judge_jobs(struct conform *conform)
 
 int conform_play(struct conform *conform)
 {
-	size_t most = (size_t)conform->nr_jobs * (conform->options->nr_seeds + 1);
+	size_t most =
+		(size_t)conform->nr_jobs * (conform->options->nr_seeds * CONFORM_BOOTS_MAX + 1);
 	struct task *tasks = calloc(most + 1, sizeof(*tasks));
 	uint32_t nr = tasks == NULL ? 0 : make_tasks(conform, tasks);
 	bool fine = tasks != NULL && run_tasks(conform, tasks, nr);

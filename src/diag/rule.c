@@ -37,8 +37,8 @@ const char rule_text[] =
 	"          by 15 % of their median and by 32\n"
 	"  near    within a factor of 1.5 of the median, or 64\n"
 	"  off     neither\n"
-	"Ours is the median of the seeds. Where the kernel's runs fall into two groups\n"
-	"(at least two runs each, further apart than near), each seed may be in either;\n"
+	"Ours is the median of our runs. Where the kernel's runs fall into two groups\n"
+	"(at least two runs each, further apart than near), one of ours may be in either;\n"
 	"at least half must.\n"
 	"The kernel is judged by the same rule, each run against the others.\n";
 
