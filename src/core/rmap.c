@@ -91,9 +91,8 @@ void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 				  memory_order_relaxed);
 }
 
-/* Takes one entry away; it is known to map the page. */
-static void unmap_entry(struct task *t, struct region *region, struct page *page,
-			struct rmap_walk *walk)
+/* Takes one entry away; it is known to map the page. => whether it was dirty */
+static bool unmap_entry(struct task *t, struct region *region, struct page *page)
 {
 	struct neap_machine *m = t->machine;
 	struct space *space = region->space;
@@ -117,10 +116,10 @@ static void unmap_entry(struct task *t, struct region *region, struct page *page
 	m->hw->ops->unmap(space->hw, &entry, 1);
 	CHECK(entry.err == 0);
 	rt_explore(t);
-	walk->dirty |= (entry.flags & HW_DIRTY) != 0;
 	tlb_note(t, (entry.flags & HW_DIRTY) != 0);
 	/* The entry's reference; the caller holds another. */
 	CHECK(!page_put_test(page));
+	return (entry.flags & HW_DIRTY) != 0;
 }
 
 /*
@@ -225,7 +224,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		walk->dirty |= entry.err == 0 && (entry.flags & HW_DIRTY);
 		break;
 	case RMAP_UNMAP:
-		unmap_entry(t, region, page, walk);
+		walk->dirty |= unmap_entry(t, region, page);
 		break;
 	case RMAP_MIGRATE_OUT:
 	case RMAP_MIGRATE_IN: /* done above */
@@ -360,8 +359,17 @@ bool rmap_discard(struct task *t, struct page *page)
 
 bool rmap_unmap(struct task *t, struct page *page)
 {
-	rmap_walk(t, page, RMAP_UNMAP);
-	return page_maps(page) == 0;
+	DCHECK(page_test(page, PG_LOCKED));
+	if (page_maps(page) == 0 || !page_has_one_entry(page_flags(page))) {
+		rmap_walk(t, page, RMAP_UNMAP);
+		return page_maps(page) == 0;
+	}
+	rt_explore(t);
+	/* The lock keeps the one entry where it is: no look is needed. */
+	if (unmap_entry(t, region_of_anon(t, page), page))
+		page_aops(t->machine, page)->set_dirty(t, page);
+	event_add(t, EV_SIM_PTE_WALK, 1);
+	return true;
 }
 
 bool rmap_migrate_out(struct task *t, struct page *page, struct rmap_moved *moved)
