@@ -33,14 +33,6 @@ static void page_wait_flag(struct task *t, struct page *page, uint64_t flag)
 	waitq_end(wq);
 }
 
-void page_wake(struct task *t, struct page *page)
-{
-	struct waitq *wq = page_wait_queue(t->machine, page);
-
-	if (waitq_active(wq))
-		waitq_wake(t, wq, UINT32_MAX);
-}
-
 void page_lock(struct task *t, struct page *page)
 {
 	rt_explore(t);

@@ -35,8 +35,6 @@ static inline void page_lock_handover(struct task *t)
 void page_wait_unlocked(struct task *t, struct page *page);
 /* May sleep. Until the page is not under write-out. */
 void page_wait_writeback(struct task *t, struct page *page);
-/* Wakes everybody who waits on the page. Never sleeps. */
-void page_wake(struct task *t, struct page *page);
 /* The queue on which waiters for this page (and others of its bucket) sleep. */
 static inline struct waitq *page_wait_queue(struct neap_machine *m, const struct page *page)
 {
@@ -46,5 +44,14 @@ static inline struct waitq *page_wait_queue(struct neap_machine *m, const struct
 }
 
 _Static_assert(PAGE_WAIT_BUCKETS == 256, "page_wait_queue() takes the top 8 bits");
+
+/* Wakes everybody who waits on the page. Never sleeps. */
+static inline void page_wake(struct task *t, const struct page *page)
+{
+	struct waitq *wq = page_wait_queue(t->machine, page);
+
+	if (unlikely(waitq_active(wq)))
+		waitq_wake(t, wq, UINT32_MAX);
+}
 
 #endif
