@@ -64,6 +64,7 @@ _Static_assert(TAIL_PAGES <= 32, "`up` has a bit for each page");
 struct look {
 	struct neap_machine *m;
 	struct lru_isolate *ctl;
+	bool active; /* the list is an active one */
 	uint32_t pfn[TAIL_PAGES];
 	struct hw_spot spot[TAIL_PAGES]; /* of the mapped ones */
 	uint32_t nr, nr_spots;
@@ -81,16 +82,12 @@ static void look_begin(struct look *look, struct neap_machine *m, struct lru_iso
 	look->m = m;
 	look->ctl = ctl;
 	look->nr = look->nr_spots = look->looked = 0;
+	look->active = ctl->list == LRU_ACTIVE_ANON || ctl->list == LRU_ACTIVE_FILE;
 	look->up = 0;
 	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
 		look->nr_zone[zone] = look->nr_up_zone[zone] = 0;
 	look->owner = 0; /* no region has it */
 	look->region = NULL;
-}
-
-static bool list_is_active(const struct lru_isolate *ctl)
-{
-	return ctl->list == LRU_ACTIVE_ANON || ctl->list == LRU_ACTIVE_FILE;
 }
 
 /* => whether all spots that were not looked at are certain */
@@ -102,46 +99,54 @@ static bool look_at_spots(struct look *look)
 	DCHECK(look->region == NULL || look->region->id == look->owner); /* reason 2: it lives */
 	return first == look->nr_spots ||
 	       look->m->hw->ops->spot_look(look->region->space->hw, &look->spot[first],
-					   look->nr_spots - first, !list_is_active(look->ctl));
+					   look->nr_spots - first, !look->active);
 }
 
-/* A mapped anonymous page's entry is one to look at. => false: the page is not certain */
-static bool look_add_spot(struct look *look, const struct page *page, uint32_t pfn)
+/* The next page belongs to another region. => false: a page of the latest one is not certain */
+static NOINLINE bool look_change_region(struct look *look, uint32_t owner)
 {
-	if (page->owner != look->owner) {
-		if (!look_at_spots(look))
-			return false;
-		look->owner = page->owner;
-		look->region = pool_get(&look->m->regions, page->owner);
-	}
-	if (!list_is_active(look->ctl) && region_pattern(look->region) == REGION_SEQUENTIAL)
+	if (!look_at_spots(look))
 		return false;
-	look->spot[look->nr_spots++] =
-		(struct hw_spot){ .vpn = look->region->start_vpn + page->index, .pfn = pfn };
-	return true;
+	look->owner = owner;
+	look->region = pool_get(&look->m->regions, owner);
+	/* Young bits do not count in a region that is read once. */
+	return look->active || region_pattern(look->region) != REGION_SEQUENTIAL;
+}
+
+/* A mapped anonymous page's entry is one to look at. => false: a page is not certain */
+static ALWAYS_INLINE bool look_add_spot(struct look *look, const struct page *page, uint32_t pfn)
+{
+	struct hw_spot *spot = &look->spot[look->nr_spots];
+
+	if (page->owner != look->owner && !look_change_region(look, page->owner))
+		return false;
+	spot->vpn = look->region->start_vpn + page->index;
+	spot->pfn = pfn;
+	look->nr_spots++;
+	/* The 1st, 5th, 21st: most tails of a list that is being reclaimed fail early. */
+	return look->nr_spots <= 4 * look->looked || look_at_spots(look);
 }
 
 /* => whether it is certain what becomes of the page, as far as the page itself tells */
-static bool look_at_page(struct look *look, const struct page *page, uint32_t pfn)
+static ALWAYS_INLINE bool look_at_page(struct look *look, const struct page *page, uint32_t pfn,
+				       bool active)
 {
 	uint64_t flags = page_flags(page);
+	uint64_t kind = active ? 0 : PG_ANON;
 	uint32_t zone = page_zone_index_of(flags);
 	bool mapped = page_maps(page) != 0; /* before the owner is read */
 
-	if ((flags & (PG_LRU | TAIL_FLAGS_OFF)) != PG_LRU || page_refs(page) == 0 ||
-	    zone > look->ctl->zone_limit || (mapped && !(flags & PG_ANON)) ||
+	if ((flags & (PG_LRU | TAIL_FLAGS_OFF | kind)) != (PG_LRU | kind) || page_refs(page) == 0 ||
+	    zone > look->ctl->zone_limit || (!active && !mapped) ||
+	    (active && mapped && !(flags & PG_ANON)) ||
 	    waitq_active(page_wait_queue(look->m, page)))
 		return false;
-	if (!list_is_active(look->ctl)) {
-		if (!mapped)
+	if (!active && (flags & PG_REFERENCED)) {
+		/* Its slot may have to be given back. */
+		if (flags & PG_SWAPCACHE)
 			return false;
-		if (flags & PG_REFERENCED) {
-			/* Its slot may have to be given back. */
-			if (flags & PG_SWAPCACHE)
-				return false;
-			look->up |= 1u << look->nr;
-			look->nr_up_zone[zone]++;
-		}
+		look->up |= 1u << look->nr;
+		look->nr_up_zone[zone]++;
 	}
 	if (mapped && !look_add_spot(look, page, pfn))
 		return false;
@@ -151,17 +156,18 @@ static bool look_at_page(struct look *look, const struct page *page, uint32_t pf
 }
 
 /* => true: all of the tail is certain, and there is one; nothing has changed either way */
-static bool look_at_tail(struct task *t, struct look *look)
+static ALWAYS_INLINE bool look_at_tail(struct task *t, struct look *look, bool active)
 {
 	const struct page *pages = look->m->pages;
+	uint64_t want = look->ctl->want;
 	uint32_t pfn = look->ctl->lruvec->list[look->ctl->list].last;
 
-	while (pfn != PFN_NONE && look->nr < look->ctl->want) {
+	while (pfn != PFN_NONE && look->nr < want) {
 		const struct page *page = &pages[pfn];
 
 		__builtin_prefetch(&pages[page->prev], 1);
 		rt_explore(t);
-		if (!look_at_page(look, page, pfn))
+		if (!look_at_page(look, page, pfn, active))
 			return false;
 		pfn = page->prev;
 	}
@@ -244,7 +250,7 @@ void tail_decide(struct task *t, struct lru_isolate *ctl, struct tail *tail)
 	    (atomic_load_explicit(&m->tracing, memory_order_relaxed) & EVENT_TO_HOOK))
 		return;
 	look_begin(&look, m, ctl);
-	if (!look_at_tail(t, &look))
+	if (!(look.active ? look_at_tail(t, &look, true) : look_at_tail(t, &look, false)))
 		return;
 	m->hw->ops->spot_take(look.spot, look.nr_spots);
 	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
@@ -254,7 +260,7 @@ void tail_decide(struct task *t, struct lru_isolate *ctl, struct tail *tail)
 	tail->nr_ptes = look.nr_spots;
 	tail->nr_up = (uint32_t)__builtin_popcount(look.up);
 	ctl->scanned = look.nr;
-	if (list_is_active(ctl)) {
+	if (look.active) {
 		tail_down(t, node, &look);
 	} else if (look.up != 0) {
 		tail_part(t, node, &look);
