@@ -3,10 +3,11 @@
  * time, in the simulator.
  *
  *   reclaim.clean    cache pages of a file, read once: isolated, tested, freed
- *   reclaim.kept     anonymous pages whose entries are young: isolated, harvested, put
- *                    back on the inactive list
+ *   reclaim.kept     anonymous pages whose entries are young, all of them: they stay
  *   reclaim.active   the same pages, young again: moved up to the active list
  *   reclaim.refill   pages of the active list moved down to the inactive one
+ *   reclaim.mixed    young pages, with one locked page in 32: they stay, too, but each is
+ *                    isolated, locked, tested and put back
  *
  * Lists are filled first, and then shrunk by as few calls as there can be, so that the
  * price of a page stands out; what a whole kswapd run or a direct reclaim costs beside
@@ -175,6 +176,60 @@ static int kept_run(struct bench_run *run)
 	neap_region_destroy(region);
 	return err;
 }
+
+/* Locks every 32nd page of the inactive list, or unlocks all. */
+static void set_locked(struct task *t, bool locked)
+{
+	struct page *pages = t->machine->pages;
+	uint32_t pfn = t->machine->nodes[0].lruvec.list[LRU_INACTIVE_ANON].last;
+
+	for (uint32_t i = 0; pfn != PFN_NONE; i++, pfn = pages[pfn].prev)
+		if (!locked)
+			page_clear(&pages[pfn], PG_LOCKED);
+		else if (i % SWAP_CLUSTER_MAX == SWAP_CLUSTER_MAX / 2)
+			page_set(&pages[pfn], PG_LOCKED);
+}
+
+static int mixed_task(struct task *t, void *arg)
+{
+	struct reclaim_work *work = arg;
+	uint64_t unlocked = work->pages - work->pages / SWAP_CLUSTER_MAX - 1;
+
+	lru_drain_all(t);
+	set_locked(t, true);
+	int err = pass_inactive(t, unlocked, "reclaim.mixed", &work->run->value[0]);
+
+	set_locked(t, false);
+	return err;
+}
+
+static int mixed_run(struct bench_run *run)
+{
+	struct reclaim_work work = { .run = run, .pages = FILE_BYTES(run->quick) / NEAP_PAGE_SIZE };
+	struct neap_region *region;
+	int err = neap_region_create(run->machine, work.pages * NEAP_PAGE_SIZE, 0, NEAP_ANY_NODE,
+				     &region);
+
+	if (err != 0)
+		return err;
+	err = touch_all(region);
+	if (err == 0)
+		err = api_call(api_of(run->machine), mixed_task, &work);
+	neap_region_destroy(region);
+	return err;
+}
+
+static const struct bench_line mixed_lines[] = {
+	{ "reclaim.mixed", "scanned page kept, in a batch with a locked one", "ns", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
+const struct bench bench_reclaim_mixed = {
+	.group = "reclaim",
+	.settings = { { "runtime", "sim" }, { "memory", "512M" }, { "swap", "1G" } },
+	.lines = mixed_lines,
+	.run = mixed_run,
+};
 
 static const struct bench_line kept_lines[] = {
 	{ "reclaim.kept", "scanned page kept: young, mapped once", "ns", 20 },

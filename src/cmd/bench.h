@@ -54,7 +54,7 @@ extern const struct bench *const bench_table[];
 extern const struct bench bench_access, bench_sim, bench_cycle, bench_fault, bench_fault_tags,
 	bench_swap, bench_stream;
 extern const struct bench bench_alloc_hot, bench_alloc_bulk, bench_alloc_mixed;
-extern const struct bench bench_reclaim_clean, bench_reclaim_kept;
+extern const struct bench bench_reclaim_clean, bench_reclaim_kept, bench_reclaim_mixed;
 extern const struct bench bench_compact_migrate, bench_compact_scan;
 
 /* => the real clock: for what waits, and for single calls */

@@ -36,9 +36,8 @@ uint64_t bench_cpu_ns(void)
 }
 
 const struct bench *const bench_table[] = {
-	&bench_access,	     &bench_alloc_hot,	     &bench_alloc_bulk,
-	&bench_alloc_mixed,  &bench_fault,	     &bench_fault_tags,
-	&bench_swap,	     &bench_stream,	     &bench_reclaim_clean,
-	&bench_reclaim_kept, &bench_compact_migrate, &bench_compact_scan,
-	&bench_sim,	     &bench_cycle,	     NULL,
+	&bench_access,	      &bench_alloc_hot,	   &bench_alloc_bulk,	 &bench_alloc_mixed,
+	&bench_fault,	      &bench_fault_tags,   &bench_swap,		 &bench_stream,
+	&bench_reclaim_clean, &bench_reclaim_kept, &bench_reclaim_mixed, &bench_compact_migrate,
+	&bench_compact_scan,  &bench_sim,	   &bench_cycle,	 NULL,
 };
