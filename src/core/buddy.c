@@ -356,8 +356,10 @@ static ALWAYS_INLINE void oldest_expect(const struct page *pages, uint32_t pfn, 
 	const struct page *buddy = page_at(pages, at ^ size);
 
 	__builtin_prefetch(page_at(pages, at ^ (2 * size)), 1);
-	__builtin_prefetch(&pages[racy_read(buddy->next)], 1);
-	__builtin_prefetch(&pages[racy_read(buddy->prev)], 1);
+	if (RACY_HINTS) {
+		__builtin_prefetch(&pages[racy_read(buddy->next)], 1);
+		__builtin_prefetch(&pages[racy_read(buddy->prev)], 1);
+	}
 	__builtin_prefetch(page_at(pages, (at & (0 - 4 * size)) ^ (4 * size)), 1);
 }
 
