@@ -298,18 +298,30 @@ static uint32_t rmap_walk(struct task *t, struct page *page, enum rmap_action ac
 }
 
 /* The entry of a mapped anonymous page, where its lock keeps it. => as rmap_referenced() */
-static uint32_t referenced_once(struct task *t, struct page *page, uint32_t *region_flags)
+static ALWAYS_INLINE uint32_t referenced_once(struct task *t, struct page *page,
+					      uint32_t *region_flags)
 {
 	struct region *region = region_of_anon(t, page);
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index };
+	uint32_t pfn = (uint32_t)(page - t->machine->pages);
 
-	t->machine->hw->ops->harvest(region->space->hw, &entry, 1);
 	event_add(t, EV_SIM_PTE_WALK, 1);
-	CHECK(entry.err == 0 && entry.pfn == (uint32_t)(page - t->machine->pages));
-	if (!(entry.flags & HW_YOUNG) || region_pattern(region) == REGION_SEQUENTIAL)
+	if (!t->machine->hw->ops->harvest_one(region->space->hw, region->start_vpn + page->index,
+					      pfn) ||
+	    region_pattern(region) == REGION_SEQUENTIAL)
 		return 0;
 	*region_flags = region->flags;
 	return 1;
+}
+
+/* By itself, so that the common case needs no room for it. */
+static NOINLINE uint32_t referenced_walk(struct task *t, struct page *page, uint32_t *region_flags)
+{
+	struct rmap_walk walk = { .action = RMAP_HARVEST };
+
+	rmap_walk_page(t, page, &walk);
+	*region_flags = walk.young_flags;
+	/* However many frames of a huge page: one region. */
+	return page_test(page, PG_HEAD) ? min_u32(walk.young, 1) : walk.young;
 }
 
 uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags)
@@ -321,12 +333,7 @@ uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_fla
 		return 0;
 	if (page_has_one_entry(page_flags(page)))
 		return referenced_once(t, page, region_flags);
-	struct rmap_walk walk = { .action = RMAP_HARVEST };
-
-	rmap_walk_page(t, page, &walk);
-	*region_flags = walk.young_flags;
-	/* However many frames of a huge page: one region. */
-	return page_test(page, PG_HEAD) ? min_u32(walk.young, 1) : walk.young;
+	return referenced_walk(t, page, region_flags);
 }
 
 /*

@@ -129,6 +129,8 @@ struct hw_ops {
 	void (*allow_write)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 	/* Tests and clears HW_YOUNG; flags: before. -ENOENT as above. */
 	void (*harvest)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+	/* harvest of one entry, which maps pfn and goes on doing so. => whether it was young */
+	bool (*harvest_one)(struct hw_space *space, uint64_t vpn, uint32_t pfn);
 	/*
 	 * Looks at entries of one space, in any order, and waits for nobody.
 	 * => true: each maps its pfn, and is young if that was asked; the spots are for spot_take()

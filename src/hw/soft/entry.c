@@ -294,6 +294,22 @@ void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t 
 	}
 }
 
+bool soft_op_harvest_one(struct hw_space *space, uint64_t vpn, uint32_t pfn)
+{
+	_Atomic uint64_t *slot = soft_find_entry(soft_space_of(space), vpn);
+	uint64_t value;
+
+	CHECK(slot != NULL);
+	do { /* bounded: another task got ahead each time */
+		value = soft_load_idle(slot);
+		CHECK((value & SOFT_PRESENT) != 0 && value >> NEAP_PAGE_SHIFT == pfn);
+		if ((value & SOFT_YOUNG) == 0)
+			return false;
+	} while (!atomic_compare_exchange_strong_explicit(
+		slot, &value, value & ~SOFT_YOUNG, memory_order_acq_rel, memory_order_relaxed));
+	return true;
+}
+
 bool soft_op_spot_look(struct hw_space *space, struct hw_spot *spots, uint32_t nr, bool young)
 {
 	struct cursor cursor = { .space = soft_space_of(space) };

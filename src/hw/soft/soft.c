@@ -204,6 +204,7 @@ static const struct hw_ops soft_ops = {
 	.protect = soft_op_protect,
 	.allow_write = soft_op_allow_write,
 	.harvest = soft_op_harvest,
+	.harvest_one = soft_op_harvest_one,
 	.spot_look = soft_op_spot_look,
 	.spot_take = soft_op_spot_take,
 	.clean = soft_op_clean,

@@ -44,6 +44,7 @@ void soft_op_unmap(struct hw_space *space, struct hw_entry *entries, uint32_t nr
 void soft_op_protect(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 void soft_op_allow_write(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
 void soft_op_harvest(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
+bool soft_op_harvest_one(struct hw_space *space, uint64_t vpn, uint32_t pfn);
 bool soft_op_spot_look(struct hw_space *space, struct hw_spot *spots, uint32_t nr, bool young);
 void soft_op_spot_take(struct hw_spot *spots, uint32_t nr);
 void soft_op_clean(struct hw_space *space, struct hw_entry *entries, uint32_t nr);
