@@ -41,16 +41,6 @@ _Static_assert(NR_ZONE_UNEVICTABLE - NR_ZONE_INACTIVE_ANON == LRU_UNEVICTABLE,
 
 /* ---- sizes ---- */
 
-uint64_t lruvec_size(const struct lruvec *lruvec, enum lru_list list, uint32_t zone_limit)
-{
-	struct lruvec *l = (struct lruvec *)(uintptr_t)lruvec;
-	uint64_t pages = 0;
-
-	for (uint32_t zone = 0; zone <= zone_limit && zone < NR_ZONES; zone++)
-		pages += atomic_load_explicit(&l->size[list][zone], memory_order_relaxed);
-	return pages;
-}
-
 bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file)
 {
 	enum lru_list base = file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
@@ -154,7 +144,46 @@ void page_put(struct task *t, struct page *page)
 
 /* ---- batches ---- */
 
-static void batch_move_add(struct task *t, struct lruvec *lruvec, struct page *page)
+void lru_count_run(struct task *t, struct node *node, const struct lru_run *run)
+{
+	spin_assert_held(t, LOCK_LRU);
+	struct zone *zone = &node->zone[run->zone];
+
+	enum node_item node_item = (enum node_item)(NR_INACTIVE_ANON + (int)run->list);
+	enum zone_item zone_item = (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)run->list);
+
+	size_add(&node->lruvec, run->list, run->zone, (int64_t)run->nr_pages * run->nr);
+	if (run->nr == 1) {
+		node_stat_add(t, node, node_item, run->nr_pages);
+		zone_stat_add(t, zone, zone_item, run->nr_pages);
+		return;
+	}
+	node_stat_add_each(t, node, node_item, run->nr_pages, run->nr);
+	zone_stat_add_each(t, zone, zone_item, run->nr_pages, run->nr);
+}
+
+/* A page comes to the head of its list, and is counted with the run. => pinned, lru lock held */
+static ALWAYS_INLINE void lruvec_add_counted(struct task *t, struct node *node, struct page *page,
+					     struct lru_run *run)
+{
+	struct page *pages = t->machine->pages;
+	uint64_t flags = page_flags(page);
+	struct lru_run kind = { lru_list_of(flags), page_zone_index_of(flags), page_nr_of(flags),
+				1 };
+
+	list_add_head(pages, &node->lruvec.list[kind.list], (uint32_t)(page - pages));
+	if (run->nr != 0 && run->list == kind.list && run->zone == kind.zone &&
+	    run->nr_pages == kind.nr_pages) {
+		run->nr++;
+		return;
+	}
+	if (run->nr != 0)
+		lru_count_run(t, node, run);
+	*run = kind;
+}
+
+static void batch_move_add(struct task *t, struct node *node, struct page *page,
+			   struct lru_run *run)
 {
 	if (page_test(page, PG_MLOCKED)) {
 		page_clear(page, PG_ACTIVE);
@@ -164,7 +193,7 @@ static void batch_move_add(struct task *t, struct lruvec *lruvec, struct page *p
 		page_clear(page, PG_UNEVICTABLE);
 		event_add_pinned(t, EV_UNEVICTABLE_PGS_RESCUED, page_nr(page));
 	}
-	lruvec_add_head(t, lruvec, page);
+	lruvec_add_counted(t, node, page, run);
 }
 
 static void batch_move_rotate(struct task *t, struct lruvec *lruvec, struct page *page)
@@ -229,16 +258,60 @@ static void batch_move_lazyfree(struct task *t, struct lruvec *lruvec, struct pa
 	event_add_pinned(t, EV_PGLAZYFREE, page_nr(page));
 }
 
+/* All kinds but BATCH_ADD. */
 typedef void (*batch_move_fn)(struct task *t, struct lruvec *lruvec, struct page *page);
 
 static const batch_move_fn batch_move[NR_LRU_BATCHES] = {
-	[BATCH_ADD] = batch_move_add,
 	[BATCH_ROTATE] = batch_move_rotate,
 	[BATCH_DEACTIVATE_FILE] = batch_move_deactivate_file,
 	[BATCH_DEACTIVATE] = batch_move_deactivate,
 	[BATCH_LAZYFREE] = batch_move_lazyfree,
 	[BATCH_ACTIVATE] = batch_move_activate,
 };
+
+/* New pages come to their lists. => pinned; no spin lock held */
+static void batch_apply_add(struct task *t, const uint32_t *pfn, uint32_t nr)
+{
+	struct neap_machine *m = t->machine;
+
+	for (uint32_t i = 0; i < nr;) {
+		struct node *node = page_node(m, &m->pages[pfn[i]]);
+		struct lru_run run = { 0 };
+
+		spin_lock(t, &node->lruvec.lock, LOCK_LRU);
+		for (; i < nr && page_node(m, &m->pages[pfn[i]]) == node; i++) {
+			batch_move_add(t, node, &m->pages[pfn[i]], &run);
+			page_exchange(&m->pages[pfn[i]], PG_BATCH, PG_LRU);
+		}
+		lru_count_run(t, node, &run);
+		spin_unlock(t, &node->lruvec.lock, LOCK_LRU);
+	}
+}
+
+/* The others move, if they are on a list and nobody else moves them. => as above */
+static void batch_apply(struct task *t, enum lru_batch_kind kind, const uint32_t *pfn, uint32_t nr)
+{
+	struct neap_machine *m = t->machine;
+	struct lruvec *locked = NULL;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct page *page = &m->pages[pfn[i]];
+		struct lruvec *lruvec = page_lruvec(t, page);
+
+		if (!page_test_clear(page, PG_LRU))
+			continue;
+		if (lruvec != locked) {
+			if (locked != NULL)
+				spin_unlock(t, &locked->lock, LOCK_LRU);
+			spin_lock(t, &lruvec->lock, LOCK_LRU);
+			locked = lruvec;
+		}
+		batch_move[kind](t, lruvec, page);
+		page_exchange(page, 0, PG_LRU);
+	}
+	if (locked != NULL)
+		spin_unlock(t, &locked->lock, LOCK_LRU);
+}
 
 /*
  * Applies a batch to the lists and drops its references.
@@ -250,28 +323,16 @@ static void batch_flush(struct task *t, enum lru_batch_kind kind)
 	struct lru_batch *batch = &task_cpu_data(t)->batch[kind];
 	uint32_t nr = batch->nr;
 	uint32_t pfn[LRU_BATCH_PAGES];
-	struct lruvec *locked = NULL;
 
+	DCHECK(nr != 0);
 	for (uint32_t i = 0; i < nr; i++)
 		pfn[i] = batch->pfn[i];
 	batch->nr = 0;
-	for (uint32_t i = 0; i < nr; i++) {
-		struct page *page = &m->pages[pfn[i]];
-		struct lruvec *lruvec = page_lruvec(t, page);
-
-		if (kind != BATCH_ADD && !page_test_clear(page, PG_LRU))
-			continue;
-		if (lruvec != locked) {
-			if (locked != NULL)
-				spin_unlock(t, &locked->lock, LOCK_LRU);
-			spin_lock(t, &lruvec->lock, LOCK_LRU);
-			locked = lruvec;
-		}
-		batch_move[kind](t, lruvec, page);
-		page_exchange(page, kind == BATCH_ADD ? PG_BATCH : 0, PG_LRU);
-	}
-	if (locked != NULL)
-		spin_unlock(t, &locked->lock, LOCK_LRU);
+	task_cpu_data(t)->batches_filled &= ~(1u << kind);
+	if (kind == BATCH_ADD)
+		batch_apply_add(t, pfn, nr);
+	else
+		batch_apply(t, kind, pfn, nr);
 	for (uint32_t i = 0; i < nr; i++)
 		page_put(t, &m->pages[pfn[i]]);
 }
@@ -280,8 +341,10 @@ static void batch_queue(struct task *t, enum lru_batch_kind kind, struct page *p
 {
 	page_get(page);
 	cpu_pin(t);
-	struct lru_batch *batch = &task_cpu_data(t)->batch[kind];
+	struct cpu *cpu = task_cpu_data(t);
+	struct lru_batch *batch = &cpu->batch[kind];
 
+	cpu->batches_filled |= 1u << kind;
 	batch->pfn[batch->nr++] = (uint32_t)(page - t->machine->pages);
 	if (batch->nr == LRU_BATCH_PAGES || page_test(page, PG_HEAD) ||
 	    atomic_load_explicit(&t->machine->lru_disabled, memory_order_relaxed) != 0)
@@ -305,12 +368,14 @@ void lru_add_drain(struct task *t, struct page *page)
 	if (batch[BATCH_ADD].nr != 0) {
 		lru_add(t, page);
 	} else {
-		struct lruvec *lruvec = page_lruvec(t, page);
+		struct node *node = page_node(t->machine, page);
+		struct lru_run run = { 0 };
 
-		spin_lock(t, &lruvec->lock, LOCK_LRU);
-		batch_move_add(t, lruvec, page);
+		spin_lock(t, &node->lruvec.lock, LOCK_LRU);
+		batch_move_add(t, node, page, &run);
+		lru_count_run(t, node, &run);
 		page_set(page, PG_LRU);
-		spin_unlock(t, &lruvec->lock, LOCK_LRU);
+		spin_unlock(t, &node->lruvec.lock, LOCK_LRU);
 	}
 	lru_drain_pinned(t);
 }
@@ -351,11 +416,10 @@ void lru_deactivate_file(struct task *t, struct page *page)
 
 void lru_drain_pinned(struct task *t)
 {
-	const struct lru_batch *batch = task_cpu_data(t)->batch;
+	uint32_t filled = task_cpu_data(t)->batches_filled;
 
-	for (uint32_t kind = 0; kind < NR_LRU_BATCHES; kind++)
-		if (batch[kind].nr != 0)
-			batch_flush(t, (enum lru_batch_kind)kind);
+	for (; filled != 0; filled &= filled - 1)
+		batch_flush(t, (enum lru_batch_kind)__builtin_ctz(filled));
 }
 
 void lru_drain(struct task *t)
@@ -584,44 +648,18 @@ void lru_take_cleared(struct task *t, struct page *page)
 	page_set(page, PG_ISOLATED);
 }
 
-void lru_count_run(struct task *t, struct node *node, const struct lru_run *run)
-{
-	spin_assert_held(t, LOCK_LRU);
-	struct zone *zone = &node->zone[run->zone];
-
-	size_add(&node->lruvec, run->list, run->zone, (int64_t)run->nr_pages * run->nr);
-	node_stat_add_each(t, node, (enum node_item)(NR_INACTIVE_ANON + (int)run->list),
-			   run->nr_pages, run->nr);
-	zone_stat_add_each(t, zone, (enum zone_item)(NR_ZONE_INACTIVE_ANON + (int)run->list),
-			   run->nr_pages, run->nr);
-}
-
 /* One page to the head of its list, not yet counted there. => pinned, lru lock held */
 static void putback_one(struct task *t, struct node *node, struct page *page, struct lru_run *run)
 {
-	struct page *pages = t->machine->pages;
-
 	if (page_test(page, PG_MLOCKED)) {
 		page_clear(page, PG_ACTIVE);
 		if (!page_test_set(page, PG_UNEVICTABLE))
 			event_add_pinned(t, EV_UNEVICTABLE_PGS_CULLED, page_nr(page));
 	}
-	uint64_t flags = page_flags(page);
-	struct lru_run kind = { lru_list_of(flags), page_zone_index_of(flags), page_nr_of(flags),
-				1 };
-
-	if (flags & PG_ACTIVE)
-		workingset_age(node, kind.nr_pages);
-	list_add_head(pages, &node->lruvec.list[kind.list], (uint32_t)(page - pages));
+	if (page_test(page, PG_ACTIVE))
+		workingset_age(node, page_nr(page));
+	lruvec_add_counted(t, node, page, run);
 	page_exchange(page, PG_ISOLATED, PG_LRU);
-	if (run->nr != 0 && run->list == kind.list && run->zone == kind.zone &&
-	    run->nr_pages == kind.nr_pages) {
-		run->nr++;
-		return;
-	}
-	if (run->nr != 0)
-		lru_count_run(t, node, run);
-	*run = kind;
 }
 
 void lru_putback(struct task *t, struct node *node, struct list *list)

@@ -86,7 +86,16 @@ void lru_add_before(struct task *t, struct lruvec *lruvec, struct page *page, st
 void lru_putback(struct task *t, struct node *node, struct list *list);
 
 /* Pages on a list of a node in zones 0..zone_limit. */
-uint64_t lruvec_size(const struct lruvec *lruvec, enum lru_list list, uint32_t zone_limit);
+static inline uint64_t lruvec_size(const struct lruvec *lruvec, enum lru_list list,
+				   uint32_t zone_limit)
+{
+	_Atomic uint64_t *size = ((struct lruvec *)(uintptr_t)lruvec)->size[list];
+	uint64_t pages = 0;
+
+	for (uint32_t zone = 0; zone <= zone_limit && zone < NR_ZONES; zone++)
+		pages += atomic_load_explicit(&size[zone], memory_order_relaxed);
+	return pages;
+}
 /* Is the inactive list of the type too short (spec 10, section 6)? file: 0 anon, 1 file */
 bool lru_inactive_is_low(const struct lruvec *lruvec, uint32_t file);
 /* Adds write-out or refault cost (spec 10, section 8). Nothing held. */

@@ -302,6 +302,7 @@ struct cpu {
 	uint32_t nr_late;		  /* 1 + frames in late[]; 0: frees are prompt */
 	uint32_t late[LATE_FREES];	  /* to be freed, oldest first (core/free_late.h) */
 	struct psi_cpu psi;
+	uint32_t batches_filled; /* bit for each kind that has pages */
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
 	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */

@@ -87,9 +87,8 @@ void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, 
 		sum = racy_read(pcp->diff[item]);
 		nr--;
 	}
-	int64_t first = (threshold - sum) / delta + 1;
-
-	if (nr >= first) {
+	if (sum + nr * delta > threshold) {
+		int64_t first = (threshold - sum) / delta + 1;
 		int64_t every = threshold / delta + 1;
 		int64_t carried = first + (nr - first) / every * every;
 

@@ -320,8 +320,10 @@ static void queue_lazyfree(struct machine_fixture *f, struct page *page)
 {
 	page_get(page);
 	cpu_pin(f->t);
-	struct lru_batch *batch = &task_cpu_data(f->t)->batch[BATCH_LAZYFREE];
+	struct cpu *cpu = task_cpu_data(f->t);
+	struct lru_batch *batch = &cpu->batch[BATCH_LAZYFREE];
 
+	cpu->batches_filled |= 1u << BATCH_LAZYFREE;
 	batch->pfn[batch->nr++] = pfn_of(f, page);
 	cpu_unpin(f->t);
 }
