@@ -9,7 +9,8 @@
  * pages, and wakes kswapd and kcompactd for it when there is none. Beside its slots a
  * node knows how many of them are in use, and how many pages below it are dirty, so
  * that the flusher steps over clean parts. A slot that holds only a shadow is in use,
- * too.
+ * too. A leaf of which no slot is a page is only remembered; it is on a list of such
+ * leaves, and goes when there are too many of them (core/shadow_nodes.c).
  *
  * A node is named by its place: the number of its first 64 bytes in the machine's
  * memory.
@@ -34,30 +35,9 @@
 #include <string.h>
 
 #include "core/gfp.h"
+#include "core/index_node.h"
+#include "core/shadow_nodes.h"
 #include "core/slab.h"
-
-struct index_node {
-	uint64_t slot[INDEX_NODE_SLOTS];
-	uint64_t next_freed; /* the next one that was gathered to be freed */
-	uint32_t nr_used;    /* slots */
-	uint32_t nr_dirty;   /* pages below */
-	uint64_t unused[6];  /* what else Linux has there: marks, parent, list of the shrinker */
-};
-
-_Static_assert(sizeof(struct index_node) == INDEX_NODE_BYTES, "as many in a slab as Linux has");
-
-#define PLACE_BYTES 64u
-#define PLACES_PER_NODE (INDEX_NODE_BYTES / PLACE_BYTES)
-#define PLACE_SHIFT 6u /* of a frame */
-_Static_assert(NEAP_PAGE_BYTES >> PLACE_SHIFT == PLACE_BYTES, "a frame has as many places");
-
-static struct index_node *node_at(struct neap_machine *m, uint64_t place)
-{
-	char *frame = hw_window(m->hw, (uint32_t)(place >> PLACE_SHIFT));
-	size_t offset = (place & ((1u << PLACE_SHIFT) - 1)) * PLACE_BYTES;
-
-	return (struct index_node *)(void *)(frame + offset);
-}
 
 /* A slot that leads to a node: its place, as frames stand in the slots of pages. */
 static uint64_t slot_of_node(uint64_t place)
@@ -88,8 +68,8 @@ static bool index_covers(const struct mapping *mapping, uint64_t index)
 
 /* The node of `level` (1 = leaf) on the way to index; none if it is missing. => lock held, covered
  */
-static uint64_t node_find(struct neap_machine *m, const struct mapping *mapping, uint64_t index,
-			  uint32_t level)
+static ALWAYS_INLINE uint64_t node_find(struct neap_machine *m, const struct mapping *mapping,
+					uint64_t index, uint32_t level)
 {
 	uint64_t node = mapping->root;
 
@@ -160,6 +140,16 @@ void index_free_nodes(struct task *t, uint64_t *freed)
 	}
 }
 
+/* The node is the leaf of this index. */
+static void leaf_begin(struct neap_machine *m, const struct mapping *mapping, uint64_t place,
+		       uint64_t index)
+{
+	struct index_node *leaf = node_at(m, place);
+
+	leaf->mapping = mapping->id;
+	leaf->number = index >> INDEX_SLOT_BITS;
+}
+
 /* Links `fresh` where the tree lacks a node for index. => true if it was used */
 static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, uint64_t fresh)
 {
@@ -171,6 +161,8 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 		/* As high as needed at once: growing later would leave an empty leaf below. */
 		while (!index_covers(mapping, index))
 			mapping->height++;
+		if (mapping->height == 1)
+			leaf_begin(m, mapping, fresh, index);
 		return true;
 	}
 	if (!index_covers(mapping, index)) {
@@ -190,6 +182,8 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 		if (*slot == 0) {
 			*slot = slot_of_node(fresh);
 			node->nr_used++;
+			if (level == 2)
+				leaf_begin(m, mapping, fresh, index);
 			return true;
 		}
 	}
@@ -206,12 +200,16 @@ static bool index_has_leaf(struct task *t, const struct mapping *mapping, uint64
 static int index_store_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 			    uint64_t *shadow)
 {
-	struct index_node *leaf = leaf_of(t->machine, mapping, index);
+	uint64_t place = node_find(t->machine, mapping, index, 1);
+	struct index_node *leaf = node_at(t->machine, place);
 	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 
 	if (index_is_page(*slot))
 		return -EEXIST;
+	if (index_node_is_shadows(leaf))
+		shadow_nodes_unlist(t, place);
 	*shadow = *slot;
+	leaf->nr_pages++;
 	if (*slot == 0)
 		leaf->nr_used++;
 	*slot = (uint64_t)pfn << INDEX_FRAME_SHIFT;
@@ -325,16 +323,46 @@ void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  uint64_t *freed)
 {
-	struct index_node *leaf = leaf_of(t->machine, mapping, index);
+	uint64_t place = node_find(t->machine, mapping, index, 1);
+	struct index_node *leaf = node_at(t->machine, place);
 	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 
 	spin_assert_held(t, LOCK_MAPPING);
 	CHECK(index_is_page(*slot) && !(*slot & INDEX_DIRTY));
 	*slot = shadow;
-	if (shadow == 0) {
+	leaf->nr_pages--;
+	if (shadow == 0)
 		leaf->nr_used--;
+	if (index_node_is_shadows(leaf))
+		shadow_nodes_list(t, place);
+	if (shadow == 0)
 		index_prune(t, mapping, index, freed);
-	}
+}
+
+/* Empties a leaf that has no pages, and takes it out. => lock held */
+static void leaf_clear(struct task *t, struct mapping *mapping, uint64_t place, uint64_t *freed)
+{
+	struct index_node *leaf = node_at(t->machine, place);
+
+	CHECK(leaf->nr_pages == 0);
+	if (index_node_is_shadows(leaf))
+		shadow_nodes_unlist(t, place);
+	memset(leaf->slot, 0, sizeof(leaf->slot));
+	leaf->nr_used = 0;
+	index_prune(t, mapping, leaf->number << INDEX_SLOT_BITS, freed);
+}
+
+bool index_drop_shadows(struct task *t, struct mapping *mapping, uint64_t number, uint64_t place,
+			uint64_t *freed)
+{
+	uint64_t index = number << INDEX_SLOT_BITS;
+
+	spin_assert_held(t, LOCK_MAPPING);
+	if (!index_covers(mapping, index) || node_find(t->machine, mapping, index, 1) != place ||
+	    !index_node_is_shadows(node_at(t->machine, place)))
+		return false;
+	leaf_clear(t, mapping, place, freed);
+	return true;
 }
 
 /* ---- scanning ---- */
@@ -398,26 +426,20 @@ void index_clear(struct task *t, struct mapping *mapping)
 
 	/* event loop: leftmost leaf first; every round frees at least one node */
 	while (mapping->root != INDEX_NODE_NONE) {
-		uint64_t index = 0;
-		struct index_node *node = node_at(m, mapping->root);
+		spin_lock(t, &mapping->lock, LOCK_MAPPING);
+		uint64_t place = mapping->root;
 
 		for (uint32_t level = mapping->height; level > 1; level--) {
+			const struct index_node *node = node_at(m, place);
 			uint32_t i = 0;
 
 			while (node->slot[i] == 0) {
 				i++;
 				CHECK(i < INDEX_NODE_SLOTS); /* no empty node stays */
 			}
-			index |= (uint64_t)i << (INDEX_SLOT_BITS * (level - 1));
-			node = node_at(m, node_of_slot(node->slot[i]));
+			place = node_of_slot(node->slot[i]);
 		}
-		for (uint32_t i = 0; i < INDEX_NODE_SLOTS; i++) {
-			CHECK(!index_is_page(node->slot[i]));
-			node->slot[i] = 0;
-		}
-		node->nr_used = 0;
-		spin_lock(t, &mapping->lock, LOCK_MAPPING);
-		index_prune(t, mapping, index, &freed);
+		leaf_clear(t, mapping, place, &freed);
 		spin_unlock(t, &mapping->lock, LOCK_MAPPING);
 		index_free_nodes(t, &freed);
 	}

@@ -42,6 +42,12 @@ int index_insert(struct task *t, struct mapping *mapping, uint64_t index, uint32
  */
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  uint64_t *freed);
+/*
+ * Forgets the shadows of leaf `number`, if that is the one at this place and has no pages; nodes
+ * that become empty are gathered on *freed. => lock held; whether it was
+ */
+bool index_drop_shadows(struct task *t, struct mapping *mapping, uint64_t number, uint64_t place,
+			uint64_t *freed);
 /* Puts another frame where a page is; the dirty mark stays. => lock held */
 void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn);
 /* Marks or unmarks a page dirty. => lock held; whether that changed anything */

@@ -225,6 +225,10 @@ struct node {
 	struct list split_queue;  /* split_lock: second descriptors of the pages */
 	uint32_t split_queue_len; /* split_lock to write */
 
+	/* leaves of files' indexes that hold only shadows, oldest first (core/shadow_nodes.c) */
+	struct spinlock shadow_lock;
+	uint64_t shadow_oldest, shadow_newest; /* shadow_lock: places; WORKINGSET_NODES of them */
+
 	/* the pool of huge pages: whoever has machine.huge_resizing */
 	struct list huge_pool;
 	_Atomic uint64_t nr_huge_pool; /* a to read: pages of 2 MiB */

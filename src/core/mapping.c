@@ -93,6 +93,20 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
 
+void mapping_leave(struct task *t, struct mapping *mapping)
+{
+	struct neap_machine *m = t->machine;
+
+	/*
+	 * Under the list's lock, because whoever destroys the mapping may see the count at zero
+	 * before the wake-up is over: mapping_unlist() takes the lock once more before it goes on.
+	 */
+	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
+	if (atomic_fetch_sub(&mapping->users, 1) == 1)
+		waitq_wake(t, &mapping->wait, UINT32_MAX);
+	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
+}
+
 void mapping_set_bytes(struct mapping *mapping, uint64_t bytes)
 {
 	atomic_store(&mapping->bytes, bytes);

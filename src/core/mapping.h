@@ -29,7 +29,7 @@ struct mapping {
 	_Atomic uint64_t bytes;	       /* a: size of the file */
 	_Atomic int32_t write_error;   /* a: first write error not yet reported */
 	uint32_t next_mapping;	       /* machine.mapping_list_lock: the machine's mappings by id */
-	_Atomic uint32_t users;	       /* a: flushers that look at it right now */
+	_Atomic uint32_t users;	       /* a: who looks at it without a file of it open */
 	_Atomic uint64_t flush_position;  /* a: where background write-out goes on */
 	_Atomic uint64_t readahead;	  /* a: the latest window: core/readahead.c */
 	_Atomic uint64_t last_read;	  /* a: page that a read-type call had last, plus 1 */
@@ -66,6 +66,9 @@ int mapping_create(struct task *t, struct neap_machine *m, struct store *store, 
  * unreported write error
  */
 int mapping_destroy(struct task *t, struct mapping *mapping);
+
+/* Ends the use of a mapping that was counted in its users: it may be destroyed. Nothing held. */
+void mapping_leave(struct task *t, struct mapping *mapping);
 
 /*
  * The page at index, up to date, with a reference, unlocked. May sleep.

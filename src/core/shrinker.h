@@ -6,9 +6,9 @@
 
 #include "core/machine.h"
 
-#define NEAP_MAX_SHRINKERS 16u
-#define SHRINKER_SEEKS 2u   /* of an object that costs a read or two to make again */
-#define SHRINKER_BATCH 128u /* objects of one call */
+#define NEAP_MAX_SHRINKERS 17u /* 15 of programs, and the engine's own */
+#define SHRINKER_SEEKS 2u      /* of an object that costs a read or two to make again */
+#define SHRINKER_BATCH 128u    /* objects of one call */
 #define SHRINK_STOP UINT64_MAX
 
 /* What one call of a cache is about. */

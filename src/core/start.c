@@ -31,6 +31,7 @@
 #include "core/machine.h"
 #include "core/mapping.h"
 #include "core/psi.h"
+#include "core/shadow_nodes.h"
 #include "core/shrinker.h"
 #include "core/slab.h"
 #include "core/sleeplock.h"
@@ -129,6 +130,8 @@ static int start_memory(struct task *t, struct neap_machine *m)
 	err = shrinker_init(m);
 	if (err == 0)
 		err = thp_register_shrinker(t, m);
+	if (err == 0)
+		err = shadow_nodes_register(t, m);
 	if (err < 0)
 		return err;
 	m->swap = m->hw->ops->reserve(m->hw, NEAP_MAX_SWAPS * sizeof(*m->swap));

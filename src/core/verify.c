@@ -42,6 +42,7 @@
 #include "core/lru.h"
 #include "core/mapping.h"
 #include "core/pcp.h"
+#include "core/shadow_nodes.h"
 #include "core/slab.h"
 #include "core/space.h"
 #include "core/swap.h"
@@ -349,6 +350,8 @@ static const char *verify_node(struct census *c, struct node *node)
 		wrong = thp_verify_queue(node, &queued);
 	if (wrong == NULL && queued != c->queued)
 		wrong = fail(c->m, "huge pages that wait to be split", queued, c->queued);
+	if (wrong == NULL)
+		wrong = shadow_nodes_verify(node);
 	return wrong != NULL ? wrong : verify_node_counters(c, node);
 }
 

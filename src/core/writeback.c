@@ -147,20 +147,6 @@ static struct mapping *next_mapping(struct task *t, struct neap_machine *m, stru
 	return next;
 }
 
-/*
- * Lets a mapping go. Under the list's lock, because whoever destroys it may see the count at zero
- * before the wake-up is over: mapping_unlist() takes the lock once more before it goes on.
- */
-static void put_mapping(struct task *t, struct mapping *mapping)
-{
-	struct neap_machine *m = t->machine;
-
-	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
-	if (atomic_fetch_sub(&mapping->users, 1) == 1)
-		waitq_wake(t, &mapping->wait, UINT32_MAX);
-	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
-}
-
 void writeback_drop_clean(struct task *t, struct neap_machine *m)
 {
 	struct mapping *mapping = next_mapping(t, m, NULL);
@@ -169,7 +155,7 @@ void writeback_drop_clean(struct task *t, struct neap_machine *m)
 		(void)mapping->ops->invalidate(t, mapping); /* what is in use stays */
 		struct mapping *next = next_mapping(t, m, mapping);
 
-		put_mapping(t, mapping);
+		mapping_leave(t, mapping);
 		mapping = next;
 	}
 }
@@ -189,7 +175,7 @@ static uint64_t flush_round(struct task *t, struct neap_machine *m, bool all)
 			submitted += mapping->ops->write_pages(t, mapping, FLUSH_ROUND_PAGES);
 		struct mapping *next = next_mapping(t, m, mapping);
 
-		put_mapping(t, mapping);
+		mapping_leave(t, mapping);
 		mapping = next;
 	}
 	return submitted;

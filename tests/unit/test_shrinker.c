@@ -18,6 +18,8 @@
 #include "core/shrinker.h"
 #include "core/sysctl.h"
 
+#define ENGINES 2u /* huge pages to be split, leaves of shadows: before those of the tests */
+
 #define CALLS_MAX 64u
 
 struct cache {
@@ -149,7 +151,7 @@ static void body_batches(struct machine_fixture *f)
 {
 	struct cache cache = { .objects = 10000 };
 	uint32_t number = add(f, &cache, 2, 0);
-	const struct shrinker *shrinker = &f->m->shrinkers[1]; /* 0: huge pages to be split */
+	const struct shrinker *shrinker = &f->m->shrinkers[ENGINES];
 	uint64_t scanned = machine_events(f, EV_SLABS_SCANNED);
 
 	/* 10000 >> 5 = 312, twice that is 624: four batches of 128, 112 left. */
@@ -192,7 +194,7 @@ static void body_small(struct machine_fixture *f)
 	shrink(f, 2); /* 2 * 2 = 4 */
 	shrink(f, 2); /* (4 >> 2) + 4 = 5 */
 	assert_int_equal(cache.nr_scans, 1);
-	assert_int_equal(f->m->shrinkers[1].deferred[0], 8);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[0], 8);
 	drop(f, number);
 	/* With a batch of 3 the same 4 objects are one batch and one left. */
 	cache.nr_scans = 0;
@@ -200,7 +202,7 @@ static void body_small(struct machine_fixture *f)
 	shrink(f, 2);
 	assert_int_equal(cache.nr_scans, 1);
 	assert_int_equal(cache.scans[0], 3);
-	assert_int_equal(f->m->shrinkers[1].deferred[0], 1);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[0], 1);
 	drop(f, number);
 }
 
@@ -215,11 +217,11 @@ static void body_stop(struct machine_fixture *f)
 
 	assert_int_equal(shrink(f, 2), 0); /* 500 */
 	assert_int_equal(machine_events(f, EV_SLABS_SCANNED), scanned);
-	assert_int_equal(f->m->shrinkers[1].deferred[0], 500);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[0], 500);
 	cache.stop = false;
 	/* (500 >> 2) + 500 = 625: four batches, 500 + 500 - 512 left. */
 	assert_int_equal(shrink(f, 2), 512);
-	assert_int_equal(f->m->shrinkers[1].deferred[0], 488);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[0], 488);
 	drop(f, number);
 }
 
@@ -232,7 +234,7 @@ static void body_order(struct machine_fixture *f)
 	struct cache cache[NEAP_MAX_SHRINKERS] = { { .order = &order } };
 	uint32_t number[NEAP_MAX_SHRINKERS];
 
-	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - 1; i++) {
+	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - ENGINES; i++) {
 		cache[i].order = &order;
 		number[i] = add(f, &cache[i], 2, 0);
 	}
@@ -241,10 +243,10 @@ static void body_order(struct machine_fixture *f)
 	assert_int_equal(shrinker_register(f->t, f->m, &spec), -ENOSPC);
 	drop(f, number[3]);
 	shrink(f, 12);
-	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - 1; i++)
+	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - ENGINES; i++)
 		assert_int_equal(cache[i].position, i < 3 ? i + 1 : i > 3 ? i : 0);
 	assert_int_equal(shrinker_unregister(f->t, f->m, number[3]), -ENOENT);
-	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - 1; i++)
+	for (uint32_t i = 0; i < NEAP_MAX_SHRINKERS - ENGINES; i++)
 		if (i != 3)
 			drop(f, number[i]);
 }
@@ -267,9 +269,9 @@ static void body_nodes(struct machine_fixture *f)
 	shrinker_shrink_node(f->t, &f->m->nodes[1], GFP_KERNEL, 5);
 	assert_int_equal(cache[0].node, 1);
 	assert_int_equal(cache[1].node, 0);
-	assert_int_equal(f->m->shrinkers[1].deferred[0], 0);
-	assert_int_equal(f->m->shrinkers[1].deferred[1], 6);
-	assert_int_equal(f->m->shrinkers[2].deferred[0], 6);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[0], 0);
+	assert_int_equal(f->m->shrinkers[ENGINES].deferred[1], 6);
+	assert_int_equal(f->m->shrinkers[ENGINES + 1].deferred[0], 6);
 	drop(f, (uint32_t)by_node);
 	drop(f, of_all);
 }
@@ -491,7 +493,7 @@ static void body_coming(struct machine_fixture *f)
 	}
 	for (uint32_t i = 0; i < 4; i++)
 		rt_join(f->t, task[i]);
-	assert_int_equal(f->m->nr_shrinkers, 1);
+	assert_int_equal(f->m->nr_shrinkers, ENGINES);
 	assert_int_equal(f->m->shrinker_readers, 0);
 }
 
