@@ -105,7 +105,7 @@ static void host_seat(struct sim *sim, uint32_t threads, const uint32_t *guests)
 /* Chooses one of the seats that other virtual CPUs do not have. */
 static void host_place(struct sim *sim, struct sim_cpu *c)
 {
-	uint32_t guests[SIM_HOST_PROCESSORS_MAX];
+	uint32_t guests[SIM_HOST_PROCESSORS_MAX] = { 0 };
 	uint32_t seats_free = 0;
 
 	c->placed = true;
@@ -140,7 +140,7 @@ static void host_move_one(struct sim *sim, uint32_t from, uint32_t to)
 /* Brings the seats up to date, and moves threads: at once from far too many, else now and then. */
 static void host_balance(struct sim *sim, const struct sim_cpu *c)
 {
-	uint32_t guests[SIM_HOST_PROCESSORS_MAX];
+	uint32_t guests[SIM_HOST_PROCESSORS_MAX] = { 0 };
 	uint32_t threads = host_count_guests(sim, c, guests) + sim->config.host_others;
 	uint32_t most, least;
 
