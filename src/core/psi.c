@@ -70,13 +70,15 @@ static void cpu_account(struct psi_cpu *psi, uint64_t now)
 	psi->since_ns = now;
 }
 
+/* One task more in the state, or (sign -1) one less. */
 static void cpu_count(struct psi_cpu *psi, uint32_t state, int32_t sign)
 {
-	uint32_t both = PSI_RUNNING | PSI_STALLED;
+	uint32_t running = (state & PSI_RUNNING) != 0;
+	uint32_t stalled = (state & PSI_STALLED) != 0;
 
-	psi->nr_running += (state & PSI_RUNNING) ? (uint32_t)sign : 0;
-	psi->nr_stalled += (state & PSI_STALLED) ? (uint32_t)sign : 0;
-	psi->nr_stalled_running += (state & both) == both ? (uint32_t)sign : 0;
+	psi->nr_running += running * (uint32_t)sign;
+	psi->nr_stalled += stalled * (uint32_t)sign;
+	psi->nr_stalled_running += (running & stalled) * (uint32_t)sign;
 }
 
 /* Takes the task off the CPU that counts it, which is not the one it is on. Nothing held. */

@@ -512,10 +512,15 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	    uint32_t *pfn_out)
 {
 	struct neap_machine *m = t->machine;
-	struct swap_read read = { .region = region, .page = page_index, .wanted = entry };
+	struct swap_read read; /* entries beyond nr are never looked at */
 	uint32_t added[SWAP_WINDOW_MAX];
 	uint32_t nr_added = 0;
 	uint32_t wanted = PFN_NONE;
+
+	read.region = region;
+	read.page = page_index;
+	read.wanted = entry;
+	read.nr = 0;
 	int err = read_add(t, &read, entry, GFP_HIGHUSER_MOVABLE, &wanted);
 
 	if (err == -EEXIST) {

@@ -50,16 +50,19 @@ uint64_t workingset_eviction(struct page *page, struct node *node)
 /* Pages that compete with a refaulting one: the S of spec 10. */
 static uint64_t workingset_size(const struct node *node, bool file)
 {
-	const struct lruvec *lruvec = &node->lruvec;
+	struct lruvec *lruvec = (struct lruvec *)(uintptr_t)&node->lruvec;
 	bool swap = atomic_load(&node->machine->nr_swap_free) > 0;
-	uint64_t size = lruvec_size(lruvec, LRU_ACTIVE_FILE, NR_ZONES - 1);
+	_Atomic uint64_t *files = lruvec->size[LRU_ACTIVE_FILE];
+	_Atomic uint64_t *anon = lruvec->size[LRU_ACTIVE_ANON];
+	_Atomic uint64_t *own = lruvec->size[file ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE];
+	uint64_t size = 0;
 
-	if (!file)
-		size += lruvec_size(lruvec, LRU_INACTIVE_FILE, NR_ZONES - 1);
-	if (swap) {
-		size += lruvec_size(lruvec, LRU_ACTIVE_ANON, NR_ZONES - 1);
-		if (file)
-			size += lruvec_size(lruvec, LRU_INACTIVE_ANON, NR_ZONES - 1);
+	for (uint32_t zone = 0; zone < NR_ZONES; zone++) {
+		size += atomic_load_explicit(&files[zone], memory_order_relaxed);
+		if (swap)
+			size += atomic_load_explicit(&anon[zone], memory_order_relaxed);
+		if (swap || !file)
+			size += atomic_load_explicit(&own[zone], memory_order_relaxed);
 	}
 	return size;
 }
