@@ -370,10 +370,10 @@ int soft_op_set_word(struct hw_space *space, uint64_t vpn, uint64_t expect, uint
 
 void soft_op_get(struct hw_space *space, struct hw_entry *entry)
 {
-	struct cursor cursor = { .space = soft_space_of(space) };
-	_Atomic uint64_t *slot = cursor_seek(&cursor, entry->vpn);
+	_Atomic uint64_t *slot = soft_find_entry(soft_space_of(space), entry->vpn);
 	uint64_t value = 0;
 
+	CHECK(entry->vpn <= HW_VPN_MAX);
 	if (slot != NULL)
 		value = atomic_load_explicit(slot, memory_order_acquire) & ~SOFT_BUSY;
 	entry_report(entry, value);
