@@ -42,6 +42,7 @@
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
+#include "core/swap_nodes.h"
 #include "text/load.h"
 
 #define SIZE_TOLERANCE_PERCENT 10u /* between a job's machine line and the saved machine */
@@ -310,6 +311,7 @@ int like_begin(struct task *t, struct api_machine *a, const struct neap_config *
 				strerror(-err));
 	missed_pages = likeness_apply(t, &a->m, saved);
 	bio_enable(&a->m);
+	swap_nodes_enable(&a->m);
 	err = buffer_enable(&a->m);
 	if (err != 0)
 		return api_fail(a, err, "like: no memory for the table of buffer heads.");

@@ -456,6 +456,7 @@ struct neap_machine {
 
 	struct bio_pool bios;
 	struct slab_cache index_nodes; /* of files: core/index.c */
+	struct slab_cache swap_nodes;  /* core/swap_nodes.c */
 	struct buffer_table buffers;
 
 	/* engine threads other than kswapd */

@@ -158,6 +158,7 @@ static void stop_memory(struct task *t, struct neap_machine *m)
 		return;
 	slab_drain(t, &m->index_nodes);
 	slab_drain(t, &m->buffers.slab);
+	slab_drain(t, &m->swap_nodes);
 	pool_destroy(t, &m->mappings);
 	pool_destroy(t, &m->regions);
 	pool_destroy(t, &m->spaces);

@@ -36,6 +36,14 @@ enum swap_state {
  * s: the area's lock (LOCK_SWAP). L: machine.swap_list_lock. I: immutable while users or slots in
  * use keep the area.
  */
+#define SWAP_NODE_LEVELS 3u
+
+/* A node of the swap cache's trees: core/swap_nodes.c. s, as the area's tables */
+struct swap_node {
+	uint32_t slab;	  /* where its memory is from; PFN_NONE: it has none */
+	uint32_t nr_used; /* places that hold something */
+};
+
 struct swap_area {
 	struct neap_machine *machine; /* I */
 	struct store *store;	      /* I */
@@ -54,10 +62,12 @@ struct swap_area {
 	uint32_t usable;	      /* I: without header and bad ones */
 	uint32_t room;		      /* slots that the tables below were reserved for */
 	struct spinlock lock;
-	uint8_t *map;			      /* s */
-	uint64_t *cache;		      /* s */
-	uint16_t *cluster_used;		      /* s: slots in use by cluster */
-	uint32_t *cluster_next;		      /* s: FIFO of free clusters */
+	uint8_t *map;				  /* s */
+	uint64_t *cache;			  /* s */
+	struct swap_node *node[SWAP_NODE_LEVELS]; /* s */
+	uint32_t node_idle;	/* s: 0, or a slot of which a node became empty, + 1 */
+	uint16_t *cluster_used; /* s: slots in use by cluster */
+	uint32_t *cluster_next; /* s: FIFO of free clusters */
 	uint32_t cluster_first, cluster_last; /* s: free FIFO; UINT32_MAX = empty */
 	/* s: slots whose map byte is not 0 (header, bad ones excluded) */
 	uint32_t inuse;
@@ -131,6 +141,8 @@ void swap_slot_put(struct task *t, uint32_t entry);
 void swap_slot_dup(struct task *t, uint32_t entry);
 /* One reference less; frees the slot when it was the last and nothing caches it. */
 void swap_slot_free(struct task *t, uint32_t entry);
+/* Puts a page into the cache. => area locked, HAS_CACHE is set */
+void swap_slot_store_cache(struct task *t, struct swap_area *area, uint32_t slot, uint32_t pfn);
 /* Drops HAS_CACHE (the page left the cache, leaving shadow or 0). */
 void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow);
 /*

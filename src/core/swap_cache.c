@@ -39,6 +39,7 @@
 #include "core/pagelock.h"
 #include "core/racy.h"
 #include "core/space.h"
+#include "core/swap_nodes.h"
 #include "core/sysctl.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
@@ -78,10 +79,12 @@ bool swap_cache_add_new(struct task *t, struct page *page)
 		return false;
 	struct swap_area *area = swap_area_of(t->machine, entry);
 
+	swap_nodes_prepare(t, area, swap_slot_of(entry),
+			   GFP_BIT_HIGH | GFP_BIT_NOMEMALLOC | GFP_BIT_NOWARN);
 	cache_attach(t, page, entry);
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	CHECK(area->map[swap_slot_of(entry)] == SWAP_HAS_CACHE);
-	area->cache[swap_slot_of(entry)] = (uint64_t)(page - t->machine->pages) << 1;
+	swap_slot_store_cache(t, area, swap_slot_of(entry), (uint32_t)(page - t->machine->pages));
 	spin_unlock(t, &area->lock, LOCK_SWAP);
 	page_set(page, PG_DIRTY);
 	return true;
@@ -372,6 +375,7 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 
 	page_set(page, PG_ANON | PG_SWAPBACKED);
 	page_lock(t, page);
+	swap_nodes_prepare(t, area, slot, gfp & (GFP_KERNEL | GFP_BIT_NOWARN));
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	if ((area->map[slot] & SWAP_COUNT_MASK) == 0)
 		err = -ENOENT;
@@ -380,7 +384,7 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 	if (err == 0) {
 		racy_write(area->map[slot], (uint8_t)(area->map[slot] | SWAP_HAS_CACHE));
 		shadow = area->cache[slot];
-		area->cache[slot] = (uint64_t)pfn << 1;
+		swap_slot_store_cache(t, area, slot, pfn);
 		m->slot_of[pfn] = entry;
 		page_get(page);
 		page_set(page, PG_SWAPCACHE);

@@ -40,6 +40,7 @@
 #include "core/pagelock.h"
 #include "core/racy.h"
 #include "core/sleeplock.h"
+#include "core/swap_nodes.h"
 #include "core/visit.h"
 #include "core/vmstat.h"
 
@@ -69,6 +70,8 @@ static int area_reserve(struct neap_machine *m, struct swap_area *area)
 	area->cluster_next = hw->ops->reserve(hw, clusters * sizeof(*area->cluster_next));
 	area->cpu_cluster = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_cluster));
 	area->cpu_next = hw->ops->reserve(hw, m->nr_cpus * sizeof(*area->cpu_next));
+	if (swap_nodes_reserve(m, area) != 0)
+		return -ENOMEM;
 	if (!area->map || !area->cache || !area->cluster_used || !area->cluster_next ||
 	    !area->cpu_cluster || !area->cpu_next)
 		return -ENOMEM;
@@ -313,6 +316,7 @@ void swap_area_end(struct task *t, struct swap_area *area)
 		atomic_fetch_sub(&m->nr_rotational_swap, 1);
 	while (atomic_load(&area->users) != 0)
 		rt_yield(t);
+	swap_nodes_drain(t, area);
 	area_clear(area);
 }
 
@@ -326,11 +330,26 @@ bool swap_is_half_full(const struct neap_machine *m)
 
 /* ---- one slot of one area; the area's lock is held ---- */
 
+/* What the cache knows of the slot, with the nodes that Linux would need for it. */
+static void cache_store(struct swap_area *area, uint32_t slot, uint64_t value)
+{
+	if (area->cache[slot] == 0 && value != 0)
+		swap_nodes_fill(area, slot);
+	else if (area->cache[slot] != 0 && value == 0)
+		swap_nodes_empty(area, slot);
+	area->cache[slot] = value;
+}
+
+void swap_slot_store_cache(struct task *t, struct swap_area *area, uint32_t slot, uint32_t pfn)
+{
+	spin_assert_held(t, LOCK_SWAP);
+	cache_store(area, slot, (uint64_t)pfn << 1);
+}
+
 static void slot_take(struct swap_area *area, uint32_t slot)
 {
-	DCHECK(area->map[slot] == 0);
+	DCHECK(area->map[slot] == 0 && area->cache[slot] == 0);
 	racy_write(area->map[slot], SWAP_HAS_CACHE);
-	area->cache[slot] = 0;
 	area->cluster_used[slot / SWAP_CLUSTER_SLOTS]++;
 	racy_write(area->inuse, area->inuse + 1);
 	if (slot == area->lowest)
@@ -348,7 +367,7 @@ static void slot_release(struct swap_area *area, uint32_t slot)
 	uint32_t cluster = slot / SWAP_CLUSTER_SLOTS;
 
 	DCHECK(area->map[slot] == 0);
-	area->cache[slot] = 0;
+	cache_store(area, slot, 0);
 	CHECK(area->inuse > 0 && area->cluster_used[cluster] > 0);
 	racy_write(area->inuse, area->inuse - 1);
 	if (slot < area->lowest)
@@ -598,7 +617,7 @@ static bool slot_free(struct swap_area *area, uint32_t slot)
 		return false;
 	}
 	racy_write(area->map[slot], SWAP_HAS_CACHE);
-	area->cache[slot] = 0;
+	cache_store(area, slot, 0);
 	return true;
 }
 
@@ -703,6 +722,7 @@ void swap_slot_free(struct task *t, uint32_t entry)
 	if (area->map[slot] == 0)
 		later = slot_free(area, slot);
 	spin_unlock(t, &area->lock, LOCK_SWAP);
+	swap_nodes_settle(t, area);
 	if (later)
 		return_later(t, entry);
 	cpu_unpin(t);
@@ -718,10 +738,11 @@ void swap_slot_drop_cache(struct task *t, uint32_t entry, uint64_t shadow)
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	CHECK(area->map[slot] & SWAP_HAS_CACHE);
 	racy_write(area->map[slot], (uint8_t)(area->map[slot] & ~SWAP_HAS_CACHE));
-	area->cache[slot] = shadow;
+	cache_store(area, slot, shadow);
 	if (area->map[slot] == 0)
 		later = slot_free(area, slot);
 	spin_unlock(t, &area->lock, LOCK_SWAP);
+	swap_nodes_settle(t, area);
 	if (later)
 		return_later(t, entry);
 	cpu_unpin(t);
@@ -865,6 +886,7 @@ const char *swap_verify(const struct neap_machine *m)
 	int64_t inuse = 0;
 	uint64_t unowned = 0;
 	uint64_t in_caches = 0;
+	uint64_t nr_nodes = 0;
 
 	for (uint32_t type = 0; type < swap_nr_areas(m); type++) {
 		if (atomic_load(&machine->swap[type].state) == SWAP_UNUSED)
@@ -873,10 +895,14 @@ const char *swap_verify(const struct neap_machine *m)
 
 		if (wrong == NULL)
 			wrong = verify_clusters(&m->swap[type]);
+		if (wrong == NULL)
+			wrong = swap_nodes_verify(&m->swap[type], &nr_nodes);
 		if (wrong != NULL)
 			return wrong;
 		inuse += m->swap[type].inuse;
 	}
+	if (nr_nodes != m->swap_nodes.nr_used)
+		return "nodes of the swap cache are not those that have memory";
 	/* Of an area that is leaving, slots in use are missing in both counts (area_close). */
 	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
 		return "free and used swap slots do not add up";

@@ -529,6 +529,8 @@ const char *verify_machine(struct task *t, struct neap_machine *m)
 		wrong = slab_verify(m, &m->index_nodes);
 	if (wrong == NULL)
 		wrong = slab_verify(m, &m->buffers.slab);
+	if (wrong == NULL)
+		wrong = slab_verify(m, &m->swap_nodes);
 	if (wrong == NULL && census.buffers != m->buffers.slab.nr_used)
 		wrong = fail(m, "pages with a buffer head", census.buffers,
 			     m->buffers.slab.nr_used);
