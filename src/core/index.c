@@ -78,11 +78,22 @@ static ALWAYS_INLINE uint64_t node_find(struct neap_machine *m, const struct map
 	return node;
 }
 
-/* The leaf of an index that has one. => lock held */
-static struct index_node *leaf_of(struct neap_machine *m, const struct mapping *mapping,
-				  uint64_t index)
+/* The leaf of an index that is covered, if there is one; the last one is known. => lock held */
+static uint64_t leaf_find(struct neap_machine *m, struct mapping *mapping, uint64_t index)
 {
-	return node_at(m, node_find(m, mapping, index, 1));
+	uint64_t number = index >> INDEX_SLOT_BITS;
+
+	if (likely(mapping->leaf != INDEX_NODE_NONE && mapping->leaf_number == number))
+		return mapping->leaf;
+	mapping->leaf = node_find(m, mapping, index, 1);
+	mapping->leaf_number = number;
+	return mapping->leaf;
+}
+
+/* The leaf of an index that has one. => lock held */
+static struct index_node *leaf_of(struct neap_machine *m, struct mapping *mapping, uint64_t index)
+{
+	return node_at(m, leaf_find(m, mapping, index));
 }
 
 uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index)
@@ -90,7 +101,7 @@ uint64_t index_load(struct task *t, struct mapping *mapping, uint64_t index)
 	spin_assert_held(t, LOCK_MAPPING);
 	if (!index_covers(mapping, index))
 		return 0;
-	uint64_t leaf = node_find(t->machine, mapping, index, 1);
+	uint64_t leaf = leaf_find(t->machine, mapping, index);
 
 	return leaf == INDEX_NODE_NONE ? 0 : node_at(t->machine, leaf)->slot[slot_at(index, 1)];
 }
@@ -190,17 +201,17 @@ static bool index_grow(struct task *t, struct mapping *mapping, uint64_t index, 
 	return false;
 }
 
-static bool index_has_leaf(struct task *t, const struct mapping *mapping, uint64_t index)
+static bool index_has_leaf(struct task *t, struct mapping *mapping, uint64_t index)
 {
 	return index_covers(mapping, index) &&
-	       node_find(t->machine, mapping, index, 1) != INDEX_NODE_NONE;
+	       leaf_find(t->machine, mapping, index) != INDEX_NODE_NONE;
 }
 
 /* => 0, -EEXIST; lock held, the leaf exists */
 static int index_store_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t pfn,
 			    uint64_t *shadow)
 {
-	uint64_t place = node_find(t->machine, mapping, index, 1);
+	uint64_t place = leaf_find(t->machine, mapping, index);
 	struct index_node *leaf = node_at(t->machine, place);
 	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 
@@ -232,6 +243,7 @@ static void index_prune(struct task *t, struct mapping *mapping, uint64_t index,
 
 		if (node->nr_used != 0)
 			return;
+		mapping->leaf = INDEX_NODE_NONE;
 		node->next_freed = *freed;
 		*freed = place;
 		if (level == mapping->height) {
@@ -323,7 +335,7 @@ void index_replace(struct task *t, struct mapping *mapping, uint64_t index, uint
 void index_remove(struct task *t, struct mapping *mapping, uint64_t index, uint64_t shadow,
 		  uint64_t *freed)
 {
-	uint64_t place = node_find(t->machine, mapping, index, 1);
+	uint64_t place = leaf_find(t->machine, mapping, index);
 	struct index_node *leaf = node_at(t->machine, place);
 	uint64_t *slot = &leaf->slot[slot_at(index, 1)];
 

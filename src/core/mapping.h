@@ -21,6 +21,7 @@ struct mapping {
 	const struct aops *ops;	      /* I: what can be done with its pages (core/aops.h) */
 	struct spinlock lock;
 	uint64_t root;		       /* M: the index's top node; INDEX_NODE_NONE = empty */
+	uint64_t leaf, leaf_number;    /* M: the leaf found last; INDEX_NODE_NONE = none is known */
 	uint32_t height;	       /* M: levels of nodes below and including the root */
 	uint32_t first_region;	       /* M: regions that map it, linked by next_of_mapping */
 	_Atomic uint64_t nr_pages;     /* a: cached pages */
