@@ -880,13 +880,25 @@ static const char *verify_clusters(const struct swap_area *area)
 	return queued == marked ? NULL : "the FIFO of free swap clusters is broken";
 }
 
+static const char *verify_nodes(const struct neap_machine *m)
+{
+	const char *wrong = NULL;
+	uint64_t nr = 0;
+
+	for (uint32_t type = 0; type < swap_nr_areas(m) && wrong == NULL; type++)
+		if (atomic_load(&m->swap[type].state) != SWAP_UNUSED)
+			wrong = swap_nodes_verify(&m->swap[type], &nr);
+	if (wrong == NULL && nr != m->swap_nodes.nr_used)
+		return "nodes of the swap cache are not those that have memory";
+	return wrong;
+}
+
 const char *swap_verify(const struct neap_machine *m)
 {
 	struct neap_machine *machine = (struct neap_machine *)(uintptr_t)m;
 	int64_t inuse = 0;
 	uint64_t unowned = 0;
 	uint64_t in_caches = 0;
-	uint64_t nr_nodes = 0;
 
 	for (uint32_t type = 0; type < swap_nr_areas(m); type++) {
 		if (atomic_load(&machine->swap[type].state) == SWAP_UNUSED)
@@ -895,18 +907,14 @@ const char *swap_verify(const struct neap_machine *m)
 
 		if (wrong == NULL)
 			wrong = verify_clusters(&m->swap[type]);
-		if (wrong == NULL)
-			wrong = swap_nodes_verify(&m->swap[type], &nr_nodes);
 		if (wrong != NULL)
 			return wrong;
 		inuse += m->swap[type].inuse;
 	}
-	if (nr_nodes != m->swap_nodes.nr_used)
-		return "nodes of the swap cache are not those that have memory";
 	/* Of an area that is leaving, slots in use are missing in both counts (area_close). */
 	if (inuse + atomic_load(&machine->nr_swap_free) != atomic_load(&machine->nr_swap_total))
 		return "free and used swap slots do not add up";
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
 		in_caches += m->cpus[cpu].nr_swap_slots + m->cpus[cpu].nr_swap_returned;
-	return unowned == in_caches ? NULL : "nobody owns a swap slot that is in use";
+	return unowned == in_caches ? verify_nodes(m) : "nobody owns a swap slot that is in use";
 }
