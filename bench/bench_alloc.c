@@ -289,12 +289,15 @@ static const struct bench_line mixed_lines[] = {
 	{ "alloc.mixed50", "call, orders 0..9, memory 50 % full", "ns", 20 },
 	{ "alloc.mixed50_tail", "single call of 999 in 1000, 50 % full", "ns", 450 },
 	{ "alloc.mixed50_failed", "calls that found no block, 50 % full", "%", 0 },
+	{ "alloc.mixed50_loop", "the bench's own part of a call, not counted above", "ns", 0 },
 	{ "alloc.mixed90", "call, orders 0..9, memory 90 % full", "ns", 20 },
 	{ "alloc.mixed90_tail", "single call of 999 in 1000, 90 % full", "ns", 450 },
 	{ "alloc.mixed90_failed", "calls that found no block, 90 % full", "%", 0 },
+	{ "alloc.mixed90_loop", "the bench's own part of a call, not counted above", "ns", 0 },
 	{ "alloc.mixed98", "call, orders 0..9, memory 98 % full", "ns", 20 },
 	{ "alloc.mixed98_tail", "single call of 999 in 1000, 98 % full", "ns", 450 },
 	{ "alloc.mixed98_failed", "calls that found no block, 98 % full", "%", 0 },
+	{ "alloc.mixed98_loop", "the bench's own part of a call, not counted above", "ns", 0 },
 	{ NULL, NULL, NULL, 0 },
 };
 
@@ -303,9 +306,11 @@ static const struct bench_line mixed_lines[] = {
 
 static void mix_values(double *value, uint32_t level, const struct pages_mixed *mixed)
 {
-	value[3 * level] = mixed->call_ns;
-	value[3 * level + 1] = mixed->tail_ns;
-	value[3 * level + 2] = mixed->failed_percent;
+	value += 4 * (size_t)level;
+	value[0] = mixed->call_ns;
+	value[1] = mixed->tail_ns;
+	value[2] = mixed->failed_percent;
+	value[3] = mixed->loop_ns;
 }
 
 static int mixed_task(struct task *t, void *arg)
