@@ -475,16 +475,15 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 
 	if (unlikely(zone_wants_kswapd(zone) || !watermark_quick(zone, highest, order)))
 		return PFN_NONE;
-	struct cpu_slot *slot = cpu_pin_brief(t);
-
-	if (unlikely(slot == NULL))
+	if (unlikely(!cpu_pin_brief(t)))
 		return PFN_NONE;
+	struct cpu_slot *slot = t->slot;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
 	uint32_t index = pcp_list_index(order, type);
 
 	if (unlikely(list_empty(&pcp->list[index]))) {
-		cpu_unpin_brief(t, slot);
+		cpu_unpin_brief(t);
 		return PFN_NONE;
 	}
 	uint64_t *where = &pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER];
@@ -495,7 +494,7 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	racy_add(pcp->numa[NUMA_HIT], 1);
 	racy_add(*where, 1);
 	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
-	cpu_unpin_brief(t, slot);
+	cpu_unpin_brief(t);
 	return pfn;
 }
 
@@ -703,10 +702,9 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 	if (unlikely(type >= NR_PCP_TYPES ||
 		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0))
 		return false;
-	struct cpu_slot *slot = cpu_pin_brief(t);
-
-	if (unlikely(slot == NULL))
+	if (unlikely(!cpu_pin_brief(t)))
 		return false;
+	struct cpu_slot *slot = t->slot;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	const struct cpu *cpu = (const struct cpu *)(void *)slot->meter;
 	bool room = racy_read(cpu->nr_late) == 0 && !pcp_is_full(pcp, zone, order);
@@ -715,7 +713,7 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
 		pcp_link(pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
 	}
-	cpu_unpin_brief(t, slot);
+	cpu_unpin_brief(t);
 	return room;
 }
 

@@ -56,7 +56,7 @@ static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run)
 {
 	if (run->nr != 0) {
 		racy_add(run->pcp->count, run->nr);
-		racy_add(task_cpu_data(t)->meter[EV_PGFREE], run->nr);
+		slot_count_event(t->slot, EV_PGFREE, run->nr);
 		run->nr = 0;
 	}
 }
@@ -138,10 +138,9 @@ static NOINLINE void late_perform_half(struct task *t)
 void free_late_put(struct task *t, uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
-	struct cpu_slot *slot = cpu_pin_brief(t);
 
-	if (likely(slot != NULL)) {
-		struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	if (likely(cpu_pin_brief(t))) {
+		struct cpu *cpu = task_cpu_data(t);
 		uint32_t nr = cpu->nr_late;
 
 		/* Full: its favourite was asked to go between two halves of a call. */
@@ -150,12 +149,12 @@ void free_late_put(struct task *t, uint32_t pfn)
 			__builtin_prefetch(machine_page(m, pfn), 1);
 			cpu->late[nr - 1] = pfn;
 			racy_write(cpu->nr_late, nr + 1);
-			cpu_unpin_brief(t, slot);
+			cpu_unpin_brief(t);
 			if (unlikely(nr == LATE_FREES))
 				late_perform_half(t);
 			return;
 		}
-		cpu_unpin_brief(t, slot);
+		cpu_unpin_brief(t);
 	}
 	if (page_put_test(machine_page(m, pfn)))
 		free_pages(t, pfn, 0);

@@ -291,26 +291,24 @@ static ALWAYS_INLINE void cpu_unpin(struct task *t)
 /*
  * A pin for a path that calls nothing while it lasts, so that the task itself need not know of it.
  * Unpin with cpu_unpin_brief().
- * => the task's slot; NULL: not pinned, and it would take longer, or it is pinned already: use
+ * => true: to t->slot; false: not pinned, and it would take longer, or it is pinned already: use
  * cpu_pin()
  */
-static ALWAYS_INLINE struct cpu_slot *cpu_pin_brief(struct task *t)
+static ALWAYS_INLINE bool cpu_pin_brief(struct task *t)
 {
-	struct cpu_slot *slot = t->slot;
-
 	if (NEAP_DEBUG_BUILD) {
 		cpu_pin(t);
-		return t->slot;
+		return true;
 	}
-	return t->pin_depth == 0 && slot_enter_favourite(t, slot) ? slot : NULL;
+	return t->pin_depth == 0 && slot_enter_favourite(t, t->slot);
 }
 
-static ALWAYS_INLINE void cpu_unpin_brief(struct task *t, struct cpu_slot *slot)
+static ALWAYS_INLINE void cpu_unpin_brief(struct task *t)
 {
 	if (NEAP_DEBUG_BUILD)
 		cpu_unpin(t);
 	else
-		atomic_store_explicit(&slot->inside, 0, memory_order_release);
+		atomic_store_explicit(&t->slot->inside, 0, memory_order_release);
 }
 
 /* Asserts the state per-CPU code relies on. */
