@@ -199,6 +199,18 @@ static NOINLINE void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t
 	buddy_link(zone, pfn, order, type);
 }
 
+/* What is the same for all blocks of an order that are freed. */
+struct merge {
+	struct zone *zone;
+	struct page *pages;
+	uint64_t head; /* flags of a free block of the order */
+};
+
+static ALWAYS_INLINE struct merge merge_of(struct zone *zone, uint32_t order)
+{
+	return (struct merge){ zone, zone->machine->pages, block_head_flags(zone, order) };
+}
+
 /*
  * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
  * captured.
@@ -207,12 +219,13 @@ static NOINLINE void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t
  * worth keeping out of use for a while: it goes to the tail. That is asked below the largest order
  * but one, which a whole pageblock is.
  */
-static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
+static ALWAYS_INLINE void merge_block(const struct merge *merge, uint32_t pfn, uint32_t order,
 				      uint32_t type)
 {
-	struct page *pages = zone->machine->pages;
+	struct zone *zone = merge->zone;
+	struct page *pages = merge->pages;
 	struct free_area *area = &zone->area[order];
-	uint64_t head = block_head_flags(zone, order);
+	uint64_t head = merge->head;
 	size_t size = page_offset(1u << order);
 	size_t at = page_offset(pfn);
 
@@ -242,6 +255,14 @@ static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t 
 		head += ORDER_ONE;
 	}
 	buddy_merge_large(zone, (uint32_t)(at / sizeof(struct page)), page_order_of(head), type);
+}
+
+static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
+				      uint32_t type)
+{
+	const struct merge merge = merge_of(zone, order);
+
+	merge_block(&merge, pfn, order, type);
 }
 
 _Static_assert(NEAP_PAGEBLOCK_ORDER + 1 == NEAP_MAX_ORDER, "pageblocks do not ask who is next");
@@ -345,21 +366,22 @@ static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *ru
 
 /*
  * Asks for what freeing a block will touch. Its first buddy is beside it, and if that is free it
- * will be taken off its list: both neighbours there are written. Then come the heads of the next
- * orders, of which the first one is looked at in any case. The buddy may be somebody else's and
- * change meanwhile; then the wrong lines are asked for.
+ * will be taken off its list: both neighbours there are written. If not, its links are none of our
+ * business, and those of the block itself are as good; whether it is nobody can foretell, so that
+ * it is a mask and not a branch. Then come the heads of the next orders, of which the first one is
+ * looked at in any case.
  */
-static ALWAYS_INLINE void oldest_expect(const struct page *pages, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void oldest_expect(const struct merge *merge, uint32_t pfn, uint32_t order)
 {
+	const struct page *pages = merge->pages;
 	const size_t size = page_offset(1u << order);
 	const size_t at = page_offset(pfn);
-	const struct page *buddy = page_at(pages, at ^ size);
+	bool buddy = flags_relaxed(page_at(pages, at ^ size)) == merge->head;
+	const struct page *page = page_at(pages, at ^ (size * buddy));
 
 	__builtin_prefetch(page_at(pages, at ^ (2 * size)), 1);
-	if (RACY_HINTS) {
-		__builtin_prefetch(&pages[racy_read(buddy->next)], 1);
-		__builtin_prefetch(&pages[racy_read(buddy->prev)], 1);
-	}
+	__builtin_prefetch(&pages[page->next], 1);
+	__builtin_prefetch(&pages[page->prev], 1);
 	__builtin_prefetch(page_at(pages, (at & (0 - 4 * size)) ^ (4 * size)), 1);
 }
 
@@ -368,26 +390,25 @@ struct oldest {
 	uint32_t pfn;	/* next to be freed */
 	uint32_t ahead; /* the block on the list that is asked for next; PFN_NONE: all were */
 	uint32_t left;	/* at most so many more */
-	uint32_t cma;	/* blocks of a contiguous memory area that were freed */
 };
 
 /* Asks for what `nr` blocks more will touch. */
-static ALWAYS_INLINE void oldest_ask(const struct page *pages, struct oldest *at, uint32_t order,
+static ALWAYS_INLINE void oldest_ask(const struct merge *merge, struct oldest *at, uint32_t order,
 				     uint32_t nr)
 {
 	uint32_t pfn = at->ahead;
 
 	for (uint32_t i = 0; i < nr && pfn != PFN_NONE; i++) {
-		oldest_expect(pages, pfn, order);
-		pfn = pages[pfn].prev;
+		oldest_expect(merge, pfn, order);
+		pfn = merge->pages[pfn].prev;
 	}
 	at->ahead = pfn;
 }
 
 /* A run that begins with the next block. */
-static NOINLINE void oldest_free_run(struct zone *zone, struct oldest *at, uint32_t order)
+static NOINLINE void oldest_free_run(const struct merge *merge, struct oldest *at, uint32_t order)
 {
-	const struct page *pages = zone->machine->pages;
+	const struct page *pages = merge->pages;
 	struct buddy_run run = {
 		.first = at->pfn,
 		.nr = at->left,
@@ -397,19 +418,20 @@ static NOINLINE void oldest_free_run(struct zone *zone, struct oldest *at, uint3
 
 	at->pfn = list_run(pages, &run);
 	at->left -= run.nr;
-	at->cma += run.type == MT_CMA ? run.nr : 0;
-	buddy_merge_run(zone, &run);
+	buddy_merge_run(merge->zone, &run);
 	if (run.nr >= FREE_AHEAD)
 		at->ahead = at->pfn;
-	oldest_ask(pages, at, order, min_u32(run.nr, FREE_AHEAD));
+	oldest_ask(merge, at, order, min_u32(run.nr, FREE_AHEAD));
 }
 
 static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *from, uint32_t order)
 {
-	struct page *pages = zone->machine->pages;
+	const struct merge merge = merge_of(zone, order);
+	const struct page *pages = merge.pages;
 	const uint32_t step = 1u << order;
 	struct oldest at = *from;
 
+	oldest_ask(&merge, &at, order, FREE_AHEAD);
 	while (at.left > 0 && at.pfn != PFN_NONE) {
 		const struct page *page = page_at(pages, page_offset(at.pfn));
 		uint32_t type = pcp_page_type(page);
@@ -417,16 +439,15 @@ static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *from, ui
 
 		if (unlikely(((before - at.pfn + step) & ~(2 * step)) == 0)) {
 			*from = at;
-			oldest_free_run(zone, from, order);
+			oldest_free_run(&merge, from, order);
 			at = *from;
 			continue;
 		}
 		if (at.ahead != PFN_NONE) {
-			oldest_expect(pages, at.ahead, order);
+			oldest_expect(&merge, at.ahead, order);
 			at.ahead = pages[at.ahead].prev;
 		}
-		buddy_merge(zone, at.pfn, order, type);
-		at.cma += type == MT_CMA ? 1 : 0;
+		merge_block(&merge, at.pfn, order, type);
 		at.left--;
 		at.pfn = before;
 	}
@@ -444,8 +465,7 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 	};
 
 	spin_assert_held(t, LOCK_ZONE);
-	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0);
-	oldest_ask(pages, &at, order, FREE_AHEAD);
+	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0 && zone->cma == 0);
 	/* Single pages are most of what is freed: theirs is a loop with fixed distances. */
 	if (likely(order == 0))
 		oldest_free(zone, &at, 0);
@@ -456,12 +476,8 @@ uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list,
 		pages[at.pfn].next = PFN_NONE;
 	else
 		list->first = PFN_NONE;
-	uint32_t freed = most - at.left;
-
-	if (unlikely(at.cma != 0))
-		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)at.cma << order);
-	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, freed);
-	return freed;
+	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, most - at.left);
+	return most - at.left;
 }
 
 /* ---- taking ---- */

@@ -36,7 +36,8 @@ void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *r
 /*
  * Frees the blocks at the end of a per-CPU list, the last one first, each to the type it remembers
  * (core/pcp.h): at most `most`, of the list's order.
- * => pinned, zone lock held, nothing is captured or isolated; how many there were
+ * => pinned, zone lock held, nothing is captured or isolated, the zone has no contiguous memory
+ * area; how many there were
  */
 uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
 			   uint32_t most);

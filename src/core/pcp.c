@@ -161,7 +161,7 @@ static uint32_t pcp_flush_list(struct task *t, struct zone *zone, uint32_t index
 	uint32_t most = (nr + (1u << order) - 1) >> order;
 	uint32_t freed = 0;
 
-	if (likely(zone->nr_isolated_blocks == 0 && t->capture == NULL))
+	if (likely(zone->nr_isolated_blocks == 0 && t->capture == NULL && zone->cma == 0))
 		freed = buddy_free_oldest(t, zone, list, order, most);
 	else
 		for (; freed < most && !list_empty(list); freed++)

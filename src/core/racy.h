@@ -14,14 +14,4 @@
 /* The caller is the only writer, so that load and store need not be one step. */
 #define racy_add(field, value) racy_write(field, racy_read(field) + (value))
 
-/*
- * May a hint (a prefetch) be computed from what others write with plain stores, and which may be
- * torn or old? Not while the thread sanitizer watches, which cannot know that it is only a hint.
- */
-#ifdef __SANITIZE_THREAD__
-#define RACY_HINTS false
-#else
-#define RACY_HINTS true
-#endif
-
 #endif
