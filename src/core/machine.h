@@ -510,7 +510,9 @@ static ALWAYS_INLINE void slot_count_event(struct cpu_slot *slot, enum meter_ite
 	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
 
 	racy_add(cpu->meter[item], n);
-	slot->worth_ps += n * cpu->cost_ps[item];
+	/* Live nothing costs anything: one event after the other need not wait for this sum. */
+	if (cpu->cost_ps[item] != 0)
+		slot->worth_ps += n * cpu->cost_ps[item];
 }
 
 static ALWAYS_INLINE struct cpu *task_cpu_data(struct task *t)
