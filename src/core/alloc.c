@@ -686,7 +686,8 @@ static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t orde
 }
 
 /*
- * A block onto a list that has room. Calls nothing, as alloc_quick(). order: one that has lists;
+ * A block onto a list that has room. Calls nothing, as alloc_quick(). Frees of this CPU are not
+ * late, as far as this task has seen. order: one that has lists;
  * the block is not compound. => false: nothing changed, free_pages_full() has to do it
  */
 static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t order)
@@ -706,8 +707,7 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 		return false;
 	struct cpu_slot *slot = t->slot;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	const struct cpu *cpu = (const struct cpu *)(void *)slot->meter;
-	bool room = racy_read(cpu->nr_late) == 0 && !pcp_is_full(pcp, zone, order);
+	bool room = !pcp_is_full(pcp, zone, order);
 
 	if (likely(room)) {
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
@@ -721,7 +721,7 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 static NOINLINE void free_pages_block(struct task *t, uint32_t pfn, uint32_t order)
 {
 	if (!pcp_order_allowed(order) || page_test(machine_page(t->machine, pfn + 1), PG_TAIL) ||
-	    !free_quick(t, pfn, order))
+	    free_late_is_on(t) || !free_quick(t, pfn, order))
 		free_pages_full(t, pfn, order);
 }
 
@@ -729,7 +729,15 @@ void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 {
 	if (unlikely(order != 0))
 		free_pages_block(t, pfn, order);
-	else if (unlikely(!free_quick(t, pfn, 0)))
+	else if (unlikely(free_late_is_on(t) || !free_quick(t, pfn, 0)))
+		free_pages_full(t, pfn, 0);
+}
+
+void free_page_put(struct task *t, uint32_t pfn)
+{
+	if (unlikely(free_late_is_on(t)))
+		free_late_put(t, pfn);
+	else if (page_put_test(machine_page(t->machine, pfn)) && unlikely(!free_quick(t, pfn, 0)))
 		free_pages_full(t, pfn, 0);
 }
 

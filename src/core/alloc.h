@@ -36,7 +36,15 @@ uint32_t alloc_page(struct task *t, uint32_t gfp);
  */
 void free_pages(struct task *t, uint32_t pfn, uint32_t order);
 
-/* The same for a list of single frames, each with refs = 0; the list is empty afterwards. */
+/*
+ * Drops a reference to a single frame that no list, entry or index leads to, and frees it if that
+ * was the last. On a CPU that only frees this may happen a little later, but before the CPU does
+ * anything that could tell (core/free_late.h): the caller's reference is gone in any case. Never
+ * sleeps.
+ */
+void free_page_put(struct task *t, uint32_t pfn);
+
+/* free_pages() for a list of single frames, each with refs = 0; the list is empty afterwards. */
 void free_page_list(struct task *t, struct list *list);
 
 /* The zone index a request may use at most. */

@@ -15,21 +15,8 @@ static ALWAYS_INLINE bool free_late_is_on(const struct task *t)
 	return racy_read(task_cpu_here(t)->nr_late) != 0;
 }
 
-/* The second half of free_page_put(). */
+/* free_page_put() while they are. */
 void free_late_put(struct task *t, uint32_t pfn);
-
-/*
- * Drops a reference to a single frame that no list, entry or index leads to, and frees it if that
- * was the last. On a CPU that only frees this may happen a little later, but before the CPU does
- * anything that could tell: the caller's reference is gone in any case. Never sleeps.
- */
-static ALWAYS_INLINE void free_page_put(struct task *t, uint32_t pfn)
-{
-	if (unlikely(free_late_is_on(t)))
-		free_late_put(t, pfn);
-	else if (page_put_test(machine_page(t->machine, pfn)))
-		free_pages(t, pfn, 0);
-}
 
 /*
  * A per-CPU list overflowed although it was emptied before: the CPU frees in bulk, and its next
