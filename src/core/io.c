@@ -10,7 +10,9 @@
  *
  * Write-out is gathered in a plug, if the task has one, so that a store sees
  * neighbours in one batch. Nobody may wait for a page that sits in his own plug:
- * the plug is sent before the task sleeps for a page.
+ * the plug is sent before the task sleeps. Reclaim keeps one for a whole pass over a
+ * node's lists. What is sent may be written before the pages are back on their list;
+ * then nobody rotates them to its end, and they are met clean a whole round later.
  *
  * Errors. A failed read leaves the page not up to date: whoever waits for it
  * reports -EIO, nobody sees the frame's old contents. A failed write leaves the
@@ -202,8 +204,16 @@ static void send(struct task *t, struct io_plug *plug)
 	if (nr == 0)
 		return;
 	plug->nr = 0;
+	plug->nr_runs = 0;
+	plug->run_pages = 0;
 	count_submit(t, (enum io_kind)(plug->page[0].cookie >> IO_COOKIE_KIND_SHIFT & 3), nr);
 	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
+}
+
+void io_flush_plug(struct task *t)
+{
+	if (t->plug != NULL)
+		send(t, t->plug);
 }
 
 /*
@@ -216,8 +226,7 @@ static uint32_t request_of(struct task *t)
 
 	if (bio != BIO_NONE)
 		return bio;
-	if (t->plug != NULL)
-		send(t, t->plug);
+	io_flush_plug(t);
 	return bio_get(t);
 }
 
@@ -251,9 +260,17 @@ void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t o
 	}
 	uint64_t cookie = write_cookie(t, kind, pfn);
 
-	if (plug->nr == IO_PLUG_PAGES || (plug->nr != 0 && plug->store != store))
+	bool joins = plug->nr != 0 && plug->store == store &&
+		     offset == plug->page[plug->nr - 1].offset + 1;
+
+	if (plug->nr == IO_PLUG_PAGES || plug->store != store ||
+	    (!joins && (plug->nr_runs == IO_PLUG_RUNS || plug->run_pages >= IO_PLUG_RUN_PAGES))) {
 		send(t, plug);
+		joins = false;
+	}
 	plug->store = store;
+	plug->nr_runs += joins ? 0 : 1;
+	plug->run_pages = joins ? plug->run_pages + 1 : 1;
 	plug->page[plug->nr++] =
 		(struct store_page){ .offset = offset, .cookie = cookie, .pfn = pfn };
 }
@@ -263,6 +280,8 @@ void io_plug(struct task *t, struct io_plug *plug)
 	CHECK(t->plug == NULL);
 	plug->store = NULL;
 	plug->nr = 0;
+	plug->nr_runs = 0;
+	plug->run_pages = 0;
 	t->plug = plug;
 }
 

@@ -17,12 +17,20 @@ enum io_kind {
 	IO_FILE_WRITE,
 };
 
-#define IO_PLUG_PAGES 64u
+#define IO_PLUG_PAGES 128u
+#define IO_PLUG_RUNS 32u      /* Linux: BLK_MAX_REQUEST_COUNT */
+#define IO_PLUG_RUN_PAGES 32u /* Linux: BLK_PLUG_FLUSH_SIZE, 128 KiB */
 
-/* Write-out gathered by one task, sent when full, for another store, or at io_unplug(). */
+/*
+ * Write-out gathered by one task: runs of pages that lie one after the other in the store. It is
+ * sent when a new run would begin behind a long one, or behind many; when full; for another store;
+ * before the task sleeps; and at io_unplug().
+ */
 struct io_plug {
 	struct store *store;
 	uint32_t nr;
+	uint32_t nr_runs;
+	uint32_t run_pages; /* of the last one */
 	struct store_page page[IO_PLUG_PAGES];
 };
 
@@ -56,6 +64,8 @@ void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t o
 void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 		  uint32_t pfn);
 void io_plug(struct task *t, struct io_plug *plug);
+/* The task is going to sleep: what it gathered is sent. May sleep. */
+void io_flush_plug(struct task *t);
 /* Sends what is gathered. May sleep. */
 void io_unplug(struct task *t);
 /*

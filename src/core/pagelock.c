@@ -22,10 +22,14 @@
  */
 #include "core/pagelock.h"
 
+#include "core/io.h"
+
 /* One sleep at most; the caller tests the flag again. */
 static void page_wait_flag(struct task *t, struct page *page, uint64_t flag)
 {
 	struct waitq *wq = page_wait_queue(t->machine, page);
+
+	io_flush_plug(t);
 	uint32_t seq = waitq_begin(wq);
 
 	if (atomic_load(&page->flags) & flag)

@@ -323,10 +323,12 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 	struct page *pages = t->machine->pages;
 	struct list kept = { PFN_NONE, PFN_NONE };
 	struct list freed = { PFN_NONE, PFN_NONE };
+	bool plugged = t->plug != NULL;
 	struct io_plug plug;
 	uint64_t nr_freed = 0;
 
-	io_plug(t, &plug);
+	if (!plugged)
+		io_plug(t, &plug);
 	while (!list_empty(list)) {
 		uint32_t pfn = list->last;
 		struct page *page = &pages[pfn];
@@ -356,7 +358,8 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 		list_add_head(pages, &kept, pfn);
 	}
 	tlb_flush(t);
-	io_unplug(t);
+	if (!plugged)
+		io_unplug(t);
 	free_page_list(t, &freed);
 	*list = kept;
 	return nr_freed;

@@ -24,6 +24,7 @@
 #include "core/compact.h"
 #include "core/event.h"
 #include "core/kswapd.h"
+#include "core/io.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
 #include "core/rmap.h"
@@ -83,6 +84,7 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 		rt_preempt(t);
 		return;
 	}
+	io_flush_plug(t);
 	if (reason == WAIT_WRITEBACK && atomic_fetch_add(&node->nr_writeback_throttled, 1) == 0)
 		atomic_store(&node->nr_reclaim_start, node_stat_exact(node, NR_THROTTLED_WRITTEN));
 	uint32_t seq = waitq_begin(wq);
@@ -365,10 +367,12 @@ static void shrink_lruvec(struct task *t, struct node *node, struct scan_control
 	uint64_t targets[4];
 	uint64_t got = 0;
 	bool proportional = !sc->is_kswapd && sc->priority == DEF_PRIORITY;
+	struct io_plug plug;
 
 	balance_scan_count(t->machine, node, sc, nr, NULL);
 	for (uint32_t list = 0; list < 4; list++)
 		targets[list] = nr[list];
+	io_plug(t, &plug);
 	while (nr[LRU_INACTIVE_ANON] != 0 || nr[LRU_ACTIVE_FILE] != 0 ||
 	       nr[LRU_INACTIVE_FILE] != 0) {
 		for (uint32_t list = 0; list < 4; list++) {
@@ -385,6 +389,7 @@ static void shrink_lruvec(struct task *t, struct node *node, struct scan_control
 		if (!proportional_stop(nr, targets))
 			break;
 	}
+	io_unplug(t);
 	sc->nr_reclaimed += got;
 	if (atomic_load(&t->machine->nr_swap_total) > 0 && lru_inactive_is_low(&node->lruvec, 0))
 		reclaim_shrink_active(t, node, sc, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
