@@ -20,6 +20,9 @@
  *	inactive anonymous, its one entry young        stays; the second time, goes up
  *	active anonymous, or active and not mapped     goes down, its young bit off
  *
+ * On the active list of files a mapped page may be a program's text, which stays; so may
+ * an anonymous page that lies there because it may be freed without being swapped out.
+ *
  * Why no page lock and no reference is needed:
  *	1. A page on a list is freed under the lru lock, so it is not freed here, and
  *	   stays the anonymous page, or page of a file, that it is.
@@ -138,7 +141,7 @@ static ALWAYS_INLINE bool look_at_page(struct look *look, const struct page *pag
 
 	if ((flags & (PG_LRU | TAIL_FLAGS_OFF | kind)) != (PG_LRU | kind) || page_refs(page) == 0 ||
 	    zone > look->ctl->zone_limit || (!active && !mapped) ||
-	    (active && mapped && !(flags & PG_ANON)) ||
+	    (active && mapped && !(flags & PG_SWAPBACKED)) ||
 	    waitq_active(page_wait_queue(look->m, page)))
 		return false;
 	if (!active && (flags & PG_REFERENCED)) {

@@ -147,6 +147,33 @@ static void body_goes_down(struct machine_fixture *f)
 
 MACHINE_TEST(goes_down, .swap_pages = 256);
 
+/* Instructions stay on the list of files' active pages, also those in memory that may be freed. */
+static void body_text_stays(struct machine_fixture *f)
+{
+	struct region *region = machine_region_spec(
+		f, &(struct region_spec){ .nr_pages = 32, .flags = REGION_EXEC });
+	struct lru_isolate ctl = request(LRU_ACTIVE_FILE);
+	struct scan_control sc = machine_scan();
+	struct tail tail;
+
+	machine_fill(f, region, 0, 32);
+	lru_drain_all(f->t);
+	for (uint64_t page = 0; page < 32; page++)
+		lru_lazyfree(f->t, machine_page_at(f, region, page));
+	lru_drain_all(f->t);
+	for (uint64_t page = 0; page < 32; page++)
+		lru_activate(f->t, machine_page_at(f, region, page));
+	lru_drain_all(f->t);
+	assert_int_equal(machine_list_size(f, LRU_ACTIVE_FILE), 32);
+	tail_of(f, &ctl, &tail);
+	assert_int_equal(tail.nr, 0);
+	reclaim_shrink_active(f->t, f->node, &sc, LRU_ACTIVE_FILE, 32);
+	assert_int_equal(machine_list_size(f, LRU_ACTIVE_FILE), 32);
+	assert_int_equal(machine_list_size(f, LRU_INACTIVE_FILE), 0);
+}
+
+MACHINE_TEST(text_stays, .swap_pages = 256);
+
 /* ---- what spoils a tail ---- */
 
 enum spoiler {
@@ -471,9 +498,10 @@ static void test_world(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stays),	  cmocka_unit_test(test_goes_up),
-		cmocka_unit_test(test_goes_down), cmocka_unit_test(test_spoilt),
-		cmocka_unit_test(test_same),	  cmocka_unit_test(test_world),
+		cmocka_unit_test(test_stays),	   cmocka_unit_test(test_goes_up),
+		cmocka_unit_test(test_goes_down),  cmocka_unit_test(test_spoilt),
+		cmocka_unit_test(test_same),	   cmocka_unit_test(test_world),
+		cmocka_unit_test(test_text_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
