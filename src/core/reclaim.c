@@ -464,6 +464,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		balance_prepare(t->machine, node, sc);
 		shrink_lruvec(t, node, sc);
 		shrink_caches(t, node, sc);
+		event_add(t, EV_SIM_NODE_PASS, 1);
 		reclaimed = sc->nr_reclaimed - before;
 		progress |= reclaimed != 0;
 		if (sc->is_kswapd) {

@@ -46,7 +46,10 @@ static void body_staircase(struct machine_fixture *f)
 	(void)machine_cached_file(f, 42000);
 	assert_int_equal(event_start(f->m), 0);
 	for (uint32_t run = 0; run < 3; run++) {
+		uint64_t passes = machine_events(f, EV_SIM_NODE_PASS);
+
 		assert_int_equal(direct(f, &request), 62);
+		assert_int_equal(machine_events(f, EV_SIM_NODE_PASS), passes + 3);
 		machine_take_events(f, events);
 		static const uint64_t wanted[3] = { 10, 20, 32 };
 
