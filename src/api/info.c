@@ -9,7 +9,8 @@
  * come back, and look.
  *
  * neap_counter(), neap_gauge() and neap_stalls() read without any lock, and may
- * differ from each other by what is in flight, as Linux's files do.
+ * differ from each other by what is in flight, as Linux's files do. A counter knows of
+ * everything that the caller has done on his CPU.
  *
  * What must never happen: a look that changes what it looks at. Snapshots take no
  * frame of the machine and write no file through its page cache; only verification
@@ -230,8 +231,11 @@ uint64_t neap_counter(struct neap_machine *machine, const char *name)
 	struct task *t = api_task(a);
 	bool found;
 
-	if (t != NULL)
+	/* What the caller did himself is counted, also what waits to be done at once with more. */
+	if (t != NULL) {
 		api_access_flush(t);
+		free_late_settle(t);
+	}
 	return vmstat_by_name(machine, name, &found);
 }
 

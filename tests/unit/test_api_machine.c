@@ -320,6 +320,37 @@ static void test_blocks(void **state)
 	}
 }
 
+/* Frees that wait for their descriptors are counted when the task that asked for them looks. */
+static int freed_are_counted(void *unused)
+{
+	static struct neap_block *block[1400];
+
+	(void)unused;
+	for (uint32_t last = 1380; last < 1400; last++) {
+		for (uint32_t i = 0; i < 1400; i++)
+			EXPECT(neap_block_alloc(machine, 0, GFP_KERNEL_BITS, NEAP_ANY_NODE,
+						&block[i]) == 0);
+		uint64_t before = neap_counter(machine, "pgfree");
+
+		for (uint32_t i = 0; i < last; i++)
+			neap_block_free(machine, block[i]);
+		EXPECT(neap_counter(machine, "pgfree") >= before + last);
+		for (uint32_t i = last; i < 1400; i++)
+			neap_block_free(machine, block[i]);
+	}
+	return 0;
+}
+
+static void test_freed_are_counted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		machine = api_machine_new(api_runtimes[i], small);
+		api_run(machine, freed_are_counted, NULL);
+		api_machine_end(machine);
+	}
+}
+
 /* ---- tags ---- */
 
 static int tags(void *unused)
@@ -762,6 +793,7 @@ int main(void)
 		cmocka_unit_test(test_device_errors),
 		cmocka_unit_test(test_refused_pages),
 		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_freed_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
