@@ -92,7 +92,7 @@ void event_record(struct task *t, enum event_id id, const uint64_t *args, uint32
 	DCHECK(nr <= EVENT_MAX_ARGS);
 	uint32_t wanted = atomic_load(&t->machine->tracing);
 	struct event_record record = {
-		.time_ns = rt_now(t),
+		.time_ns = rt_peek(t),
 		.task = t->id,
 		.cpu = (uint16_t)task_cpu(t),
 		.id = (uint16_t)id,

@@ -171,6 +171,9 @@ struct rt_ops {
 	/* May sleep. Lets other tasks of the CPU run. */
 	void (*yield)(struct task *t);
 	uint64_t (*now)(struct task *t);
+	/* now() for whoever only watches: in the simulator no run differs for having been looked
+	 * at. */
+	uint64_t (*peek)(struct task *t);
 	/* Deterministic from the machine's seed in the simulator. */
 	uint64_t (*random)(struct task *t);
 	/* The slow half of rt_preempt(); see PREEMPT POINTS. Nothing held. */
@@ -448,6 +451,11 @@ static inline void rt_yield(struct task *t)
 static inline uint64_t rt_now(struct task *t)
 {
 	return t->rt->ops->now(t);
+}
+
+static inline uint64_t rt_peek(struct task *t)
+{
+	return t->rt->ops->peek(t);
 }
 
 static inline uint64_t rt_random(struct task *t)

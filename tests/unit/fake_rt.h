@@ -165,6 +165,7 @@ static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 		.sleep = fake_rt_sleep,
 		.yield = fake_rt_yield,
 		.now = fake_rt_now,
+		.peek = fake_rt_now,
 		.random = fake_rt_random,
 		.preempt = fake_rt_preempt,
 		.lock_contended = fake_rt_lock_contended,

@@ -215,6 +215,7 @@ static const struct rt_ops virtual_ops = {
 	.sleep = virtual_sleep,
 	.yield = virtual_yield,
 	.now = virtual_now,
+	.peek = virtual_now,
 	.lock_contended = virtual_contended,
 	.call_at = virtual_call_at,
 };
@@ -264,6 +265,7 @@ static const struct rt_ops live_ops = {
 	.wake = live_wake,
 	.yield = live_yield,
 	.now = live_now,
+	.peek = live_now,
 	.lock_contended = live_contended,
 };
 

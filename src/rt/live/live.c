@@ -413,6 +413,7 @@ static const struct rt_ops live_ops = {
 	.sleep = live_sleep,
 	.yield = live_yield,
 	.now = live_now,
+	.peek = live_now,
 	.random = live_random,
 	.preempt = live_preempt,
 	.lock_contended = live_lock_contended,

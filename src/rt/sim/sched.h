@@ -234,6 +234,20 @@ static inline uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
 	return c->clock_ns;
 }
 
+/*
+ * The CPU's clock with what its meter shows, which is left for the next charge: where a host takes
+ * turns, how a stretch of time is cut decides when the next turn ends.
+ */
+static inline uint64_t clock_peek_ns(const struct sim *sim, uint32_t cpu)
+{
+	const struct sim_cpu *c = &sim->cpus[cpu];
+	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+
+	if (slot->meter == NULL || slot->meter != c->meter || !sim->costs_time)
+		return c->clock_ns;
+	return c->clock_ns + (c->carry_ps + (slot->worth_ps - c->metered)) / SIM_PS_PER_NS;
+}
+
 /* clock_charge_ns() where nothing was counted since the last one. */
 void clock_settle(struct sim *sim, uint32_t cpu);
 /* clock_charge_ns() for a preempt point: also without a cost table, time moves. */

@@ -328,6 +328,11 @@ static uint64_t sim_now(struct task *t)
 	return sim_charge_ns(sim_of(t->rt), t);
 }
 
+static uint64_t sim_peek(struct task *t)
+{
+	return clock_peek_ns(sim_of(t->rt), task_cpu(t));
+}
+
 static uint64_t sim_random(struct task *t)
 {
 	struct rng rng = { t->random_state };
@@ -512,6 +517,7 @@ static const struct rt_ops sim_ops = {
 	.sleep = sim_sleep,
 	.yield = sim_yield,
 	.now = sim_now,
+	.peek = sim_peek,
 	.random = sim_random,
 	.preempt = sim_preempt,
 	.lock_contended = sim_lock_contended,
