@@ -20,7 +20,9 @@
  *
  * Only machines like saved ones have them.
  *
- * What must never happen: a count that differs from the places in use.
+ * What must never happen: a count that differs from the places in use; a node given back
+ * twice. Who gives the last slot of an area back looks for empty nodes after that, when
+ * swapoff may be at it already: a node's memory is taken from it under the area's lock.
  *
  * Linux: mm/swap_state.c: add_to_swap_cache(), clear_shadow_from_swap_cache();
  * lib/xarray.c. Differs: no page is refused because there is no memory for its node;
@@ -155,12 +157,17 @@ void swap_nodes_drain(struct task *t, struct swap_area *area)
 		for (uint32_t i = 0; i <= (area->nr_slots - 1) >> level_shift(level); i++) {
 			struct swap_node *node = &area->node[level][i];
 
+			/* Who gave the last slot back may be in swap_nodes_settle() still. */
+			spin_lock(t, &area->lock, LOCK_SWAP);
+			uint32_t slab = node->slab;
+
 			CHECK(node->nr_used == 0);
-			if (node->slab != PFN_NONE)
-				slab_free_any(t, &t->machine->swap_nodes, node->slab);
-			node->slab = PFN_NONE;
+			racy_write(node->slab, PFN_NONE);
+			racy_write(area->node_idle, 0);
+			spin_unlock(t, &area->lock, LOCK_SWAP);
+			if (slab != PFN_NONE)
+				slab_free_any(t, &t->machine->swap_nodes, slab);
 		}
-	area->node_idle = 0;
 }
 
 const char *swap_nodes_verify(const struct swap_area *area, uint64_t *nr)

@@ -95,12 +95,63 @@ static void body_found(struct machine_fixture *f)
 
 MACHINE_TEST(found, .swap_pages = 4096);
 
+/* Gives back the slots, the last ones of an area that is being switched off. */
+static int give_slots(struct task *t, void *arg)
+{
+	const uint32_t *entry = arg;
+
+	for (uint32_t i = 0; i < 3; i++)
+		swap_slot_put(t, entry[i]);
+	return 0;
+}
+
+/* Who gives the last slot back and swapoff find the same empty nodes: one of them takes each. */
+static void body_last_slot(struct machine_fixture *f)
+{
+	struct swap_area *area = &f->m->swap[0];
+	uint32_t entry[3];
+	struct task_spec spec = { .name = "giver", .fn = give_slots, .arg = entry };
+	struct task *giver;
+
+	swap_nodes_enable(f->m);
+	for (uint32_t i = 0; i < 3; i++) {
+		entry[i] = swap_slot_get(f->t);
+		swap_nodes_prepare(f->t, area, swap_slot_of(entry[i]), GFP_KERNEL);
+		cpu_pin(f->t);
+		spin_lock(f->t, &area->lock, LOCK_SWAP);
+		swap_slot_store_cache(f->t, area, swap_slot_of(entry[i]), 1);
+		spin_unlock(f->t, &area->lock, LOCK_SWAP);
+		cpu_unpin(f->t);
+	}
+	assert_int_equal(nr_nodes(f), 3);
+	swap_area_close(f->t, area);
+	assert_int_equal(rt_spawn(f->t, &spec, &giver), 0);
+	while (racy_read(area->inuse) != 0)
+		rt_yield(f->t);
+	swap_area_end(f->t, area);
+	assert_int_equal(rt_join(f->t, giver), 0);
+	assert_int_equal(nr_nodes(f), 0);
+}
+
+static void test_last_slot(void **state)
+{
+	uint64_t first = machine_seed();
+
+	(void)state;
+	for (uint64_t seed = first; seed < first + 300; seed++)
+		machine_run(
+			&(struct machine_setup){
+				.pages = 640, .swap_pages = 1200, .seed = seed, .explore = true },
+			body_last_slot);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_last_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
