@@ -94,7 +94,7 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 	if (reason == WAIT_WRITEBACK)
 		atomic_fetch_sub(&node->nr_writeback_throttled, 1);
 	event_emit(t, MM_VMSCAN_THROTTLED, node->id, throttle_ns[reason] / NSEC_PER_USEC,
-		   delay_ns(start_ns, rt_now(t), throttle_ns[reason]) / NSEC_PER_USEC, reason);
+		   delay_ns(start_ns, rt_peek(t), throttle_ns[reason]) / NSEC_PER_USEC, reason);
 }
 
 /* ---- active lists ---- */
