@@ -15,11 +15,13 @@ _neap_values()
 	--order) printf '%s\n' 0 1 2 3 4 5 6 7 8 9 10 ;;
 	--set) printf '%s\n' min_free_kbytes= watermark_scale_factor= watermark_boost_factor= \
 		lowmem_reserve_ratio= swappiness= page-cluster= ;;
+	--host) printf '%s\n' table log ;;
 	--size) printf '%s\n' 2M 1G ;;
 	--want) printf '%s\n' low-min= absorb= ;;
 	--zone) printf '%s\n' DMA DMA32 Normal Movable ;;
 	--cpus | --nodes | --node | --seed | --seeds | --processes | --explore | --width | --watch | \
-		--memory | -m | --until | --break | --at | --document) echo '' ;;
+		--memory | -m | --until | --break | --at | --document | \
+		--host-others) echo '' ;;
 	esac
 }
 

@@ -29,6 +29,7 @@
 #include <neap/neap.h>
 
 #include "api/config.h"
+#include "api/costs.h"
 #include "api/like.h"
 #include "base/size.h"
 
@@ -247,6 +248,18 @@ static int set_costs(struct neap_config *config, const char *name, const char *v
 	return copy_text(config, name, value, config->costs, sizeof(config->costs));
 }
 
+static int set_host_others(struct neap_config *config, const char *name, const char *value)
+{
+	uint64_t others;
+	int err = config_parse_number(config, name, value, COSTS_HOST_OTHERS_MAX, &others);
+
+	if (err == 0) {
+		config->host_others = (uint32_t)others;
+		config->host_others_given = true;
+	}
+	return err;
+}
+
 static int set_tmp(struct neap_config *config, const char *name, const char *value)
 {
 	return copy_text(config, name, value, config->tmp, sizeof(config->tmp));
@@ -430,13 +443,16 @@ struct config_key {
 };
 
 static const struct config_key config_keys[] = {
-	{ "memory", set_memory },   { "nodes", set_nodes },	{ "cpus", set_cpus },
-	{ "machine", set_machine }, { "runtime", set_runtime }, { "contents", set_contents },
-	{ "seed", set_seed },	    { "explore", set_explore }, { "costs", set_costs },
-	{ "swap", set_swap },	    { "tmp", set_tmp },		{ "uring", set_uring },
-	{ "hotplug", set_hotplug }, { "block", set_block },	{ "sysctl.", set_sysctl },
-	{ "fault.", set_fault },    { "like", set_like },	{ "cma", set_cma },
-	{ "rebind", set_rebind },
+	{ "memory", set_memory },   { "nodes", set_nodes },
+	{ "cpus", set_cpus },	    { "machine", set_machine },
+	{ "runtime", set_runtime }, { "contents", set_contents },
+	{ "seed", set_seed },	    { "explore", set_explore },
+	{ "costs", set_costs },	    { "host_others", set_host_others },
+	{ "swap", set_swap },	    { "tmp", set_tmp },
+	{ "uring", set_uring },	    { "hotplug", set_hotplug },
+	{ "block", set_block },	    { "sysctl.", set_sysctl },
+	{ "fault.", set_fault },    { "like", set_like },
+	{ "cma", set_cma },	    { "rebind", set_rebind },
 };
 
 struct neap_config *neap_config_new(void)
@@ -485,7 +501,8 @@ int neap_config_set(struct neap_config *config, const char *name, const char *va
 	return config_fail(
 		config, -EINVAL,
 		"'%s' is not a property; there are memory, nodes, cpus, machine, like,"
-		" runtime, contents, seed, explore, costs, swap, tmp, uring, cma, rebind,"
+		" runtime, contents, seed, explore, costs, host_others, swap, tmp, uring, cma,"
+		" rebind,"
 		" sysctl.NAME and fault.NAME.",
 		name);
 }

@@ -80,6 +80,8 @@ struct neap_config {
 	bool faults_enabled;
 	uint64_t seed;
 	char costs[CONFIG_PATH_BYTES];
+	bool host_others_given;
+	uint32_t host_others; /* instead of the table's; valid if given */
 	char tmp[CONFIG_PATH_BYTES];
 	uint32_t nr_swaps;
 	struct config_swap swap[NEAP_MAX_SWAPS];

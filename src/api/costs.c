@@ -78,7 +78,7 @@ static const struct cost_parameter cost_parameters[] = {
 	{ "host.round_ns", offsetof(struct costs, host_round_ns), COST_U64, UINT32_MAX },
 	{ "host.balance_ns", offsetof(struct costs, host_balance_ns), COST_U64, UINT32_MAX },
 	{ "host.processors", offsetof(struct costs, host_processors), COST_U32, 16 },
-	{ "host.others", offsetof(struct costs, host_others), COST_U32, 1000 },
+	{ "host.others", offsetof(struct costs, host_others), COST_U32, COSTS_HOST_OTHERS_MAX },
 };
 
 /*

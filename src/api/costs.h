@@ -6,6 +6,9 @@
 #include "core/vmstat_ids.h"
 #include "store/model_device.h"
 
+/* Other threads of the host of virtual CPUs. */
+#define COSTS_HOST_OTHERS_MAX 1000u
+
 struct costs {
 	uint32_t item_ps[NR_METER_ITEMS]; /* picoseconds an increment */
 	uint64_t quantum_ns, slice_ns, wake_latency_ns;

@@ -127,6 +127,8 @@ static int ports_create(struct api_machine *a, struct neap_config *config,
 
 	if (err != 0)
 		return err;
+	if (config->host_others_given)
+		costs.host_others = config->host_others;
 	err = runtime_create(a, config, desc->nr_cpus, &costs);
 	if (err != 0)
 		return config_fail(config, err, "The runtime for %u CPUs could not be made: %s.",

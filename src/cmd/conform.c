@@ -40,6 +40,7 @@ enum conform_key {
 	KEY_SAVE,
 	KEY_COMPARE,
 	KEY_COSTS,
+	KEY_HOST,
 };
 
 static const struct argp_option option_table[] = {
@@ -53,6 +54,8 @@ static const struct argp_option option_table[] = {
 	{ "save", KEY_SAVE, "FILE", 0, "keep our counters for --compare", 0 },
 	{ "compare", KEY_COMPARE, "FILE", 0, "what has changed since --save FILE", 0 },
 	{ "costs", KEY_COSTS, "NAME|FILE", 0, "as of neap sim (emulated-guest)", 0 },
+	{ "host", KEY_HOST, "table|log", 0, "how busy the guests' hosts are said to be (table)",
+	  0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
 };
@@ -90,6 +93,13 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	case KEY_COSTS:
 		options->costs = value;
 		return 0;
+	case KEY_HOST:
+		options->host_from_log = strcmp(value, "log") == 0;
+		if (options->host_from_log || strcmp(value, "table") == 0)
+			return 0;
+		cmd_error("--host %s: table, as the cost table says, or log, as each log tells",
+			  value);
+		return EINVAL;
 	case ARGP_KEY_ARGS:
 		options->dirs = state->argv + state->next;
 		options->nr_dirs = (uint32_t)(state->argc - state->next);

@@ -18,6 +18,7 @@ struct conform_options {
 	uint64_t nr_seeds;
 	uint64_t nr_processes;
 	bool json, brief, all_rows;
+	bool host_from_log;   /* hosts are as busy as the logs tell, where they do */
 	const char *document; /* the date of a document; NULL: print tables */
 	const char *save;     /* file that gets our counters; NULL */
 	const char *compare;  /* file with our counters of before; NULL */
@@ -34,7 +35,12 @@ struct conform_job {
 	/* The machine before the first command, of each run that recorded it, written out. */
 	char *boot_dir[CONFORM_BOOTS_MAX];
 	uint32_t nr_boots; /* 0: not recorded */
-	char *trace_path;  /* the kernel's trace of reclaim; NULL */
+	/* Of each run of the kernel: how long its first load took, 0 unknown; and so, the other */
+	uint64_t load_ns[RULE_RUNS_MAX]; /* threads of its host, -1 as the cost table says. */
+	int64_t host_others[RULE_RUNS_MAX];
+	char *load_path;	 /* the job up to its first load; NULL: it has none first */
+	uint64_t our_load_ns[2]; /* with no other threads, and CONFORM_HOST_MANY */
+	char *trace_path;	 /* the kernel's trace of reclaim; NULL */
 	struct record_set kernel, ours;
 	struct record_set before;	 /* of an earlier build; may be empty */
 	char *refused;			 /* why the job cannot be played; NULL */

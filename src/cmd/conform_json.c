@@ -93,6 +93,16 @@ static json_t *json_rows(const struct conform_job *job)
 	return array;
 }
 
+/* Of each recorded run: the other threads of its host; -1: as the cost table says. */
+static json_t *json_hosts(const struct conform_job *job)
+{
+	json_t *array = json_array();
+
+	for (uint32_t run = 0; run < job->kernel.nr; run++)
+		(void)json_array_append_new(array, json_integer(job->host_others[run]));
+	return array;
+}
+
 static json_t *json_job(const struct conform_job *job)
 {
 	struct conform_score score = conform_score_job(job);
@@ -105,6 +115,7 @@ static json_t *json_job(const struct conform_job *job)
 		return object;
 	}
 	(void)json_object_set_new(object, "boots", json_integer(job->nr_boots));
+	(void)json_object_set_new(object, "host_others", json_hosts(job));
 	(void)json_object_set_new(object, "score", json_score(&score));
 	(void)json_object_set_new(object, "kswapd_share_permille",
 				  json_integer(record_kswapd_share(&job->ours)));

@@ -21,6 +21,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/conform.h"
+#include "cmd/conform_host.h"
 #include "cmd/play.h"
 #include "diag/decisions.h"
 #include "job/run.h"
@@ -41,6 +43,8 @@ struct task {
 	struct conform_job *job;
 	const char *boot; /* where it begins; NULL: as built */
 	uint64_t seed;
+	int64_t host_others; /* -1: as the cost table says */
+	bool load;	     /* only the first load, of which the time is wanted */
 	bool traced;
 	pid_t pid;
 	int out, complaints; /* files in memory; -1 = none */
@@ -74,6 +78,8 @@ static void on_snapshot(void *ctx, struct neap_machine *machine, const char *lab
 
 static void set_options(const struct task *task, struct options *options)
 {
+	static char host_others[24];
+
 	options_init(false, "conform", options);
 	options->files = &task->job->job_path;
 	options->nr_files = 1;
@@ -82,6 +88,12 @@ static void set_options(const struct task *task, struct options *options)
 	options->quiet = true;
 	options->like = task->boot;
 	options->costs = task->job->costs;
+	if (task->load)
+		options->files = &task->job->load_path;
+	if (task->host_others >= 0) {
+		(void)snprintf(host_others, sizeof(host_others), "%" PRId64, task->host_others);
+		options->host_others = host_others;
+	}
 }
 
 static bool write_all(int fd, const struct text_buf *text)
@@ -117,6 +129,33 @@ static int play_counters(const struct task *task)
 	}
 	text_buf_init(&text);
 	record_print(&listener.record, &text);
+	if (status == CMD_FINE && !write_all(task->out, &text))
+		status = CMD_WORLD;
+	text_buf_free(&text);
+	return status;
+}
+
+/* When the first load began, and when it ended. */
+static void on_load_snapshot(void *ctx, struct neap_machine *machine, const char *label)
+{
+	uint64_t *at_ns = ctx;
+
+	at_ns[strcmp(label, "after") == 0] = neap_now(machine);
+}
+
+static int play_load(const struct task *task)
+{
+	uint64_t at_ns[2] = { 0, 0 };
+	struct run_observer observer = { .ctx = at_ns, .snapshot = on_load_snapshot };
+	struct options options;
+	struct text_buf text;
+	int status;
+
+	set_options(task, &options);
+	options.observer = &observer;
+	status = play(&options);
+	text_buf_init(&text);
+	(void)text_buf_printf(&text, "%" PRIu64 "\n", at_ns[1] - at_ns[0]);
 	if (status == CMD_FINE && !write_all(task->out, &text))
 		status = CMD_WORLD;
 	text_buf_free(&text);
@@ -281,6 +320,8 @@ static bool start_task(struct task *task)
 	(void)signal(SIGTERM, SIG_DFL);
 	if (dup2(task->complaints, STDERR_FILENO) < 0)
 		_exit(CMD_WORLD);
+	if (task->load)
+		_exit(play_load(task));
 	_exit(task->traced ? play_traced(task) : play_counters(task));
 }
 
@@ -438,11 +479,24 @@ static int take_evidence(struct task *task)
 	return error;
 }
 
+/* What cannot be played is said by the runs of the whole job. */
+static int take_load(struct task *task)
+{
+	char *text = task->status == CMD_FINE ? read_reply(task->out) : NULL;
+
+	if (text != NULL)
+		(void)sscanf(text, "%" SCNu64, &task->job->our_load_ns[task->host_others != 0]);
+	free(text);
+	return 0;
+}
+
 static int take_result(struct task *task)
 {
 	struct conform_job *job = task->job;
 	char **where = task->status == CMD_USAGE ? &job->refused : &job->failed;
 
+	if (task->load)
+		return take_load(task);
 	if (task->status == CMD_FINE)
 		return task->traced ? take_evidence(task) : take_counters(task);
 	if (*where == NULL)
@@ -450,27 +504,58 @@ static int take_result(struct task *task)
 	return *where == NULL ? -ENOMEM : 0;
 }
 
-static uint32_t make_tasks(struct conform *conform, struct task *tasks)
+/* The first loads, with an idle and with a busy host. => how many tasks */
+static uint32_t make_loads(const struct conform *conform, struct task *tasks)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < conform->nr_jobs; i++)
+		for (uint32_t k = 0; k < 2 && conform->job[i].load_path != NULL; k++)
+			tasks[nr++] = (struct task){ .job = &conform->job[i],
+						     .boot = conform->job[i].boot_dir[0],
+						     .seed = 1,
+						     .host_others = k * CONFORM_HOST_MANY,
+						     .load = true,
+						     .out = -1,
+						     .complaints = -1 };
+	return nr;
+}
+
+static void estimate_hosts(struct conform *conform)
+{
+	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
+		struct conform_job *job = &conform->job[i];
+
+		for (uint32_t run = 0; run < job->kernel.nr; run++)
+			job->host_others[run] =
+				conform_host_others(job->load_ns[run], job->our_load_ns);
+	}
+}
+
+/* Seeds take turns with the kernel's runs: each is played on a host as busy as one of them had. */
+static uint32_t make_tasks(const struct conform *conform, struct task *tasks)
 {
 	uint32_t nr = 0;
 
 	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
 		struct conform_job *job = &conform->job[i];
+		struct task task = { .job = job, .out = -1, .complaints = -1 };
 
-		for (uint32_t boot = 0; boot < max_u32(job->nr_boots, 1); boot++)
-			for (uint64_t seed = 1; seed <= conform->options->nr_seeds; seed++)
-				tasks[nr++] = (struct task){ .job = job,
-							     .boot = job->boot_dir[boot],
-							     .seed = seed,
-							     .out = -1,
-							     .complaints = -1 };
-		if (job->trace_path != NULL && !conform->options->brief)
-			tasks[nr++] = (struct task){ .job = job,
-						     .boot = job->boot_dir[0],
-						     .seed = SEED_TRACED,
-						     .traced = true,
-						     .out = -1,
-						     .complaints = -1 };
+		for (uint32_t boot = 0; boot < max_u32(job->nr_boots, 1); boot++) {
+			for (task.seed = 1; task.seed <= conform->options->nr_seeds; task.seed++) {
+				task.boot = job->boot_dir[boot];
+				task.host_others =
+					job->host_others[(task.seed - 1) % job->kernel.nr];
+				tasks[nr++] = task;
+			}
+		}
+		if (job->trace_path != NULL && !conform->options->brief) {
+			task.boot = job->boot_dir[0];
+			task.seed = SEED_TRACED;
+			task.host_others = job->host_others[0];
+			task.traced = true;
+			tasks[nr++] = task;
+		}
 	}
 	return nr;
 }
@@ -503,13 +588,10 @@ static int judge_jobs(struct conform *conform)
 	return 0;
 }
 
-int conform_play(struct conform *conform)
+/* Runs the tasks and takes what they found. => 0, or -EINTR or negative errno, said */
+static int perform(struct conform *conform, struct task *tasks, uint32_t nr)
 {
-	size_t most =
-		(size_t)conform->nr_jobs * (conform->options->nr_seeds * CONFORM_BOOTS_MAX + 1);
-	struct task *tasks = calloc(most + 1, sizeof(*tasks));
-	uint32_t nr = tasks == NULL ? 0 : make_tasks(conform, tasks);
-	bool fine = tasks != NULL && run_tasks(conform, tasks, nr);
+	bool fine = run_tasks(conform, tasks, nr);
 	int error = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
@@ -520,12 +602,29 @@ int conform_play(struct conform *conform)
 		if (tasks[i].complaints >= 0)
 			close(tasks[i].complaints);
 	}
-	free(tasks);
-	if (fine && error == 0)
-		error = judge_jobs(conform);
 	if (error != 0)
 		cmd_error("the results: %s", strerror(-error));
+	return fine ? error : -EINTR;
+}
+
+int conform_play(struct conform *conform)
+{
+	size_t most =
+		(size_t)conform->nr_jobs * (conform->options->nr_seeds * CONFORM_BOOTS_MAX + 2);
+	struct task *tasks = calloc(most + 1, sizeof(*tasks));
+	int error = tasks == NULL ? -ENOMEM : perform(conform, tasks, make_loads(conform, tasks));
+
+	if (error == 0) {
+		estimate_hosts(conform);
+		error = perform(conform, tasks, make_tasks(conform, tasks));
+	}
+	free(tasks);
+	if (error == 0) {
+		error = judge_jobs(conform);
+		if (error != 0)
+			cmd_error("the results: %s", strerror(-error));
+	}
 	if (interrupted)
 		return CMD_INTERRUPTED;
-	return fine && error == 0 ? CMD_FINE : CMD_WORLD;
+	return error == 0 ? CMD_FINE : CMD_WORLD;
 }

@@ -42,6 +42,7 @@ enum option_key {
 	KEY_UNTIL,
 	KEY_PRINT,
 	KEY_LIKE,
+	KEY_HOST_OTHERS,
 };
 
 #define MACHINE_OPTIONS                                                                            \
@@ -84,6 +85,8 @@ static const struct argp_option sim_options[] = {
 	COMMON_OPTIONS,
 	SEED_OPTION,
 	{ "explore", KEY_EXPLORE, "N", 0, "N seeds, preempting under locks, too", 0 },
+	{ "host-others", KEY_HOST_OTHERS, "N", 0,
+	  "other threads on the host of virtual CPUs (the cost table's)", 0 },
 	{ "errors", KEY_ERRORS, NULL, 0, "with --explore: devices and allocations fail at times",
 	  0 },
 	{ "found", KEY_FOUND, "DIR", 0,
@@ -169,6 +172,8 @@ static const char **text_option(struct options *options, int key)
 		return &options->costs;
 	case KEY_LIKE:
 		return &options->like;
+	case KEY_HOST_OTHERS:
+		return &options->host_others;
 	case KEY_FOUND:
 		return &options->found_dir;
 	default:

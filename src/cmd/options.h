@@ -24,6 +24,7 @@ struct options {
 	const char *report_path; /* of failed requests; NULL: out_dir/report.txt */
 	bool tags;
 	bool quiet, json;
+	const char *host_others; /* instead of the cost table's; NULL */
 	uint64_t seed;
 	uint64_t explore;      /* number of seeds; 0: one ordinary run */
 	bool errors;	       /* with explore: devices and requests for pages fail at times */

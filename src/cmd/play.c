@@ -307,6 +307,7 @@ static bool set_runtime(struct neap_config *config, const struct job *job,
 	if (options->live)
 		return true;
 	return set(config, "costs", options->costs != NULL ? options->costs : costs) &&
+	       (options->host_others == NULL || set(config, "host_others", options->host_others)) &&
 	       set_number(config, "seed", seed) &&
 	       set(config, "explore", options->explore > 0 ? "1" : "0") &&
 	       (!options->errors || set_faults(config, seed));

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cmd/conform_host.h"
 #include "diag/decisions.h"
 #include "diag/record.h"
 #include "diag/unpack.h"
@@ -277,9 +278,54 @@ static void test_decisions(void **state)
 	decisions_free(&ours);
 }
 
+/* How busy a host was: how long the first load took, and how long ours takes. */
+static void test_host_of_a_recording(void **state)
+{
+	const uint64_t ours_ns[2] = { 1000000000, 5000000000 };
+	const uint64_t flat_ns[2] = { 1000000000, 1000000000 };
+
+	(void)state;
+	assert_int_equal(conform_log_load_ns("# snapshot boot at 6.1\n"
+					     "6.19 6.20 machine nodes=256M cpus=2\n"
+					     "6.20 6.70 sleep 500\n"
+					     "6.75 8.25 touch A seq all\n"
+					     "8.25 9.00 touch A seq all\n"),
+			 1500000000);
+	assert_int_equal(conform_log_load_ns("1.0 2.0 read F seq all\n2.0 3.0 touch A seq all\n"),
+			 0);
+	assert_int_equal(conform_log_load_ns("1.0 2.0 touch A random 100\n"), 0);
+	assert_int_equal(conform_log_load_ns("not a log\n"), 0);
+	assert_int_equal(conform_log_load_ns("3.0 2.0 touch A seq all\n"), 0);
+
+	assert_int_equal(conform_host_others(1000000000, ours_ns), 0);
+	assert_int_equal(conform_host_others(500000000, ours_ns), 0);
+	assert_int_equal(conform_host_others(2400000000, ours_ns), 3);
+	assert_int_equal(conform_host_others(5000000000, ours_ns), CONFORM_HOST_MANY);
+	assert_int_equal(conform_host_others(UINT64_C(900) * 1000000000, ours_ns),
+			 CONFORM_HOST_MOST);
+	assert_int_equal(conform_host_others(0, ours_ns), -1);
+	assert_int_equal(conform_host_others(2400000000, flat_ns), -1);
+}
+
+static void test_first_load_of_a_job(void **state)
+{
+	char *text = conform_first_load("# a job\nmachine nodes=64M\nanon A 80M\nsnapshot start\n"
+					"touch A seq all\nsnapshot end\n");
+
+	(void)state;
+	assert_non_null(text);
+	assert_string_equal(text, "# a job\nmachine nodes=64M\nanon A 80M\n"
+				  "snapshot before\ntouch A seq all\nsnapshot after\n");
+	free(text);
+	assert_null(conform_first_load("machine nodes=64M\nread F seq all\ntouch A seq all\n"));
+	assert_null(conform_first_load("machine nodes=64M\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_host_of_a_recording),
+		cmocka_unit_test(test_first_load_of_a_job),
 		cmocka_unit_test(test_rule_borders),
 		cmocka_unit_test(test_rule_small_numbers),
 		cmocka_unit_test(test_rule_two_outcomes),
