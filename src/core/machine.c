@@ -298,6 +298,7 @@ static void machine_build_cpus(struct neap_machine *m)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		m->cpus[cpu].id = cpu;
 		m->rt->slots[cpu].meter = m->cpus[cpu].meter;
+		m->rt->slots[cpu].priced = m->rt->cost_ps != NULL;
 		if (m->rt->cost_ps != NULL)
 			memcpy(m->cpus[cpu].cost_ps, m->rt->cost_ps, sizeof(m->cpus[cpu].cost_ps));
 		m->online[cpu / 64] |= (uint64_t)1 << (cpu % 64);

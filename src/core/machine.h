@@ -510,8 +510,8 @@ static ALWAYS_INLINE void slot_count_event(struct cpu_slot *slot, enum meter_ite
 	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
 
 	racy_add(cpu->meter[item], n);
-	/* Live nothing costs anything: one event after the other need not wait for this sum. */
-	if (cpu->cost_ps[item] != 0)
+	/* Live nothing costs anything, and this line is at hand; the prices' would not be. */
+	if (unlikely(slot->priced != 0))
 		slot->worth_ps += n * cpu->cost_ps[item];
 }
 

@@ -105,7 +105,8 @@ struct cpu_slot {
 	uint32_t streak;		  /* ... and how often in a row */
 	_Atomic uint32_t offline; /* a: 1 while nobody may take the word (core/hotplug_cpu.c) */
 	uint32_t cpu;		  /* I */
-	uint64_t *meter;   /* I after machine build: never-folded counts, see TIME; may be NULL */
+	uint32_t priced; /* I after machine build: 1 = some item of the meter is worth something */
+	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
 	uint64_t worth_ps; /* of all that the meter has counted, modulo 2^64; the taker's */
 } CACHE_ALIGNED;
 
