@@ -244,7 +244,8 @@ static void alloc_count(struct task *t, struct zone *zone, struct zone *preferre
 		racy_add(pcp->numa[NUMA_MISS], 1);
 		racy_add(pcp_of(t, preferred)->numa[NUMA_FOREIGN], 1);
 	}
-	racy_add(pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER], 1);
+	if (zone->node != cpu->node)
+		racy_add(pcp->numa[NUMA_OTHER], 1);
 }
 
 static NOINLINE void alloc_wake_boosted(struct task *t, struct zone *zone)
@@ -486,13 +487,13 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 		cpu_unpin_brief(t);
 		return PFN_NONE;
 	}
-	uint64_t *where = &pcp->numa[zone->node == cpu->node ? NUMA_LOCAL : NUMA_OTHER];
 	uint32_t pfn = pcp_pop(pages, pcp, index, order);
 
 	pcp->free_factor >>= 1;
 	slot_count_event(slot, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
 	racy_add(pcp->numa[NUMA_HIT], 1);
-	racy_add(*where, 1);
+	if (unlikely(zone->node != cpu->node))
+		racy_add(pcp->numa[NUMA_OTHER], 1);
 	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
 	cpu_unpin_brief(t);
 	return pfn;

@@ -184,6 +184,22 @@ uint64_t node_stat_exact(const struct node *node, enum node_item item)
 
 /* ---- events ---- */
 
+/*
+ * One CPU's count. Every block is a hit or a miss, and is local or other: local ones are not
+ * counted, so that most requests count one of these. While their CPU counts, either of the two may
+ * be seen first: the number is one off for a moment, as any count of a CPU that runs, but not
+ * negative.
+ */
+static uint64_t pcp_numa(const struct pcp *pcp, enum numa_item item)
+{
+	if (item != NUMA_LOCAL)
+		return racy_read(pcp->numa[item]);
+	uint64_t other = racy_read(pcp->numa[NUMA_OTHER]);
+	uint64_t all = racy_read(pcp->numa[NUMA_HIT]) + racy_read(pcp->numa[NUMA_MISS]);
+
+	return all - min_u64(all, other);
+}
+
 uint64_t zone_numa(const struct zone *zone, enum numa_item item)
 {
 	uint64_t sum = 0;
@@ -191,7 +207,7 @@ uint64_t zone_numa(const struct zone *zone, enum numa_item item)
 	if (!zone_populated(zone) || knobs_get(&zone->machine->sysctl.numa_stat) == 0)
 		return 0;
 	for (uint32_t cpu = 0; cpu < zone->machine->nr_cpus; cpu++)
-		sum += racy_read(zone->pcp[cpu].numa[item]);
+		sum += pcp_numa(&zone->pcp[cpu], item);
 	return sum;
 }
 
