@@ -472,19 +472,19 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
 					  uint32_t type, uint32_t order)
 {
-	struct page *pages = t->machine->pages;
-
 	if (unlikely(zone_wants_kswapd(zone) || !watermark_quick(zone, highest, order)))
 		return PFN_NONE;
-	if (unlikely(!cpu_pin_brief(t)))
-		return PFN_NONE;
 	struct cpu_slot *slot = t->slot;
+
+	if (unlikely(!cpu_pin_brief(t, slot)))
+		return PFN_NONE;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	struct page *pages = zone->machine->pages;
 	uint32_t index = pcp_list_index(order, type);
 
 	if (unlikely(list_empty(&pcp->list[index]))) {
-		cpu_unpin_brief(t);
+		cpu_unpin_brief(t, slot);
 		return PFN_NONE;
 	}
 	uint32_t pfn = pcp_pop(pages, pcp, index, order);
@@ -495,19 +495,25 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	if (unlikely(zone->node != cpu->node))
 		racy_add(pcp->numa[NUMA_OTHER], 1);
 	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
-	cpu_unpin_brief(t);
+	cpu_unpin_brief(t, slot);
 	return pfn;
 }
 
-/* Nothing about the request or its task that alloc_quick() does not know. */
-static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, uint32_t gfp)
+/*
+ * Nothing about the request, its task, its CPU or the machine that alloc_quick() does not know.
+ * m: the task's. One test for all of it, since each part is nearly always zero. Late frees of other
+ * tasks of the CPU, tracing and injection may begin right after: this request came first then.
+ */
+static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, const struct neap_machine *m,
+					 uint32_t gfp)
 {
 	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
+	const uint32_t scopes = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET;
+	uint32_t tracing = racy_read(((struct neap_machine *)(uintptr_t)m)->tracing);
 
-	return (gfp & rare) == 0 && t->policy_mode == 0 &&
-	       (t->flags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET)) == 0 &&
-	       !free_late_is_on(t) && racy_read(t->machine->inject[INJECT_PAGE]) == 0 &&
-	       atomic_load_explicit(&t->machine->tracing, memory_order_relaxed) == 0;
+	return ((gfp & rare) | t->policy_mode | (t->flags & scopes) |
+		racy_read(task_cpu_here(t)->nr_late) | racy_read(m->inject[INJECT_PAGE]) |
+		tracing) == 0;
 }
 
 /* A plain request. => PFN_NONE: nothing has changed, it has to be made at length */
@@ -519,7 +525,7 @@ static ALWAYS_INLINE uint32_t alloc_plain(struct task *t, const struct node *nod
 
 	if (unlikely(zone == NULL))
 		return PFN_NONE;
-	return alloc_quick(t, zone, highest, gfp_migrate_type(t->machine, gfp), order);
+	return alloc_quick(t, zone, highest, gfp_migrate_type(zone->machine, gfp), order);
 }
 
 /* alloc_pages() at length. node: that of the request, which names it, too. */
@@ -568,11 +574,13 @@ static NOINLINE uint32_t alloc_pages_block(struct task *t, const struct alloc_re
 
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 {
-	CHECK(request->order <= NEAP_MAX_ORDER && request->node < t->machine->nr_nodes);
-	if (likely(alloc_is_plain(t, request->gfp) && request->nodemask == NULL)) {
+	struct neap_machine *m = t->machine;
+
+	CHECK(request->order <= NEAP_MAX_ORDER && request->node < m->nr_nodes);
+	if (likely(alloc_is_plain(t, m, request->gfp) && request->nodemask == NULL)) {
 		if (unlikely(request->order != 0))
 			return alloc_pages_block(t, request);
-		uint32_t pfn = alloc_plain(t, &t->machine->nodes[request->node], request->gfp, 0);
+		uint32_t pfn = alloc_plain(t, &m->nodes[request->node], request->gfp, 0);
 
 		if (likely(pfn != PFN_NONE))
 			return pfn;
@@ -609,7 +617,7 @@ static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 
 uint32_t alloc_page(struct task *t, uint32_t gfp)
 {
-	if (likely(alloc_is_plain(t, gfp))) {
+	if (likely(alloc_is_plain(t, t->machine, gfp))) {
 		uint32_t pfn = alloc_plain(t, task_cpu_here(t)->home, gfp, 0);
 
 		if (likely(pfn != PFN_NONE))
@@ -694,27 +702,29 @@ static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t orde
 static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
-	struct page *pages = m->pages;
 	struct page *page = machine_page(m, pfn);
 	uint64_t flags = page_flags(page);
-	struct zone *zone = page_zone_of(m, flags);
-	uint32_t type = pageblock_type(m, pfn);
 
 	free_check(page, flags, order);
-	if (unlikely(type >= NR_PCP_TYPES ||
-		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0))
+	if (unlikely(atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0))
 		return false;
-	if (unlikely(!cpu_pin_brief(t)))
-		return false;
+	uint32_t type = pageblock_type(m, pfn);
 	struct cpu_slot *slot = t->slot;
+
+	if (unlikely(type >= NR_PCP_TYPES || !cpu_pin_brief(t, slot)))
+		return false;
+	struct zone *zone = page_zone_of(m, flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	bool room = !pcp_is_full(pcp, zone, order);
+	uint32_t count = racy_read(pcp->count) + (1u << order);
+	bool room = count < pcp_limit(pcp, zone, order);
 
 	if (likely(room)) {
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
-		pcp_link(pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
+		racy_write(pcp->count, count);
+		pcp_link(m->pages, &pcp->list[pcp_list_index(order, type)], pfn,
+			 pcp_page_flags(zone, order, type));
 	}
-	cpu_unpin_brief(t);
+	cpu_unpin_brief(t, slot);
 	return room;
 }
 

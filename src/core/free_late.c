@@ -138,8 +138,9 @@ static NOINLINE void late_perform_half(struct task *t)
 void free_late_put(struct task *t, uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
+	struct cpu_slot *slot = t->slot;
 
-	if (likely(cpu_pin_brief(t))) {
+	if (likely(cpu_pin_brief(t, slot))) {
 		struct cpu *cpu = task_cpu_data(t);
 		uint32_t nr = cpu->nr_late;
 
@@ -149,12 +150,12 @@ void free_late_put(struct task *t, uint32_t pfn)
 			__builtin_prefetch(machine_page(m, pfn), 1);
 			cpu->late[nr - 1] = pfn;
 			racy_write(cpu->nr_late, nr + 1);
-			cpu_unpin_brief(t);
+			cpu_unpin_brief(t, slot);
 			if (unlikely(nr == LATE_FREES))
 				late_perform_half(t);
 			return;
 		}
-		cpu_unpin_brief(t);
+		cpu_unpin_brief(t, slot);
 	}
 	if (page_put_test(machine_page(m, pfn)))
 		free_pages(t, pfn, 0);

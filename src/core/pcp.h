@@ -89,28 +89,15 @@ static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t o
 	       ((uint64_t)type << PAGE_TYPE_SHIFT);
 }
 
-/* Would a put of this order flush? => pinned */
-static ALWAYS_INLINE bool pcp_is_full(const struct pcp *pcp, const struct zone *zone,
-				      uint32_t order)
-{
-	return racy_read(pcp->count) + (1u << order) >= pcp_limit(pcp, zone, order);
-}
-
 /*
- * Puts a free block on its list, full or not. pages: the machine's; flags: pcp_page_flags().
- * => pinned; the order is allowed, the type is not Isolate
+ * Puts a free block at the head of its list, full or not. pages: the machine's; flags:
+ * pcp_page_flags(). The caller counts it (pcp.count). => pinned
  */
-static ALWAYS_INLINE void pcp_link(struct page *pages, struct pcp *pcp, uint32_t pfn,
-				   uint32_t order, uint64_t flags)
+static ALWAYS_INLINE void pcp_link(struct page *pages, struct list *list, uint32_t pfn,
+				   uint64_t flags)
 {
-	uint32_t type = (uint32_t)(flags >> PAGE_TYPE_SHIFT) & 0x7;
-
-	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
-	racy_add(pcp->count, 1u << order);
 	atomic_store_explicit(&pages[pfn].flags, flags, memory_order_relaxed);
-	list_add_head(pages,
-		      &pcp->list[pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE)],
-		      pfn);
+	list_add_head(pages, list, pfn);
 }
 
 /*
@@ -122,13 +109,16 @@ static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pf
 				  uint32_t type)
 {
 	struct pcp *pcp = pcp_of(t, zone);
-	bool full = pcp_is_full(pcp, zone, order);
+	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
+	uint32_t count = racy_read(pcp->count) + (1u << order);
+	bool full = count >= pcp_limit(pcp, zone, order);
 
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
 	slot_count_event(t->slot, EV_PGFREE, (uint64_t)1 << order);
-	pcp_link(t->machine->pages, pcp, pfn, order, pcp_page_flags(zone, order, type));
+	racy_write(pcp->count, count);
+	pcp_link(t->machine->pages, &pcp->list[index], pfn, pcp_page_flags(zone, order, type));
 	if (unlikely(full))
-		pcp_put_full(t, zone,
-			     pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE), order);
+		pcp_put_full(t, zone, index, order);
 }
 
 /* Frees up to nr pages of this CPU's lists, list 0 first. => pinned, no zone lock */

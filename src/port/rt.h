@@ -294,25 +294,31 @@ static ALWAYS_INLINE void cpu_unpin(struct task *t)
 
 /*
  * A pin for a path that calls nothing while it lasts, so that the task itself need not know of it.
- * Unpin with cpu_unpin_brief().
- * => true: to t->slot; false: not pinned, and it would take longer, or it is pinned already: use
- * cpu_pin()
+ * slot: t->slot, read by the caller after its last call. Only the task itself changes that, in
+ * calls (it moves, or finds its slot offline while it waits for the word), so that it stays the
+ * task's until the unpin, and need not be read again.
+ * => true: pinned to it, unpin with cpu_unpin_brief(); false: not pinned, and it would take longer,
+ * or it is pinned already: use cpu_pin()
  */
-static ALWAYS_INLINE bool cpu_pin_brief(struct task *t)
+static ALWAYS_INLINE bool cpu_pin_brief(struct task *t, struct cpu_slot *slot)
 {
 	if (NEAP_DEBUG_BUILD) {
 		cpu_pin(t);
-		return true;
+		if (likely(t->slot == slot))
+			return true;
+		cpu_unpin(t);
+		return false;
 	}
-	return t->pin_depth == 0 && slot_enter_favourite(t, t->slot);
+	return t->pin_depth == 0 && slot_enter_favourite(t, slot);
 }
 
-static ALWAYS_INLINE void cpu_unpin_brief(struct task *t)
+/* slot: the one that was pinned */
+static ALWAYS_INLINE void cpu_unpin_brief(struct task *t, struct cpu_slot *slot)
 {
 	if (NEAP_DEBUG_BUILD)
 		cpu_unpin(t);
 	else
-		atomic_store_explicit(&t->slot->inside, 0, memory_order_release);
+		atomic_store_explicit(&slot->inside, 0, memory_order_release);
 }
 
 /* Asserts the state per-CPU code relies on. */
