@@ -420,11 +420,11 @@ def new_set(job):
     for stream in "STU":
         job.say(f"{call} G seq all")
         if kind == "anon" and stream == "T":
-            job.say(f"expect vmstat.nr_active_anon > {pages // 12}")
+            job.say(f"expect vmstat.nr_active_anon > {pages // 20}")
         job.say(f"{call} {stream} seq all")
     job.say(f"{call} G seq all")
-    job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 10}")
-    job.say(f"expect vmstat.workingset_activate_{kind} > {pages // 10}")
+    job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 20}")
+    job.say(f"expect vmstat.workingset_activate_{kind} > {pages // 20}")
     if kind == "file":
         # Once each while the old set is active still; in some schedules half of it a second time.
         # What is never made active comes back each of three times.

@@ -509,7 +509,8 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, const struct neap
 {
 	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
 	const uint32_t scopes = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET;
-	uint32_t tracing = racy_read(((struct neap_machine *)(uintptr_t)m)->tracing);
+	uint32_t tracing = atomic_load_explicit(&((struct neap_machine *)(uintptr_t)m)->tracing,
+						memory_order_relaxed);
 
 	return ((gfp & rare) | t->policy_mode | (t->flags & scopes) |
 		racy_read(task_cpu_here(t)->nr_late) | racy_read(m->inject[INJECT_PAGE]) |
