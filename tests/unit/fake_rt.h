@@ -130,6 +130,13 @@ static inline void fake_rt_slot_contended(struct task *t, struct cpu_slot *slot)
 	fake_rt_stop("a contended CPU");
 }
 
+/* All tasks of a test run in one thread: nobody is inside. */
+static inline void fake_rt_slot_empty(struct task *t, struct cpu_slot *slot)
+{
+	(void)t;
+	(void)slot;
+}
+
 static inline int fake_rt_set_cpus(struct task *t, const struct cpumask *cpus)
 {
 	uint32_t cpu = cpumask_next(cpus, 0);
@@ -170,11 +177,15 @@ static inline void fake_rt_init(struct fake_rt *fake, uint32_t nr_cpus)
 		.preempt = fake_rt_preempt,
 		.lock_contended = fake_rt_lock_contended,
 		.slot_contended = fake_rt_slot_contended,
+		.slot_empty = fake_rt_slot_empty,
 		.set_cpus = fake_rt_set_cpus,
 		.stop_cpu = fake_rt_stop_cpu,
 		.start_cpu = fake_rt_start_cpu,
 	};
-	fake->rt = (struct rt){ .ops = &fake->ops, .slots = fake->slots, .nr_slots = nr_cpus };
+	/* The one task is the favourite of its CPU at once, as a live one is after a while. */
+	fake->rt = (struct rt){
+		.ops = &fake->ops, .slots = fake->slots, .nr_slots = nr_cpus, .favour_after = 1
+	};
 	for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)
 		fake->slots[cpu].cpu = cpu;
 	fake->task.rt = &fake->rt;
