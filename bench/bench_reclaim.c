@@ -154,21 +154,34 @@ static int touch_all(struct neap_region *region)
 	return err;
 }
 
+/* A region all of whose pages are young is made, and the task called. => 0 and the region */
+static int young_run(struct reclaim_work *work, int (*fn)(struct task *t, void *arg),
+		     struct neap_region **region)
+{
+	struct neap_machine *machine = work->run->machine;
+	int err =
+		neap_region_create(machine, work->pages * NEAP_PAGE_SIZE, 0, NEAP_ANY_NODE, region);
+
+	if (err != 0)
+		return err;
+	err = touch_all(*region);
+	if (err == 0)
+		err = api_call(api_of(machine), fn, work);
+	if (err != 0)
+		neap_region_destroy(*region);
+	return err;
+}
+
 static int kept_run(struct bench_run *run)
 {
 	struct reclaim_work work = { .run = run, .pages = FILE_BYTES(run->quick) / NEAP_PAGE_SIZE };
 	struct api_machine *a = api_of(run->machine);
 	struct neap_region *region;
-	int err = neap_region_create(run->machine, work.pages * NEAP_PAGE_SIZE, 0, NEAP_ANY_NODE,
-				     &region);
+	int err = young_run(&work, kept_task, &region);
 
 	if (err != 0)
 		return err;
 	err = touch_all(region);
-	if (err == 0)
-		err = api_call(a, kept_task, &work);
-	if (err == 0)
-		err = touch_all(region);
 	if (err == 0)
 		err = api_call(a, active_task, &work);
 	if (err == 0)
@@ -207,15 +220,10 @@ static int mixed_run(struct bench_run *run)
 {
 	struct reclaim_work work = { .run = run, .pages = FILE_BYTES(run->quick) / NEAP_PAGE_SIZE };
 	struct neap_region *region;
-	int err = neap_region_create(run->machine, work.pages * NEAP_PAGE_SIZE, 0, NEAP_ANY_NODE,
-				     &region);
+	int err = young_run(&work, mixed_task, &region);
 
-	if (err != 0)
-		return err;
-	err = touch_all(region);
 	if (err == 0)
-		err = api_call(api_of(run->machine), mixed_task, &work);
-	neap_region_destroy(region);
+		neap_region_destroy(region);
 	return err;
 }
 

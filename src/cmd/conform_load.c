@@ -196,7 +196,6 @@ static int load_run(struct conform *conform, struct conform_job *job, const char
 
 		job->load_ns[kernel->nr] =
 			log != NULL ? conform_log_load_ns(text_buf_text(&log->text)) : 0;
-		job->host_others[kernel->nr] = -1;
 		kernel->nr++;
 		status = keep_boot(conform, job, &files);
 	} else {

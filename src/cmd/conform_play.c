@@ -112,27 +112,39 @@ static bool write_all(int fd, const struct text_buf *text)
 	return text->error == 0;
 }
 
+/* Plays the task's job before the observer. => the exit status */
+static int play_observed(const struct task *task, const struct run_observer *observer)
+{
+	struct options options;
+
+	set_options(task, &options);
+	options.observer = observer;
+	return play(&options);
+}
+
+/* What a run that ended with `status` has found goes to the parent; frees it. => the exit status */
+static int reply(const struct task *task, int status, struct text_buf *text)
+{
+	if (status == CMD_FINE && !write_all(task->out, text))
+		status = CMD_WORLD;
+	text_buf_free(text);
+	return status;
+}
+
 static int play_counters(const struct task *task)
 {
 	static struct listener listener;
-	struct run_observer observer = { .ctx = &listener, .snapshot = on_snapshot };
-	struct options options;
+	const struct run_observer observer = { .ctx = &listener, .snapshot = on_snapshot };
 	struct text_buf text;
-	int status;
+	int status = play_observed(task, &observer);
 
-	set_options(task, &options);
-	options.observer = &observer;
-	status = play(&options);
 	if (status == CMD_FINE && listener.error != 0) {
 		cmd_error("a snapshot could not be taken: %s", strerror(-listener.error));
 		status = CMD_WORLD;
 	}
 	text_buf_init(&text);
 	record_print(&listener.record, &text);
-	if (status == CMD_FINE && !write_all(task->out, &text))
-		status = CMD_WORLD;
-	text_buf_free(&text);
-	return status;
+	return reply(task, status, &text);
 }
 
 /* When the first load began, and when it ended. */
@@ -146,20 +158,13 @@ static void on_load_snapshot(void *ctx, struct neap_machine *machine, const char
 static int play_load(const struct task *task)
 {
 	uint64_t at_ns[2] = { 0, 0 };
-	struct run_observer observer = { .ctx = at_ns, .snapshot = on_load_snapshot };
-	struct options options;
+	const struct run_observer observer = { .ctx = at_ns, .snapshot = on_load_snapshot };
 	struct text_buf text;
-	int status;
+	int status = play_observed(task, &observer);
 
-	set_options(task, &options);
-	options.observer = &observer;
-	status = play(&options);
 	text_buf_init(&text);
 	(void)text_buf_printf(&text, "%" PRIu64 "\n", at_ns[1] - at_ns[0]);
-	if (status == CMD_FINE && !write_all(task->out, &text))
-		status = CMD_WORLD;
-	text_buf_free(&text);
-	return status;
+	return reply(task, status, &text);
 }
 
 /* One side: its trace, the decisions in it, when snapshots were taken. */
@@ -480,14 +485,13 @@ static int take_evidence(struct task *task)
 }
 
 /* What cannot be played is said by the runs of the whole job. */
-static int take_load(struct task *task)
+static void take_load(const struct task *task)
 {
 	char *text = task->status == CMD_FINE ? read_reply(task->out) : NULL;
 
 	if (text != NULL)
 		(void)sscanf(text, "%" SCNu64, &task->job->our_load_ns[task->host_others != 0]);
 	free(text);
-	return 0;
 }
 
 static int take_result(struct task *task)
@@ -495,8 +499,10 @@ static int take_result(struct task *task)
 	struct conform_job *job = task->job;
 	char **where = task->status == CMD_USAGE ? &job->refused : &job->failed;
 
-	if (task->load)
-		return take_load(task);
+	if (task->load) {
+		take_load(task);
+		return 0;
+	}
 	if (task->status == CMD_FINE)
 		return task->traced ? take_evidence(task) : take_counters(task);
 	if (*where == NULL)

@@ -656,6 +656,18 @@ void machine_swap_out(struct machine_fixture *f, struct region *region, uint64_t
 	}
 }
 
+struct region *machine_region_swapped(struct machine_fixture *f, uint64_t nr_pages)
+{
+	struct region *region = machine_region(f, nr_pages);
+
+	machine_fill(f, region, 0, nr_pages);
+	machine_swap_out(f, region, 0, nr_pages);
+	assert_int_equal(atomic_load(&f->space->swap_entries), nr_pages);
+	assert_int_equal(atomic_load(&f->space->rss_anon), 0);
+	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0);
+	return region;
+}
+
 /* ---- counters ---- */
 
 uint64_t machine_events(struct machine_fixture *f, enum meter_item item)

@@ -136,6 +136,8 @@ int task_read(struct task *t, struct region *region, uint64_t page, uint64_t *va
 
 /* Writes pages first..first+nr-1, each with machine_value(region, page, 0). Must succeed. */
 void machine_fill(struct machine_fixture *f, struct region *region, uint64_t first, uint64_t nr);
+/* A new region whose pages are in swap and nowhere else, as are no others of the space. */
+struct region *machine_region_swapped(struct machine_fixture *f, uint64_t nr_pages);
 /* Reads them and compares. */
 void machine_check(struct machine_fixture *f, struct region *region, uint64_t first, uint64_t nr);
 uint64_t machine_value(const struct region *region, uint64_t page, uint64_t version);

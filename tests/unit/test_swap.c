@@ -443,22 +443,10 @@ static struct traffic read_pages(struct machine_fixture *f, struct region *regio
 				 after.out - before.out };
 }
 
-static struct region *swapped_region(struct machine_fixture *f, uint64_t nr)
-{
-	struct region *region = machine_region(f, nr);
-
-	machine_fill(f, region, 0, nr);
-	machine_swap_out(f, region, 0, nr);
-	assert_int_equal(atomic_load(&f->space->swap_entries), nr);
-	assert_int_equal(atomic_load(&f->space->rss_anon), 0);
-	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0);
-	return region;
-}
-
 /* In order of address, windows of 8 begin at the faulting page; each page in it is a hit later. */
 static void body_read_in_order(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 256);
+	struct region *region = machine_region_swapped(f, 256);
 	struct traffic cost = read_pages(f, region, 0, 256, 1);
 
 	/* Nobody knows the order at the first: of 8 pages 3 lie before it, outside the region. */
@@ -474,7 +462,7 @@ MACHINE_TEST(read_in_order, .swap_pages = 4096);
 
 static void body_read_backwards(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 256);
+	struct region *region = machine_region_swapped(f, 256);
 	struct traffic cost = read_pages(f, region, 255, 256, -1);
 
 	/* The first window cannot know the direction: the page, and those beside it. */
@@ -487,7 +475,7 @@ MACHINE_TEST(read_backwards, .swap_pages = 4096);
 /* Far apart: the windows shrink to the wanted page. */
 static void body_read_far(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 512);
+	struct region *region = machine_region_swapped(f, 512);
 	struct traffic cost = read_pages(f, region, 0, 16, 31);
 
 	/* Begins with 8 (4 hits assumed; 3 before the region), then 4, 2, 1, 1 ... */
@@ -500,7 +488,7 @@ MACHINE_TEST(read_far, .swap_pages = 4096);
 
 static void body_no_readahead(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 64);
+	struct region *region = machine_region_swapped(f, 64);
 
 	atomic_store(&f->m->sysctl.page_cluster, 0);
 	struct traffic cost = read_pages(f, region, 0, 64, 1);
@@ -514,7 +502,7 @@ MACHINE_TEST(no_readahead, .swap_pages = 4096);
 /* Clamped to the table of 512 pages: what lies outside is not made up for on the other side. */
 static void body_read_at_table(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 1024);
+	struct region *region = machine_region_swapped(f, 1024);
 	/* Two pages before the table's end: -3..+4 becomes -3..+1. */
 	struct traffic cost = read_pages(f, region, 510, 1, 1);
 
@@ -530,7 +518,7 @@ MACHINE_TEST(read_at_table, .swap_pages = 4096);
 /* page-cluster 0 forgets nothing: switched on again, read-ahead goes on where it was. */
 static void body_readahead_off(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 256);
+	struct region *region = machine_region_swapped(f, 256);
 	uint64_t state;
 
 	read_pages(f, region, 0, 20, 1);
@@ -555,7 +543,7 @@ MACHINE_TEST(readahead_off, .swap_pages = 4096);
  */
 static void body_direct(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 64);
+	struct region *region = machine_region_swapped(f, 64);
 	int64_t free = free_slots_all(f);
 	struct traffic cost = read_pages(f, region, 0, 64, 1);
 
@@ -616,7 +604,7 @@ MACHINE_TEST(direct_cached, .swap_pages = 256, .swap_synchronous = true);
 /* An error leaves everything as it was: the next access reads again. */
 static void body_direct_error(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 4);
+	struct region *region = machine_region_swapped(f, 4);
 	uint64_t frames;
 	uint64_t value;
 
@@ -637,7 +625,7 @@ MACHINE_TEST(direct_error, .swap_pages = 256, .swap_synchronous = true);
 /* A disk with seeks: aligned blocks of slots, which here are in the order of the pages. */
 static void body_read_rotational(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 255); /* slots 1..255 */
+	struct region *region = machine_region_swapped(f, 255); /* slots 1..255 */
 	struct traffic cost = read_pages(f, region, 0, 255, 1);
 
 	assert_int_equal(machine_swap_at(f, region, 0), 0);
@@ -651,7 +639,7 @@ MACHINE_TEST(read_rotational, .swap_pages = 4096, .swap_rotational = true);
 /* The largest window: every slot of its block is read, also when the first is the wanted one. */
 static void body_read_widest(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 255); /* slots 1..255 */
+	struct region *region = machine_region_swapped(f, 255); /* slots 1..255 */
 
 	atomic_store(&f->m->sysctl.page_cluster, 5);
 	struct traffic cost = read_pages(f, region, 0, 255, 1);
@@ -665,7 +653,7 @@ MACHINE_TEST(read_widest, .swap_pages = 4096, .swap_rotational = true);
 
 static void body_read_rotational_far(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 500);
+	struct region *region = machine_region_swapped(f, 500);
 	struct traffic cost = read_pages(f, region, 0, 16, 31);
 
 	assert_int_equal(cost.major, 16);
@@ -680,7 +668,7 @@ MACHINE_TEST(read_rotational_far, .swap_pages = 4096, .swap_rotational = true);
 
 static void body_slot_kept(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 4);
+	struct region *region = machine_region_swapped(f, 4);
 	uint32_t entry[4];
 
 	atomic_store(&f->m->sysctl.page_cluster, 0);
@@ -726,7 +714,7 @@ MACHINE_TEST(slot_kept, .swap_pages = 1024);
 /* When swap is more than half full, reads free their slots, too. */
 static void body_half_full(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 60);
+	struct region *region = machine_region_swapped(f, 60);
 	uint32_t entry = machine_swap_at(f, region, 5);
 
 	atomic_store(&f->m->sysctl.page_cluster, 0);
@@ -756,7 +744,7 @@ MACHINE_TEST(half_full_limit, .swap_pages = 101);
 /* No slot is free, but pages in memory hold copies: their slots are taken. */
 static void body_reclaim_cached(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 40);
+	struct region *region = machine_region_swapped(f, 40);
 	uint32_t entry[60];
 
 	atomic_store(&f->m->sysctl.page_cluster, 0);
@@ -798,7 +786,7 @@ static int read_one(struct task *t, void *arg)
 
 static void body_two_readers(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 16);
+	struct region *region = machine_region_swapped(f, 16);
 	struct reader reader[4];
 	struct task *task[4];
 
@@ -864,7 +852,7 @@ static uint64_t race_seed, race_majors, race_zeroes;
 
 static void body_direct_race(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, RACE_PAGES);
+	struct region *region = machine_region_swapped(f, RACE_PAGES);
 	struct racer racer[4];
 	struct task *task[4];
 

@@ -3,16 +3,6 @@
  */
 #include "machine_fixture.h"
 
-static struct region *swapped_region(struct machine_fixture *f, uint64_t nr)
-{
-	struct region *region = machine_region(f, nr);
-
-	machine_fill(f, region, 0, nr);
-	machine_swap_out(f, region, 0, nr);
-	assert_int_equal(atomic_load(&f->space->swap_entries), nr);
-	return region;
-}
-
 /* Reads every page of the region in order. => major faults */
 static uint64_t read_all(struct machine_fixture *f, struct region *region)
 {
@@ -28,7 +18,7 @@ static uint64_t read_all(struct machine_fixture *f, struct region *region)
  */
 static void body_waiting_counts_twice(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 256);
+	struct region *region = machine_region_swapped(f, 256);
 	uint64_t before = machine_events(f, EV_PGFAULT);
 	uint64_t majors = read_all(f, region);
 
@@ -46,7 +36,7 @@ MACHINE_TEST(waiting_counts_twice, .swap_pages = 4096);
 /* Pages read ahead are put on their list at once; a page alone waits in the CPU's batch. */
 static void body_read_alone_stays_in_batch(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 64);
+	struct region *region = machine_region_swapped(f, 64);
 	const struct lru_batch *batch = &f->m->cpus[0].batch[BATCH_ADD];
 
 	machine_check(f, region, 0, 1);

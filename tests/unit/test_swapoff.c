@@ -25,21 +25,10 @@ static int64_t total_slots(struct machine_fixture *f)
 	return atomic_load(&f->m->nr_swap_total);
 }
 
-/* A region of which pages 0..nr-1 are in swap and nowhere else. */
-static struct region *swapped_region(struct machine_fixture *f, uint64_t nr)
-{
-	struct region *region = machine_region(f, nr);
-
-	machine_fill(f, region, 0, nr);
-	machine_swap_out(f, region, 0, nr);
-	assert_int_equal(atomic_load(&f->space->swap_entries), nr);
-	return region;
-}
-
 /* Everything comes back, counted as swap-ins but not as faults, and unused. */
 static void body_back(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 300);
+	struct region *region = machine_region_swapped(f, 300);
 	uint64_t major = machine_events(f, EV_PGMAJFAULT);
 	uint64_t in = machine_events(f, EV_PSWPIN);
 
@@ -71,7 +60,7 @@ MACHINE_TEST(back, .swap_pages = 1024);
 /* The place of an area serves the next one, of another size, too. */
 static void body_again(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 200);
+	struct region *region = machine_region_swapped(f, 200);
 	uint32_t seen = 0;
 
 	for (uint32_t round = 0; round < 2 * NEAP_MAX_SWAPS; round++) {
@@ -152,7 +141,7 @@ MACHINE_TEST(no_room, .pages = 1024, .swap_pages = 1200);
 /* A page that cannot be read is an error for ever, and no other page's contents. */
 static void body_lost(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 40);
+	struct region *region = machine_region_swapped(f, 40);
 	uint64_t lost = 0;
 	uint64_t value;
 
@@ -182,7 +171,7 @@ MACHINE_TEST(lost, .swap_pages = 256);
 /* Slots that only the cache holds are given back without a read. */
 static void body_cached(struct machine_fixture *f)
 {
-	struct region *region = swapped_region(f, 64);
+	struct region *region = machine_region_swapped(f, 64);
 	uint64_t value;
 
 	for (uint64_t page = 0; page < 64; page++)
@@ -202,7 +191,7 @@ MACHINE_TEST(cached, .swap_pages = 1024);
 static void body_texts(struct machine_fixture *f)
 {
 	struct snapshot *snapshot = calloc(1, snapshot_bytes(f->m->nr_nodes));
-	struct region *region = swapped_region(f, 100);
+	struct region *region = machine_region_swapped(f, 100);
 
 	swap_slots_drain(f->t, f->m);
 	swap_area_close(f->t, &f->m->swap[0]);
