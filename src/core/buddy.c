@@ -328,16 +328,6 @@ static NOINLINE void buddy_merge_run(struct zone *zone, const struct buddy_run *
 	}
 }
 
-void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run)
-{
-	spin_assert_held(t, LOCK_ZONE);
-	DCHECK(t->capture == NULL && run->type < NR_TYPES && run->type != MT_ISOLATE);
-	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << run->order, run->nr);
-	if (unlikely(run->type == MT_CMA))
-		zone_stat_add(t, zone, NR_FREE_CMA, (int64_t)run->nr << run->order);
-	buddy_merge_run(zone, run);
-}
-
 /* ---- the oldest of a per-CPU list ---- */
 
 /*

@@ -28,12 +28,6 @@ struct buddy_run {
 };
 
 /*
- * Does what buddy_free() of each block, one after the other, would do. => pinned, zone lock held,
- * nothing is captured
- */
-void buddy_free_run(struct task *t, struct zone *zone, const struct buddy_run *run);
-
-/*
  * Frees the blocks at the end of a per-CPU list, the last one first, each to the type it remembers
  * (core/pcp.h): at most `most`, of the list's order.
  * => pinned, zone lock held, nothing is captured or isolated, the zone has no contiguous memory

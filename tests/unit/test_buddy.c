@@ -502,22 +502,31 @@ static void twins_take(struct twins *w, uint32_t order, uint32_t most)
 				 PFN_NONE);
 }
 
-/* Frees used frames from `first` on, at most `most` single pages. */
+/* Puts a used frame on a per-CPU list, to be freed after those on it; its twin is freed at once. */
+static void twins_give(struct twins *w, struct list *list, uint32_t at)
+{
+	struct page *pages = w->runs.f.m->pages;
+
+	w->used[at] = false;
+	atomic_store(&pages[BASE + at].flags, pcp_page_flags(w->runs.zone, 0, MT_MOVABLE));
+	list_add_head(pages, list, BASE + at);
+	lists_free(&w->singles, BASE + at, 0, MT_MOVABLE);
+}
+
+/* Frees used frames from `first` on, at most `most` single pages, as one run of a list. */
 static void twins_free(struct twins *w, uint32_t first, uint32_t most, bool descending)
 {
-	struct buddy_run run = { .first = BASE + first,
-				 .type = MT_MOVABLE,
-				 .descending = descending };
+	struct list list = { PFN_NONE, PFN_NONE };
+	uint32_t nr = 0;
 
-	while (run.nr < most && first + run.nr < RUN_PAGES && w->used[first + run.nr])
-		run.nr++;
-	if (run.nr == 0)
+	while (nr < most && first + nr < RUN_PAGES && w->used[first + nr])
+		nr++;
+	if (nr == 0)
 		return;
-	memset(&w->used[first], false, run.nr);
-	buddy_free_run(w->runs.f.t, w->runs.zone, &run);
-	for (uint32_t i = 0; i < run.nr; i++)
-		lists_free(&w->singles, run.first + (descending ? run.nr - 1 - i : i), 0,
-			   MT_MOVABLE);
+	for (uint32_t i = 0; i < nr; i++)
+		twins_give(w, &list, first + (descending ? nr - 1 - i : i));
+	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, nr), nr);
+	assert_true(list_empty(&list));
 }
 
 /* Takes to a per-CPU list, and empties it. => the list has what single requests get */
@@ -551,7 +560,6 @@ static void twins_take_list(struct twins *w, uint32_t order, uint32_t most)
 /* Frees up to `most` pages from anywhere, some beside each other, by way of a per-CPU list. */
 static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
 {
-	struct page *pages = w->runs.f.m->pages;
 	struct list list = { PFN_NONE, PFN_NONE };
 	uint32_t at = (uint32_t)rng_below(&w->rng, RUN_PAGES);
 	uint32_t nr = 0;
@@ -560,10 +568,7 @@ static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
 		at = (scattered ? (uint32_t)rng_below(&w->rng, RUN_PAGES) : at + 1) % RUN_PAGES;
 		if (!w->used[at])
 			continue;
-		w->used[at] = false;
-		atomic_store(&pages[BASE + at].flags, pcp_page_flags(w->runs.zone, 0, MT_MOVABLE));
-		list_add_head(pages, &list, BASE + at);
-		lists_free(&w->singles, BASE + at, 0, MT_MOVABLE);
+		twins_give(w, &list, at);
 		nr++;
 	}
 	/* In two pieces, of which the second is asked for too much. */
