@@ -136,7 +136,10 @@ struct hw_ops {
 	 * => true: each maps its pfn, and is young if that was asked; the spots are for spot_take()
 	 */
 	bool (*spot_look)(struct hw_space *space, struct hw_spot *spots, uint32_t nr, bool young);
-	/* Clears HW_YOUNG of spots, of any spaces, that still map their pfn; waits as harvest. */
+	/*
+	 * Clears HW_YOUNG of spots, of any spaces, that still map their pfn. One that is being
+	 * accessed stays young, as if the access had begun afterwards: waits for nobody.
+	 */
 	void (*spot_take)(struct hw_spot *spots, uint32_t nr);
 	/* Clears HW_YOUNG and HW_DIRTY, and keeps HW_WRITE; flags: before. -ENOENT as above. */
 	void (*clean)(struct hw_space *space, struct hw_entry *entries, uint32_t nr);

@@ -335,14 +335,18 @@ void soft_op_spot_take(struct hw_spot *spots, uint32_t nr)
 		_Atomic uint64_t *slot = spots[i].entry;
 		uint64_t mine =
 			(uint64_t)spots[i].pfn << NEAP_PAGE_SHIFT | SOFT_PRESENT | SOFT_YOUNG;
-		uint64_t value;
+		uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
 
-		do /* bounded: another task got ahead each time */
-			value = soft_load_idle(slot);
-		while ((value & (SOFT_FRAME_MASK | SOFT_PRESENT | SOFT_YOUNG)) == mine &&
+		/*
+		 * An access that has begun leaves the entry young when it ends: as if we had been
+		 * here just before it. Bounded: another task got ahead each time.
+		 */
+		while ((value & (SOFT_FRAME_MASK | SOFT_PRESENT | SOFT_YOUNG | SOFT_BUSY)) ==
+			       mine &&
 		       !atomic_compare_exchange_strong_explicit(slot, &value, value & ~SOFT_YOUNG,
 								memory_order_acq_rel,
-								memory_order_relaxed));
+								memory_order_acquire))
+			;
 	}
 }
 
