@@ -242,12 +242,12 @@ static uint64_t write_cookie(struct task *t, enum io_kind kind, uint32_t pfn)
 void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 		  uint32_t pfn)
 {
-	struct io_plug single = { .store = store, .nr = 1 };
+	const struct store_page page = { .offset = offset,
+					 .cookie = write_cookie(t, kind, pfn),
+					 .pfn = pfn };
 
-	single.page[0] = (struct store_page){ .offset = offset,
-					      .cookie = write_cookie(t, kind, pfn),
-					      .pfn = pfn };
-	send(t, &single);
+	count_submit(t, kind, 1);
+	store->ops->submit(store, t, STORE_WRITE, &page, 1, 0);
 }
 
 void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t offset, uint32_t pfn)
