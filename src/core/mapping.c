@@ -80,7 +80,10 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 	*link = mapping->next_mapping;
 	mapping->unlisted = true;
 	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
-	/* event loop: a flusher that still looks at it lets go soon */
+	/*
+	 * event loop: a flusher, or a shrinker that takes nodes of shadows, may still look at it,
+	 * and lets go soon
+	 */
 	while (atomic_load(&mapping->users) != 0) {
 		uint32_t seq = waitq_begin(&mapping->wait);
 
@@ -88,7 +91,7 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
 		waitq_end(&mapping->wait);
 	}
-	/* The last flusher counts itself out and wakes us under this lock: now it has done both. */
+	/* The last of them counts itself out and wakes us under this lock: now it has done both. */
 	spin_lock(t, &m->mapping_list_lock, LOCK_SPACE);
 	spin_unlock(t, &m->mapping_list_lock, LOCK_SPACE);
 }
