@@ -128,19 +128,23 @@ static void slab_count(struct task *t, const struct slab_cache *cache, uint32_t 
 	cpu_unpin(t);
 }
 
-/* A block of the cache's order, tried for without reclaim; else a frame. May sleep if gfp says so.
+/*
+ * A block of the cache's order, tried for without reclaim; else a frame. A cache of single frames
+ * tries twice as well, the first time without trying again. May sleep if gfp says so.
  */
 static uint32_t slab_frame_alloc(struct task *t, const struct slab_cache *cache, uint32_t gfp)
 {
-	uint32_t pfn = PFN_NONE;
-
 	gfp |= cache->reclaimable ? GFP_BIT_RECLAIMABLE : 0;
-	if (cache->order > 0) {
-		uint32_t block = gfp | GFP_BIT_NOWARN | GFP_BIT_NORETRY | GFP_BIT_COMP;
+	uint32_t first = gfp | GFP_BIT_NOWARN | GFP_BIT_NORETRY;
+	uint32_t pfn;
 
+	if (cache->order > 0) {
+		first |= GFP_BIT_COMP;
 		if (gfp & GFP_BIT_DIRECT_RECLAIM)
-			block = (block | GFP_BIT_NOMEMALLOC) & ~GFP_BITS_RECLAIM;
-		pfn = mempolicy_alloc(t, block, cache->order);
+			first = (first | GFP_BIT_NOMEMALLOC) & ~GFP_BITS_RECLAIM;
+		pfn = mempolicy_alloc(t, first, cache->order);
+	} else {
+		pfn = alloc_page(t, first);
 	}
 	return pfn != PFN_NONE ? pfn : alloc_page(t, gfp);
 }

@@ -183,6 +183,25 @@ static void test_single_frames(void **state)
 	finish();
 }
 
+/* A cache of single frames asks twice, and reclaims each time if it may. */
+static void test_second_try_at_the_same_order(void **state)
+{
+	(void)state;
+	setup(104, false);
+	assert_int_equal(cache.order, 0);
+	leave_single_frames();
+	while ((hog[nr_hogs] = alloc_page(f.t, GFP_NOWAIT | GFP_BIT_NOWARN)) != PFN_NONE)
+		nr_hogs++;
+	uint64_t stalls = machine_event(f.m, EV_ALLOCSTALL_NORMAL);
+
+	assert_int_equal(take(GFP_KERNEL | GFP_BIT_NORETRY | GFP_BIT_NOWARN).pfn, PFN_NONE);
+	assert_int_equal(machine_event(f.m, EV_ALLOCSTALL_NORMAL), stalls + 2);
+	while (nr_hogs > 0)
+		page_put(f.t, machine_page(f.m, hog[--nr_hogs]));
+	core_verify(&f, 0);
+	finish();
+}
+
 /* Objects without contents: any of the slab is given back. */
 static void test_any(void **state)
 {
@@ -210,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_single_frames),
+		cmocka_unit_test(test_second_try_at_the_same_order),
 		cmocka_unit_test(test_any),
 	};
 
