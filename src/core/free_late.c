@@ -21,6 +21,9 @@
  * line that is not there. Until then the frame looks used. It is one that only holders of
  * references know, so nobody waits for it; who counts frames settles first.
  *
+ * Whoever sets pageblocks aside forbids late frees first and then settles them, so that none begin
+ * before the pageblocks themselves say that they must not.
+ *
  * In virtual time nothing is late: the simulator charges what a free costs where it happens.
  *
  * What must never happen: a frame forgotten here while its CPU goes, or while somebody
@@ -161,9 +164,11 @@ void free_late_put(struct task *t, uint32_t pfn)
 		free_pages(t, pfn, 0);
 }
 
-/* Somewhere pageblocks are set aside: who does that waits for every free in them. */
+/* Somewhere pageblocks are set aside, or soon: who does that waits for every free in them. */
 static bool any_set_aside(const struct neap_machine *m)
 {
+	if (atomic_load(&m->late_off) != 0)
+		return true;
 	for (uint32_t n = 0; n < m->nr_nodes; n++)
 		for (uint32_t i = 0; i < NR_ZONES; i++) {
 			struct zone *zone = &m->nodes[n].zone[i];
@@ -178,9 +183,25 @@ void free_late_begin(struct task *t, const struct zone *zone)
 {
 	struct cpu *cpu = task_cpu_data(t);
 
-	if (cpu->nr_late == 0 && zone->pcp[task_cpu(t)].free_factor >= LATE_FACTOR &&
-	    !t->rt->virtual_time && !any_set_aside(t->machine))
-		racy_write(cpu->nr_late, 1);
+	if (cpu->nr_late != 0 || zone->pcp[task_cpu(t)].free_factor < LATE_FACTOR ||
+	    t->rt->virtual_time)
+		return;
+	racy_write(cpu->nr_late, 1);
+	/* Either we see who sets aside, or he sees this and comes for our word. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (any_set_aside(t->machine))
+		racy_write(cpu->nr_late, 0);
+}
+
+void free_late_forbid(struct task *t, struct neap_machine *m)
+{
+	atomic_fetch_add(&m->late_off, 1);
+	free_late_settle_all(t, m);
+}
+
+void free_late_allow(struct neap_machine *m)
+{
+	CHECK(atomic_fetch_sub(&m->late_off, 1) != 0);
 }
 
 void free_late_settle_here(struct task *t)
@@ -191,12 +212,12 @@ void free_late_settle_here(struct task *t)
 	struct cpu *cpu = task_cpu_data(t);
 	uint32_t nr = cpu->nr_late;
 
-	if (nr > 1)
+	/* Off when all are performed: who sees from another CPU that they are off does not wait. */
+	if (nr > 1) {
 		memcpy(pfn, cpu->late, (nr - 1) * sizeof(pfn[0]));
-	racy_write(cpu->nr_late, 0);
-	if (nr > 1)
+		racy_write(cpu->nr_late, 1);
 		late_perform(t, pfn, nr - 1);
-	/* They may have overflowed the list once more. */
+	}
 	racy_write(cpu->nr_late, 0);
 	cpu_unpin(t);
 }

@@ -36,4 +36,8 @@ static ALWAYS_INLINE void free_late_settle(struct task *t)
 /* The same for every CPU: takes their words. => nothing held, not pinned */
 void free_late_settle_all(struct task *t, struct neap_machine *m);
 
+/* All are performed, and none begin until free_late_allow(). => nothing held, not pinned */
+void free_late_forbid(struct task *t, struct neap_machine *m);
+void free_late_allow(struct neap_machine *m);
+
 #endif

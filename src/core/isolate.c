@@ -280,16 +280,10 @@ static int part_set(struct task *t, struct zone *zone, const struct isolate_part
 	return err;
 }
 
-int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)
+/* isolate_set() of a range inside the zone. */
+static int range_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)
 {
-	uint32_t block = block_first(first);
-
-	DCHECK(type == MT_MOVABLE || type == MT_CMA);
-	if (!range_inside(zone, first, end))
-		return -EINVAL;
-	/* What was given back before is not in use any more; from now on frees are prompt. */
-	free_late_settle_all(t, zone->machine);
-	for (; block < end; block += NEAP_PAGEBLOCK_PAGES) {
+	for (uint32_t block = block_first(first); block < end; block += NEAP_PAGEBLOCK_PAGES) {
 		const struct isolate_part part = {
 			.first = max_u32(block, first),
 			.end = min_u32(block + NEAP_PAGEBLOCK_PAGES, end),
@@ -305,6 +299,19 @@ int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end,
 		rt_preempt(t);
 	}
 	return 0;
+}
+
+int isolate_set(struct task *t, struct zone *zone, uint32_t first, uint32_t end, uint32_t type)
+{
+	DCHECK(type == MT_MOVABLE || type == MT_CMA);
+	if (!range_inside(zone, first, end))
+		return -EINVAL;
+	/* What was given back before is not in use any more; from now on frees are prompt. */
+	free_late_forbid(t, zone->machine);
+	int err = range_set(t, zone, first, end, type);
+
+	free_late_allow(zone->machine);
+	return err;
 }
 
 uint32_t isolate_test_locked(struct task *t, const struct zone *zone, uint32_t first, uint32_t end)

@@ -407,6 +407,7 @@ struct neap_machine {
 	bool kswapd_rebinds;		/* I: bound again when a CPU comes (5.0); not in 6.1 */
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
+	_Atomic uint32_t late_off;	/* a: how many are about to set pageblocks aside */
 	struct node *nodes;		/* I */
 	struct zone **zone_of_place;	/* I: by page_place_index_of() */
 	struct cpu *cpus;		/* I */

@@ -284,6 +284,29 @@ static void test_pageblocks_set_aside_see_no_late_frees(void **state)
 	core_teardown(&f);
 }
 
+/* Between the look at all CPUs and the first pageblock none begin, either. */
+static void test_forbidden_late_frees_do_not_begin(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t given = begin_late(&f, pfn, 4000);
+
+	free_late_forbid(f.t, f.m);
+	assert_int_equal(page_refs(&f.m->pages[pfn[given - 1]]), 0);
+	for (; given < 2500; given++) {
+		free_page_put(f.t, pfn[given]);
+		assert_int_equal(f.m->cpus[0].nr_late, 0);
+	}
+	free_late_allow(f.m);
+	while (given < 4000 && f.m->cpus[0].nr_late == 0)
+		free_page_put(f.t, pfn[given++]);
+	assert_int_not_equal(f.m->cpus[0].nr_late, 0);
+	core_teardown(&f);
+}
+
 /* ---- the rest ---- */
 
 static void test_a_frame_with_another_reference_stays(void **state)
@@ -348,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_a_drain_of_another_cpu_takes_its_late_frees),
 		cmocka_unit_test(test_a_cpu_that_goes_leaves_no_late_frees),
 		cmocka_unit_test(test_pageblocks_set_aside_see_no_late_frees),
+		cmocka_unit_test(test_forbidden_late_frees_do_not_begin),
 		cmocka_unit_test(test_a_frame_with_another_reference_stays),
 		cmocka_unit_test(test_virtual_time_has_no_late_frees),
 		cmocka_unit_test(test_traced_frees_are_prompt),
