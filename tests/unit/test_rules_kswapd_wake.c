@@ -257,6 +257,28 @@ RULE(rule_12_8_1_trace_texts, 0);
 
 /* ---- invariants ---- */
 
+/*
+ * What holds of invariant 2: a request that woke nobody is kept while kswapd sleeps, and the next
+ * wake-up, whoever it is of, takes it with its own.
+ */
+static void body_rule_12_invariant_2_kept_requests_are_taken(struct machine_fixture *f)
+{
+	rules_rest(f);
+	rules_trace(f);
+	rules_wake(f, 2, ZONE_NORMAL); /* balanced */
+	rt_sleep(f->t, NSEC_PER_SEC);
+	assert_request(f, 2, ZONE_NORMAL);
+	assert_int_equal(atomic_load(&f->node->kswapd_sleeping), 1);
+	rules_kick(f);
+	rt_sleep(f->t, NSEC_PER_SEC);
+	assert_request(f, 0, RULES_NO_REQUEST);
+	struct fixture_events *events = rules_events(f);
+
+	assert_lines(events, "mm_vmscan_kswapd_wake: nid=0 order=2");
+	test_free(events);
+}
+RULE(rule_12_invariant_2_kept_requests_are_taken, 0);
+
 /* What is known of the run of each node's kswapd, and which law was broken first. */
 static struct {
 	uint64_t order;
@@ -413,6 +435,7 @@ int main(void)
 		cmocka_unit_test(rule_12_7_7_slow_path_wakes_each_node_once),
 		cmocka_unit_test(rule_12_7_8_fast_path_wakes_for_a_boost),
 		cmocka_unit_test(rule_12_8_1_trace_texts),
+		cmocka_unit_test(rule_12_invariant_2_kept_requests_are_taken),
 		cmocka_unit_test(rule_12_invariants),
 	};
 
