@@ -271,6 +271,7 @@ static void phase_wait(struct world *w, uint64_t seconds, bool compacts)
 
 	for (uint32_t quiet = 0; time_ns() < end_ns && quiet < QUIET_POLLS;) {
 		neap_sleep(w->machine, POLL_NS);
+		guard_step(GUARD_MAIN);
 		uint64_t now = neap_counter(w->machine, "pgmigrate_success");
 
 		quiet = compacts && now == moved && now != begun ? quiet + 1 : 0;

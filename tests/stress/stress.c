@@ -16,7 +16,7 @@
  *   6. --plug has memory and CPUs come and go eight times as often as else.
  *   7. --heal does something else, described in heal.c.
  *   8. A wrong page, a broken law or a refused operation stops the program with a
- *      core file and the seed; so does a worker that hangs.
+ *      core file and the seed; so does somebody who hangs (guard.c).
  *
  * Of a simulated run the seed alone repeats it, step by step; of a live one it only
  * repeats the workers' choices.
@@ -35,10 +35,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define WATCH_NS (50 * NSEC_PER_MSEC)
-#define VERIFY_ROUNDS 40u /* watcher's rounds between two verifications */
-#define HANG_SECONDS 60u  /* without an operation of a worker */
-#define SIM_SEED_SECONDS 120u
-#define PLUG_SECONDS 300u /* for a block of memory to be emptied, or given up */
+#define VERIFY_ROUNDS 40u    /* watcher's rounds between two verifications */
+#define PLUG_PATIENCE_S 600u /* for a block of memory to be emptied, or given up */
 #define SHORT_LIVES 12u
 #define COMPACT_SIM_FACTOR 4u
 
@@ -122,9 +120,11 @@ static void workers_start(struct world *w)
 
 static void workers_join(struct world *w)
 {
-	for (uint32_t i = 0; i < w->opt->nr_threads; i++)
+	for (uint32_t i = 0; i < w->opt->nr_threads; i++) {
+		guard_step(GUARD_MAIN);
 		if (neap_thread_join(w->machine, workers[i].thread) != 0)
 			fail(w, "worker %" PRIu32 " failed", i);
+	}
 }
 
 /* ---- live: the watcher ---- */
@@ -228,7 +228,7 @@ static void watch_plug(struct world *w, uint64_t *rng)
 {
 	uint64_t start_ns = clock_ns();
 
-	alarm(PLUG_SECONDS);
+	guard_expect(GUARD_MAIN, PLUG_PATIENCE_S);
 	int err = plug_once(w, rng);
 	uint64_t took_ns = clock_ns() - start_ns;
 
@@ -237,7 +237,7 @@ static void watch_plug(struct world *w, uint64_t *rng)
 	w->nr_plugged += err == 0 ? 1 : 0;
 	if (took_ns > w->plug_slowest_ns)
 		w->plug_slowest_ns = took_ns;
-	alarm(HANG_SECONDS);
+	guard_expect(GUARD_MAIN, GUARD_PATIENCE_S);
 }
 
 /* For the areas that ask for them. */
@@ -288,23 +288,6 @@ static void watch_verify(struct world *w, uint64_t *rng)
 		neap_sleep(w->machine, NSEC_PER_MSEC);
 }
 
-static void watch_progress(struct world *w, uint64_t *seen, uint64_t *since_ns)
-{
-	uint64_t now_ns = clock_ns();
-
-	for (uint32_t i = 0; i < w->opt->nr_threads; i++) {
-		uint64_t ops = atomic_load(&workers[i].ops);
-
-		if (ops != seen[i] || since_ns[i] == 0) {
-			seen[i] = ops;
-			since_ns[i] = now_ns;
-		} else if (now_ns - since_ns[i] > HANG_SECONDS * UINT64_C(1000000000)) {
-			fail(w, "worker %" PRIu32 " hangs in '%s' after %" PRIu64 " operations", i,
-			     worker_operation(&workers[i]), ops);
-		}
-	}
-}
-
 static void print_counts(struct world *w, const char *what)
 {
 	static const char *const names[NR_COUNTERS] = {
@@ -343,8 +326,10 @@ static void live_short(const struct options *opt)
 		machine_create(&w);
 		if (neap_region_create(w.machine, nr * NEAP_PAGE_SIZE, 0, -1, &region) != 0)
 			fail(&w, "no region: %s", neap_machine_error(w.machine));
-		for (uint64_t page = 0; page < nr; page++)
+		for (uint64_t page = 0; page < nr; page++) {
+			guard_step(GUARD_MAIN);
 			(void)world_accepts(&w, neap_access(region, page, true), "neap_access");
+		}
 		neap_machine_destroy(w.machine);
 	}
 }
@@ -352,7 +337,6 @@ static void live_short(const struct options *opt)
 static void live_run(const struct options *opt)
 {
 	static struct world w;
-	uint64_t seen[MAX_THREADS] = { 0 }, since_ns[MAX_THREADS] = { 0 };
 	uint64_t end_ns = clock_ns() + opt->seconds * 1000000000;
 	uint64_t rng = mix(opt->seed);
 
@@ -367,7 +351,7 @@ static void live_run(const struct options *opt)
 			    &w.first_hot) != 0)
 		fail(&w, "no memory to plug: %s", neap_machine_error(w.machine));
 	for (uint64_t round = 1; clock_ns() < end_ns; round++) {
-		alarm(HANG_SECONDS);
+		guard_step(GUARD_MAIN);
 		neap_sleep(w.machine, WATCH_NS);
 		watch_read(&w);
 		watch_trace(&w, round);
@@ -377,10 +361,8 @@ static void live_run(const struct options *opt)
 			watch_write(&w, &rng);
 		if (round % VERIFY_ROUNDS == 0)
 			watch_verify(&w, &rng);
-		watch_progress(&w, seen, since_ns);
 	}
 	atomic_store(&w.stop, 1);
-	alarm(2 * HANG_SECONDS);
 	workers_join(&w);
 	verify(&w, "at the end");
 	world_check(&w);
@@ -393,7 +375,6 @@ static void live_run(const struct options *opt)
 				      : "live without io_uring");
 	world_destroy(&w);
 	neap_machine_destroy(w.machine);
-	alarm(0);
 }
 
 /* One node, no swap: nothing but compaction moves pages. */
@@ -405,10 +386,8 @@ static void live_heal(const struct options *opt)
 	w.seed = opt->seed;
 	w.memory = opt->memory;
 	machine_create(&w);
-	alarm((unsigned)opt->seconds + 4 * HANG_SECONDS);
 	heal_run(&w);
 	neap_machine_destroy(w.machine);
-	alarm(0);
 }
 
 /* ---- simulated ---- */
@@ -437,14 +416,15 @@ static void on_signal(int number)
 
 	if (write(STDERR_FILENO, text, (size_t)length) < 0)
 		_exit(3);
-	for (uint32_t i = 0; i < MAX_THREADS && number == SIGALRM && workers[i].world; i++) {
-		length = snprintf(text, sizeof(text), "stress: hangs: worker %u in '%s'\n", i,
-				  worker_operation(&workers[i]));
-		if (write(STDERR_FILENO, text, (size_t)length) < 0)
-			_exit(3);
-	}
-	signal(number == SIGALRM ? SIGABRT : number, SIG_DFL);
-	raise(number == SIGALRM ? SIGABRT : number);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* For the guard: what somebody is doing who should go on. */
+static void tell_actor(uint32_t actor)
+{
+	fprintf(stderr, "stress: seed %" PRIu64 ": %s\n", running_seed,
+		actor == GUARD_MAIN ? "main" : worker_operation(&workers[actor]));
 }
 
 static void sim_run(const struct options *opt)
@@ -464,7 +444,7 @@ static void sim_run(const struct options *opt)
 		 */
 		w.memory = opt->memory * ((w.profile & PROFILE_COMPACT) ? COMPACT_SIM_FACTOR : 1);
 		running_seed = seed;
-		alarm(SIM_SEED_SECONDS);
+		guard_step(GUARD_MAIN);
 		machine_create(&w);
 		if (neap_run(w.machine, sim_main, &w) != 0)
 			fail(&w, "the run failed: %s", neap_machine_error(w.machine));
@@ -476,7 +456,6 @@ static void sim_run(const struct options *opt)
 		migrated += neap_counter(w.machine, "pgmigrate_success");
 		neap_machine_destroy(w.machine);
 	}
-	alarm(0);
 	printf("seeds: %" PRIu64 " runs from seed %" PRIu64 " in %.1f s, %.0f a minute;"
 	       " %" PRIu64 " pages migrated, memory refused %" PRIu64 " times\n",
 	       seed - opt->seed, opt->seed, (double)(clock_ns() - start_ns) / 1e9,
@@ -548,7 +527,7 @@ static bool parse(int argc, char **argv, struct options *opt)
 int main(int argc, char **argv)
 {
 	static struct options opt = { .seconds = 10, .uring = true, .nr_ops = 400, .seed = 1 };
-	static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGALRM };
+	static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS };
 
 	if (!parse(argc, argv, &opt))
 		return usage();
@@ -557,15 +536,17 @@ int main(int argc, char **argv)
 		signal(signals[i], on_signal);
 	printf("stress: seed %" PRIu64 ", %" PRIu64 " s\n", opt.seed, opt.seconds);
 	fflush(stdout);
+	guard_begin(tell_actor);
+	guard_expect(GUARD_MAIN, GUARD_PATIENCE_S);
 	if (opt.heal) {
 		live_heal(&opt);
 	} else if (opt.sim) {
 		sim_run(&opt);
 	} else {
-		alarm(HANG_SECONDS);
 		live_short(&opt);
-		alarm(0);
 		live_run(&opt);
 	}
+	guard_expect(GUARD_MAIN, 0);
+	guard_end();
 	return 0;
 }

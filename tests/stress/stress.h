@@ -140,6 +140,19 @@ bool world_accepts(struct world *w, int64_t result, const char *what);
 /* Compaction beside four threads. Prints what it measured; a fault stops the program. */
 void heal_run(struct world *w);
 
+/* ---- guard.c ---- */
+
+#define GUARD_MAIN MAX_THREADS /* actors: the workers by their numbers, and main() */
+#define GUARD_ACTORS (MAX_THREADS + 1)
+#define GUARD_PATIENCE_S 120u /* of processor time of the whole program, for one operation */
+
+/* tell: prints what an actor is doing, before the program is ended. Once a program. */
+void guard_begin(void (*tell_actor)(uint32_t actor));
+void guard_end(void);
+/* From now on the actor must make a step in that time, again and again; 0: it need not any more. */
+void guard_expect(uint32_t actor, uint32_t patience_s);
+void guard_step(uint32_t actor);
+
 /* ---- worker.c ---- */
 
 struct worker {
@@ -147,7 +160,6 @@ struct worker {
 	uint32_t id;
 	uint64_t rng;
 	uint64_t ops_left;	/* UINT64_MAX: until told to stop */
-	_Atomic uint64_t ops;	/* done */
 	_Atomic uint32_t doing; /* index of the operation at work */
 	struct neap_thread *thread;
 };

@@ -745,7 +745,7 @@ static void work_once(struct bench *b)
 		left -= weight_of(i, profile);
 	atomic_store_explicit(&b->worker->doing, i, memory_order_relaxed);
 	operations[i].fn(b);
-	atomic_fetch_add_explicit(&b->worker->ops, 1, memory_order_relaxed);
+	guard_step(b->worker->id);
 }
 
 /* Gives back what is kept from operation to operation. */
@@ -776,11 +776,13 @@ int worker_main(void *arg)
 	struct world *w = worker->world;
 	struct bench b = { .worker = worker, .world = w };
 
+	guard_expect(worker->id, GUARD_PATIENCE_S);
 	for (; worker->ops_left > 0 && atomic_load(&w->stop) == 0; worker->ops_left--) {
 		if (atomic_load(&w->pause) != 0)
 			work_pause(&b);
 		work_once(&b);
 	}
 	work_clear(&b);
+	guard_expect(worker->id, 0);
 	return 0;
 }

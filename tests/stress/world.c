@@ -178,6 +178,7 @@ void world_check(struct world *w)
 			uint64_t at = (uint64_t)page * NEAP_PAGE_SIZE;
 			int64_t got = 0;
 
+			guard_step(GUARD_MAIN);
 			if (area->file != NULL && page % 2 == 0)
 				got = neap_file_read(area->file, at, data, sizeof(data));
 			else if (area->region[0] != NULL)
