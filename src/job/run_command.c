@@ -324,16 +324,19 @@ static void do_advise(struct run_thread *thread)
 {
 	const struct access_target *target = &object_of(thread)->target;
 	enum neap_advice advice = thread->command->advice;
+	bool lazy = advice == NEAP_LAZYFREE && target->file == NULL;
 	int error;
 
-	if (advice == NEAP_LAZYFREE && target->file == NULL)
-		verify_lazy_free(target->object);
+	if (lazy)
+		verify_lazy_begin(target->object);
 	if (target->region == NULL)
 		error = neap_file_advise(target->file, 0, verify_pages(target->object), advice);
 	else if (advice == NEAP_DONTNEED)
 		error = free_pages(thread, 0, verify_pages(target->object));
 	else
 		error = neap_advise(target->region, 0, verify_pages(target->object), advice);
+	if (lazy)
+		verify_lazy_end(target->object);
 	if (error == -ENOTSUP || error == -EINVAL)
 		fail(thread, "advise", error);
 	else if (error != 0)

@@ -25,6 +25,9 @@
  * nothing else runs between begin and end). `note` is the number of the last write,
  * or the hash of a user's page.
  *
+ * LAZY says that the page may read as zero (MADV_FREE) until it is written; what is written while
+ * pages are being given up so may be given up as well.
+ *
  * UNSURE says that a read cannot be checked: the page is being freed, or was wrong
  * already. The next write fills it anew and ends that, unless pages of the object
  * are being freed at that moment; then WROTE remembers that both happened.
@@ -77,6 +80,7 @@ struct verify_object {
 	uint64_t nr_pages;
 	_Atomic bool reported;	    /* a write-back failed, and the machine said so */
 	_Atomic uint32_t releasing; /* verify_release_begin() without its end */
+	_Atomic uint32_t lazying;   /* verify_lazy_begin() without its end */
 	verify_describe_fn describe;
 	void *arg;
 	struct page_state *pages;
@@ -481,6 +485,7 @@ bool verify_write(struct verify_task *t, struct verify_object *o, uint64_t index
 	uint32_t state = state_hold(held);
 	uint64_t number = number_access(t);
 	bool releasing = atomic_load(&o->releasing) != 0;
+	uint32_t lazy = atomic_load(&o->lazying) != 0 ? STATE_LAZY : 0;
 	bool right = how.whole || page_is_right(o, index, page, &state, page->faulted);
 	bool anew = how.whole || !right || (state & STATE_UNSURE) != 0 ||
 		    (state & STATE_VERSION_MAX) == 0;
@@ -497,7 +502,7 @@ bool verify_write(struct verify_task *t, struct verify_object *o, uint64_t index
 	if (anew)
 		state = ((uint32_t)how.fill << STATE_FILL_SHIFT) | (state & STATE_VERSION_MAX);
 	state &= ~(STATE_LAZY | STATE_VERSION_MAX);
-	state |= next_version(atomic_load_explicit(&held->state, memory_order_relaxed));
+	state |= next_version(atomic_load_explicit(&held->state, memory_order_relaxed)) | lazy;
 	stamp = make_stamp(o, index, state);
 	if (page->tag != NULL)
 		*page->tag = verify_page_tag(&stamp);
@@ -595,16 +600,25 @@ void verify_release_end(struct verify_object *o, uint64_t first, uint64_t nr_pag
 	atomic_fetch_sub(&o->releasing, 1);
 }
 
-void verify_lazy_free(struct verify_object *o)
+void verify_lazy_begin(struct verify_object *o)
 {
+	bool concurrent = atomic_load(&o->verify->concurrent);
+
+	/* First: who writes from now on may be overtaken, whatever is said of the page below. */
+	atomic_fetch_add(&o->lazying, 1);
 	for (uint64_t i = 0; i < o->nr_pages; i++) {
 		uint32_t state = atomic_load_explicit(&o->pages[i].state, memory_order_relaxed);
 
-		if (state == 0)
+		if (state == 0 && !concurrent)
 			continue;
 		state = state_hold(&o->pages[i]);
 		state_drop(&o->pages[i], state | STATE_LAZY);
 	}
+}
+
+void verify_lazy_end(struct verify_object *o)
+{
+	atomic_fetch_sub(&o->lazying, 1);
 }
 
 /* ---- results ---- */

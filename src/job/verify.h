@@ -132,8 +132,12 @@ bool verify_was_reported(const struct verify_object *o);
 void verify_release_begin(struct verify_object *o, uint64_t first, uint64_t nr_pages);
 /* done: they were given back and read as zero; else they stay uncertain until written. */
 void verify_release_end(struct verify_object *o, uint64_t first, uint64_t nr_pages, bool done);
-/* The pages may read as zero from now on, until they are written (MADV_FREE). */
-void verify_lazy_free(struct verify_object *o);
+/*
+ * Around neap_advise() with NEAP_LAZYFREE: the pages may read as zero from now on, until they are
+ * written after the end.
+ */
+void verify_lazy_begin(struct verify_object *o);
+void verify_lazy_end(struct verify_object *o);
 
 /* => does this page hold something that a sweep should look at? */
 bool verify_is_live(const struct verify_object *o, uint64_t index);

@@ -302,13 +302,38 @@ static void test_lazily_freed_pages(void **state)
 	write_page(1, false);
 	write_page(2, false);
 	write_page(3, false);
-	verify_lazy_free(object);
+	verify_lazy_begin(object);
+	verify_lazy_end(object);
 	memset(memory[1], 0, NEAP_PAGE_SIZE);
 	assert_true(read_page(1, true));
 	assert_true(read_page(2, true));
 	write_page(3, false);
 	memset(memory[3], 0, NEAP_PAGE_SIZE);
 	expect_wrong(3, true, "expected version 2", "all zero");
+	stop();
+}
+
+/* What is written while pages are given up may be given up, too; not what is written after that. */
+static void test_written_while_lazily_freed(void **state)
+{
+	(void)state;
+	start(false, VERIFY_MEMORY);
+	verify_set_concurrent(verify, true);
+	write_page(1, false);
+	write_page(2, false);
+	verify_lazy_begin(object);
+	write_page(1, false);
+	write_page(2, false);
+	write_page(3, false);
+	verify_lazy_end(object);
+	memset(memory[1], 0, NEAP_PAGE_SIZE);
+	assert_true(read_page(1, true));
+	assert_true(read_page(2, true));
+	memset(memory[3], 0, NEAP_PAGE_SIZE);
+	assert_true(read_page(3, true));
+	write_page(2, false);
+	memset(memory[2], 0, NEAP_PAGE_SIZE);
+	expect_wrong(2, true, "expected version 3", "all zero");
 	stop();
 }
 
@@ -433,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_loaded_files),
 		cmocka_unit_test(test_released_pages),
 		cmocka_unit_test(test_lazily_freed_pages),
+		cmocka_unit_test(test_written_while_lazily_freed),
 		cmocka_unit_test(test_reported_losses),
 		cmocka_unit_test(test_a_lost_page_that_another_thread_reads),
 		cmocka_unit_test(test_a_lost_page_that_another_thread_reads),
