@@ -3,8 +3,9 @@
     python3 tools/randomjob.py SEED       prints the job of a seed
 
 A seed is one job, whatever Python runs it. A job draws a kind of machine (small; two areas; several
-nodes; blocks that can be moved; memory and CPUs that come and go; a contiguous area) and then
-steps: commands beside each other, in the background, or one by one.
+nodes; blocks that can be moved; memory and CPUs that come and go; a contiguous area; one in the
+state of a booted kernel, which has slab and buffer heads) and then steps: commands beside each
+other, in the background, or one by one.
 
 On a sound engine a job passes with every seed of the simulator, so what may be refused is asked for
 with `try`, and what the programs hold fits what the machine has: anonymous memory stays below
@@ -21,7 +22,9 @@ import sys
 
 PAGE_KIB = 4
 ADVICE = ["cold", "pageout", "willneed", "normal", "random", "sequential", "populate_read",
-          "populate_write"]
+          "populate_write", "dontneed"]
+FILE_ADVICE = ["normal", "random", "sequential", "willneed", "dontneed"]
+SAVED = "jobs/saved/booted-256M"  # 256 MiB, 2 CPUs, right after boot
 KNOBS = [
     ("swappiness", ["0", "10", "60", "100", "200"]),
     ("page-cluster", ["0", "1", "3", "5"]),
@@ -43,7 +46,11 @@ KNOBS = [
     ("numa_stat", ["0", "1"]),
     ("zone_reclaim_mode", ["0", "1", "7"]),
     ("compact_memory", ["1"]),
-    ("drop_caches", ["1"]),
+    ("drop_caches", ["1", "2", "3"]),
+    ("compact_unevictable_allowed", ["0", "1"]),
+    ("min_free_kbytes", ["100", "300", "600"]),
+    ("min_unmapped_ratio", ["1", "20"]),
+    ("min_slab_ratio", ["1", "5"]),
 ]
 MASKS = ["GFP_KERNEL|__GFP_NORETRY", "GFP_NOWAIT", "GFP_ATOMIC", "GFP_NOFS|__GFP_NORETRY",
          "GFP_NOIO|__GFP_NORETRY", "GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", "GFP_USER|__GFP_NORETRY",
@@ -149,8 +156,7 @@ class Job:
             every = self.rng.randrange(1, 6)
             return f"free {name} every={every} offset={self.rng.randrange(every)}"
         if what == 9:
-            name, _ = self.pick(self.advised + self.maps)
-            return f"advise {name} {self.pick(ADVICE[:3])}"
+            return self.advice(ADVICE[:3])
         if what == 10 and self.files:
             return f"fsync {self.pick(self.files)[0]}"
         if what == 11 and self.files:
@@ -158,7 +164,7 @@ class Job:
         if what == 12:
             return "compact"
         if what == 13:
-            return "drop 1"
+            return self.pick(["drop 1", "drop 2", "drop 3", "shrink 1M"])
         if what == 14:
             knob, values = self.pick(KNOBS)
             return f"sysctl {knob} {self.pick(values)}"
@@ -175,9 +181,33 @@ class Job:
                  f" gfp={self.pick(MASKS)}|__GFP_NOWARN try")
         self.blocks.append(name)
 
+    def advice(self, words):
+        """=> a command that says something about memory or a file"""
+        what = self.rng.randrange(6)
+        if what < 2 and self.files:
+            return f"advise {self.pick(self.files)[0]} {self.pick(FILE_ADVICE)}"
+        if what == 2:
+            return f"advise {self.pick(self.advised)[0]} free"
+        return f"advise {self.pick(self.advised + self.maps)[0]} {self.pick(words)}"
+
     def step_advice(self):
-        name, _ = self.pick(self.advised + self.maps)
-        self.say(f"advise {name} {self.pick(ADVICE)}")
+        self.say(self.advice(ADVICE))
+
+    def step_freeze(self):
+        """The engine's threads stand still, and programs do without them for a while."""
+        self.say("freeze")
+        for _ in range(self.rng.randrange(1, 3)):
+            self.say(self.access(True))
+        self.say("thaw")
+
+    def look(self):
+        """Who watches: files read now and then, events, others on the host."""
+        if self.chance(8):
+            self.lines.insert(1, f"# options: --host-others {self.rng.randrange(1, 4)}")
+        if self.chance(8):
+            self.say(f"every {self.pick([20, 300])} snapshot e")
+        if self.chance(8):
+            self.say("trace on")
 
     def step_fill(self):
         self.say(f"fill {self.pick(self.anon)[0]} {self.pick(['random', 'half', 'text'])}")
@@ -231,7 +261,10 @@ class Job:
         plain = [self.step_parallel, self.step_parallel, self.step_background, self.step_crowd,
                  lambda: self.say(self.access(True)), lambda: self.say(self.access(True)),
                  lambda: self.say(self.beside()), self.step_block, self.step_advice,
-                 self.step_fill]
+                 self.step_advice, self.step_fill]
+        if self.chance(4):
+            plain.append(self.step_freeze)
+        self.look()
         for number in range(self.rng.randrange(4, 14)):
             self.pick(plain + 2 * list(extra))()
             if number % 5 == 4 and self.chance(2):
@@ -263,11 +296,12 @@ def areas(job):
     job.memory = job.pick([6, 8, 16])
     job.swap = job.memory * 4
     job.areas = {1, 2}
+    disks = job.pick(["", ",pri=7,disk=1", ",disk=1"])
     job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2, 4])} swap={job.memory * 2}M"
-            f" swap2={job.memory * 2}M noswapon=1")
+            f" swap2={job.memory * 2}M{disks} noswapon=1")
     same = job.chance(2)
     job.say("swapon 1 5")
-    job.say("swapon 2 5" if same else "swapon 2 9")
+    job.say("swapon 2" if disks else "swapon 2 5" if same else "swapon 2 9")
     job.add_memory()
     if job.chance(2):
         job.add_file(max(1, job.memory // 2))
@@ -277,7 +311,8 @@ def areas(job):
 def nodes(job):
     job.nodes = 2
     job.memory, job.swap = 128, 96
-    job.say("machine nodes=64M/0+64M/1 cpus=2 swap=96M")
+    job.say(f"machine nodes={job.pick(['64M/0+64M/1', '64M/0+64M/1', '64M/0-1+64M/-'])} cpus=2"
+            f" swap=96M{job.pick(['', ' dist=0-1:15', ' dist=0-1:40'])}")
     if job.chance(3):
         job.say(f"policy {job.pick(['interleave:0-1', 'preferred:1', 'local'])}")
     job.add_memory()
@@ -285,8 +320,38 @@ def nodes(job):
 
     def move():
         job.say(job.pick(["cpu 0", "cpu 1", "mems 0-1", "mems all", "policy interleave:0-1",
-                          "policy default", f"compact {job.rng.randrange(2)}"]))
-    job.steps([move, move])
+                          "policy default", f"compact {job.rng.randrange(2)}",
+                          f"sysctl zone_reclaim_mode {job.rng.randrange(8)}"]))
+
+    def near():
+        """From one node only, for which another one may not stand in."""
+        job.say(f"mems {job.rng.randrange(2)}")
+        job.say(job.access(True))
+        job.say("mems all")
+
+    def block():
+        name = job.name("R")
+        if job.chance(2):
+            job.say(f"range {name} 2M node={job.rng.randrange(2)} try")
+        else:
+            job.say(f"alloc {name} order={job.rng.randrange(5)} count={job.rng.randrange(1, 400)}"
+                    f" node={job.rng.randrange(2)} gfp={job.pick(MASKS)}|__GFP_NOWARN try")
+        job.blocks.append(name)
+    job.steps([move, move, near, block])
+
+
+def saved(job):
+    """In the state of a booted kernel: its slab, requests to the block layer, buffer heads."""
+    job.memory, job.swap = 170, 192  # what is free of 256
+    job.lines.append(f"# options: --like {SAVED}")
+    job.say("machine nodes=256M cpus=2 swap=192M")
+    job.add_memory()
+    for _ in range(job.rng.randrange(1, 4)):
+        job.add_file(job.pick([4, 30, 90]))
+
+    def caches():
+        job.say(job.pick(["drop 2", "drop 3", "shrink 8M", "sysctl vfs_cache_pressure 400"]))
+    job.steps([caches])
 
 
 def movable(job):
@@ -432,7 +497,7 @@ def new_set(job):
 
 
 KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
-         movable, contiguous]
+         movable, contiguous, saved]
 
 
 def text(seed):
