@@ -113,7 +113,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "bench");
+		cmd_help(state);
 		return 0;
 	case KEY_QUICK:
 		options->quick = true;
@@ -262,7 +262,6 @@ static int run_all(struct bench_options *options, struct bench_document *documen
 
 int cmd_bench(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = bench_options,
 		.parser = parse_option,
@@ -272,9 +271,7 @@ int cmd_bench(int argc, char **argv)
 	struct bench_options options = { 0 };
 	struct bench_document *document;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE)
 		return CMD_USAGE;
 	if (options.peer != NULL)
 		return bench_peer_main(options.peer, options.quick);

@@ -17,9 +17,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#ifdef NEAP_HAVE_JANSSON
-#include <jansson.h>
-#else
+
+#include "cmd/document.h"
+#ifndef NEAP_HAVE_JANSSON
 typedef void json_t;
 #endif
 
@@ -107,9 +107,9 @@ static json_t *line_json(const struct bench *bench, uint32_t line,
 	json_t *object = column_json(is->name, &result->ours, line);
 	json_t *peers = json_array();
 
-	json_object_set_new(object, "group", json_string(bench->group));
-	json_object_set_new(object, "operation", json_string(is->what));
-	json_object_set_new(object, "unit", json_string(is->unit));
+	document_set_text(object, "group", bench->group);
+	document_set_text(object, "operation", is->what);
+	document_set_text(object, "unit", is->unit);
 	if (is->aim != 0)
 		json_object_set_new(object, "aim", json_real(is->aim));
 	for (uint32_t i = 0; i < BENCH_PEERS_MAX; i++)

@@ -401,7 +401,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "calibrate");
+		cmd_help(state);
 		return 0;
 	case 't':
 		options->tmp = value;
@@ -420,7 +420,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 int cmd_calibrate(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp_option table[] = {
 		{ "tmp", 't', "DIR", 0, "the disk to measure ($TMPDIR or /tmp)", 0 },
 		{ "help", '?', NULL, 0, "this list", 0 },
@@ -435,9 +434,7 @@ int cmd_calibrate(int argc, char **argv)
 	const char *tmp = getenv("TMPDIR");
 	struct calibrate_options options = { .tmp = tmp != NULL && *tmp != '\0' ? tmp : "/tmp" };
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE)
 		return CMD_USAGE;
 	return calibrate(options.path, options.tmp);
 }

@@ -5,6 +5,7 @@
 #ifndef NEAP_CMD_CMD_H
 #define NEAP_CMD_CMD_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -38,9 +39,24 @@ int cmd_calibrate(int argc, char **argv);
 void cmd_error(const char *format, ...) PRINTF_LIKE(1, 2);
 /* The same for whole lines ("FILE:LINE: ..."); each gets the prefix. */
 void cmd_error_lines(const char *lines);
+struct argp;
 struct argp_state;
-/* --help of a command: prints its options under its own name and ends the process. */
-void cmd_help(struct argp_state *state, const char *command);
+/*
+ * Reads the words of a command (argv[0]: its name) into `input`, as argp_parse() does, and knows
+ * --usage besides. Messages name the command. A wrong option ends the process with CMD_USAGE.
+ * => CMD_FINE or CMD_USAGE
+ */
+int cmd_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* --help of a command: prints its options and ends the process. */
+void cmd_help(struct argp_state *state);
+
+/* Becomes 1 when somebody asks the command to end. */
+extern volatile sig_atomic_t cmd_interrupt;
+/*
+ * From now on SIGINT and SIGTERM do nothing but set cmd_interrupt, and calls that wait return.
+ * once: a second signal ends the process as if nothing were caught.
+ */
+void cmd_catch_interrupts(bool once);
 
 /* A whole number, decimal or 0x...; => false after an error naming `what` */
 bool cmd_number(const char *text, const char *what, uint64_t *value);

@@ -66,7 +66,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "conform");
+		cmd_help(state);
 		return 0;
 	case KEY_JSON:
 		options->json = true;
@@ -221,7 +221,8 @@ static int conform_all(struct conform *conform)
 {
 	int status;
 
-	conform_catch_interrupts();
+	/* In order, however often it is asked: nothing of it is left. */
+	cmd_catch_interrupts(false);
 	status = conform_load(conform);
 	if (status == CMD_FINE && conform->options->compare != NULL)
 		status = load_before(conform);
@@ -239,7 +240,6 @@ static int conform_all(struct conform *conform)
 
 int cmd_conform(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -258,9 +258,7 @@ int cmd_conform(int argc, char **argv)
 	struct rlimit limit;
 	int status;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0 ||
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE ||
 	    check_options(&options) != CMD_FINE)
 		return CMD_USAGE;
 	/* Two open files a run; failing to get them is said when a run cannot be started. */

@@ -70,9 +70,6 @@ struct conform_score {
 /* Finds the jobs below the directories and reads their recordings. => the exit status */
 int conform_load(struct conform *conform);
 void conform_free(struct conform *conform);
-/* From now on an interrupt ends the command in order: nothing of it is left. */
-void conform_catch_interrupts(void);
-bool conform_interrupted(void);
 /* Plays all jobs with all seeds, in processes of their own. => the exit status */
 int conform_play(struct conform *conform);
 

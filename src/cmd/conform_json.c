@@ -11,6 +11,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/conform.h"
+#include "cmd/document.h"
 
 #ifdef NEAP_HAVE_JANSSON
 #include <jansson.h>
@@ -62,9 +63,9 @@ static json_t *json_evidence(const struct conform_job *job, uint32_t row)
 	object = json_pack("{s:s}", "traced", words[pair[0].status]);
 	if (pair[0].status == WITNESS_NONE)
 		return object;
-	(void)json_object_set_new(object, "event", json_string(witness_events(counter)));
+	document_set_text(object, "event", witness_events(counter));
 	if (witness_sum(counter) != NULL)
-		(void)json_object_set_new(object, "summed", json_string(witness_sum(counter)));
+		document_set_text(object, "summed", witness_sum(counter));
 	if (pair[0].status == WITNESS_OUTSIDE)
 		return object;
 	(void)json_object_set_new(object, "kernel", json_witness(&pair[0], counter));

@@ -279,8 +279,7 @@ int conform_load(struct conform *conform)
 	if (conform->nr_jobs > 1)
 		qsort(conform->job, conform->nr_jobs, sizeof(*conform->job), compare_jobs);
 	for (uint32_t i = 0; i < conform->nr_jobs && status == CMD_FINE; i++)
-		status = conform_interrupted() ? CMD_INTERRUPTED
-					       : load_job(conform, &conform->job[i]);
+		status = cmd_interrupt ? CMD_INTERRUPTED : load_job(conform, &conform->job[i]);
 	return status;
 }
 

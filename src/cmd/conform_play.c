@@ -112,12 +112,14 @@ static bool write_all(int fd, const struct text_buf *text)
 	return text->error == 0;
 }
 
-/* Plays the task's job before the observer. => the exit status */
-static int play_observed(const struct task *task, const struct run_observer *observer)
+/* Plays the task's job before the observer, tracing into a file if it has one. => the exit status */
+static int play_observed(const struct task *task, const struct run_observer *observer,
+			 const char *trace_path)
 {
 	struct options options;
 
 	set_options(task, &options);
+	options.trace_path = trace_path;
 	options.observer = observer;
 	return play(&options);
 }
@@ -136,7 +138,7 @@ static int play_counters(const struct task *task)
 	static struct listener listener;
 	const struct run_observer observer = { .ctx = &listener, .snapshot = on_snapshot };
 	struct text_buf text;
-	int status = play_observed(task, &observer);
+	int status = play_observed(task, &observer, NULL);
 
 	if (status == CMD_FINE && listener.error != 0) {
 		cmd_error("a snapshot could not be taken: %s", strerror(-listener.error));
@@ -160,7 +162,7 @@ static int play_load(const struct task *task)
 	uint64_t at_ns[2] = { 0, 0 };
 	const struct run_observer observer = { .ctx = at_ns, .snapshot = on_load_snapshot };
 	struct text_buf text;
-	int status = play_observed(task, &observer);
+	int status = play_observed(task, &observer, NULL);
 
 	text_buf_init(&text);
 	(void)text_buf_printf(&text, "%" PRIu64 "\n", at_ns[1] - at_ns[0]);
@@ -278,8 +280,7 @@ static void on_traced_snapshot(void *ctx, struct neap_machine *machine, const ch
 static int play_traced(const struct task *task)
 {
 	static struct side ours;
-	struct run_observer observer = { .ctx = &ours.marks, .snapshot = on_traced_snapshot };
-	struct options options;
+	const struct run_observer observer = { .ctx = &ours.marks, .snapshot = on_traced_snapshot };
 	char path[] = "/proc/self/fd/0123456789";
 	int fd = memfd_create("trace", 0);
 	int status;
@@ -287,10 +288,7 @@ static int play_traced(const struct task *task)
 	if (fd < 0)
 		return CMD_WORLD;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	set_options(task, &options);
-	options.trace_path = path;
-	options.observer = &observer;
-	status = play(&options);
+	status = play_observed(task, &observer, path);
 	return status == CMD_FINE ? compare_traces(task, path, &ours) : status;
 }
 
@@ -330,29 +328,6 @@ static bool start_task(struct task *task)
 	_exit(task->traced ? play_traced(task) : play_counters(task));
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-	(void)number;
-	interrupted = 1;
-}
-
-/* Without SA_RESTART, so that a wait returns. */
-void conform_catch_interrupts(void)
-{
-	struct sigaction action = { .sa_handler = on_interrupt };
-
-	sigemptyset(&action.sa_mask);
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
-}
-
-bool conform_interrupted(void)
-{
-	return interrupted != 0;
-}
-
 static void end_tasks(const struct task *tasks, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++)
@@ -368,7 +343,7 @@ static bool wait_one(struct task *tasks, uint32_t nr)
 
 	do {
 		pid = waitpid(-1, &status, 0);
-		if (interrupted)
+		if (cmd_interrupt)
 			end_tasks(tasks, nr);
 	} while (pid < 0 && errno == EINTR);
 	if (pid < 0)
@@ -387,19 +362,19 @@ static bool run_tasks(const struct conform *conform, struct task *tasks, uint32_
 	uint64_t running = 0;
 	bool fine = true;
 
-	for (uint32_t i = 0; i < nr && fine && !interrupted; i++) {
+	for (uint32_t i = 0; i < nr && fine && !cmd_interrupt; i++) {
 		if (running == conform->options->nr_processes) {
 			fine = wait_one(tasks, i);
 			running--;
 		}
-		fine = fine && !interrupted && start_task(&tasks[i]);
+		fine = fine && !cmd_interrupt && start_task(&tasks[i]);
 		running += fine;
 	}
-	if (!fine && !interrupted)
+	if (!fine && !cmd_interrupt)
 		cmd_error("a process could not be started: %s", strerror(errno));
 	for (; running > 0 && wait_one(tasks, nr); running--)
 		continue;
-	return fine && !interrupted;
+	return fine && !cmd_interrupt;
 }
 
 /* The first complaint, without "neap: " and the script's path. */
@@ -630,7 +605,7 @@ int conform_play(struct conform *conform)
 		if (error != 0)
 			cmd_error("the results: %s", strerror(-error));
 	}
-	if (interrupted)
+	if (cmd_interrupt)
 		return CMD_INTERRUPTED;
 	return error == 0 ? CMD_FINE : CMD_WORLD;
 }

@@ -61,7 +61,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "decode");
+		cmd_help(state);
 		return 0;
 	case KEY_JSON:
 		command->json = true;
@@ -223,18 +223,13 @@ static void set_number(json_t *object, const char *key, uint64_t value)
 	(void)json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-	(void)json_object_set_new(object, key, json_string(text));
-}
-
 static json_t *json_zone(const struct decode_group *group, const struct decode_zone *zone)
 {
 	const struct report_values *kb = &zone->zone.kb;
 	json_t *object = json_object();
 
 	set_number(object, "node", zone->zone.node);
-	set_text(object, "zone", report_kind_name(zone->zone.kind));
+	document_set_text(object, "zone", report_kind_name(zone->zone.kind));
 	set_number(object, "free_pages", report_values_get(kb, RI_FREE) / group->page_kb);
 	set_number(object, "min_pages", report_values_get(kb, RI_MIN) / group->page_kb);
 	set_number(object, "low_pages", report_values_get(kb, RI_LOW) / group->page_kb);
@@ -242,12 +237,12 @@ static json_t *json_zone(const struct decode_group *group, const struct decode_z
 	(void)json_object_set_new(object, "above_high", json_boolean(zone->high_ok));
 	if (group->kind == DECODE_MEMORY)
 		return object;
-	set_text(object, "answer", decode_answer_word(zone->answer));
+	document_set_text(object, "answer", decode_answer_word(zone->answer));
 	if (zone->answer == DECODE_ABOVE)
 		return object;
 	(void)json_object_set_new(object, "unusable_pages",
 				  json_integer((json_int_t)zone->terms.unusable));
-	set_text(object, "mark", decode_mark_name(zone, group->verdict.reclaiming));
+	document_set_text(object, "mark", decode_mark_name(zone, group->verdict.reclaiming));
 	(void)json_object_set_new(object, "mark_pages", json_integer(zone->terms.mark));
 	(void)json_object_set_new(object, "reserve_pages", json_integer(zone->terms.reserve));
 	set_number(object, "blocks_of_order", zone->blocks);
@@ -259,14 +254,14 @@ static json_t *json_request(const struct decode_report *report)
 	json_t *object = json_object();
 
 	set_number(object, "order", report->order);
-	set_text(object, "flags", report->flags);
+	document_set_text(object, "flags", report->flags);
 	set_number(object, "mode", report->gfp_raw);
 	(void)json_object_set_new(object, "may_wait",
 				  json_boolean((report->gfp & GFP_BIT_DIRECT_RECLAIM) != 0));
 	if (report->unknown[0] != '\0')
-		set_text(object, "flags_unknown", report->unknown);
+		document_set_text(object, "flags_unknown", report->unknown);
 	if (report->nodemask[0] != '\0')
-		set_text(object, "nodemask", report->nodemask);
+		document_set_text(object, "nodemask", report->nodemask);
 	return object;
 }
 
@@ -276,16 +271,16 @@ static json_t *json_oom(const struct decode_group *group)
 	json_t *object = json_object();
 	json_t *uses = json_array();
 
-	set_text(object, "constraint", oom->constraint);
+	document_set_text(object, "constraint", oom->constraint);
 	if (oom->has_victim) {
-		set_text(object, "victim", oom->victim.comm);
+		document_set_text(object, "victim", oom->victim.comm);
 		set_number(object, "victim_pid", oom->victim.pid);
 		set_number(object, "victim_anon_kb", oom->victim_anon_kb);
 		set_number(object, "victim_file_kb", oom->victim_file_kb);
 		set_number(object, "victim_shmem_kb", oom->victim_shmem_kb);
 	}
 	if (oom->group[0] != '\0')
-		set_text(object, "group", oom->group);
+		document_set_text(object, "group", oom->group);
 	if (oom->has_usage) {
 		set_number(object, "group_usage_kb", oom->usage_kb);
 		set_number(object, "group_limit_kb", oom->limit_kb);
@@ -297,7 +292,7 @@ static json_t *json_oom(const struct decode_group *group)
 	for (uint32_t i = 0; i < group->nr_uses; i++) {
 		json_t *use = json_object();
 
-		set_text(use, "what", group->use[i].name);
+		document_set_text(use, "what", group->use[i].name);
 		set_number(use, "pages", group->use[i].pages);
 		(void)json_array_append_new(uses, use);
 	}
@@ -313,19 +308,19 @@ static json_t *json_group(const struct decode_group *group)
 
 	text_buf_init(&verdict);
 	decode_verdict_add(&verdict, group);
-	set_text(object, "kind", decode_kind_word(group->kind));
-	set_text(object, "cause", decode_cause_word(group->verdict.cause));
-	set_text(object, "verdict", text_buf_text(&verdict));
+	document_set_text(object, "kind", decode_kind_word(group->kind));
+	document_set_text(object, "cause", decode_cause_word(group->verdict.cause));
+	document_set_text(object, "verdict", text_buf_text(&verdict));
 	text_buf_free(&verdict);
 	set_number(object, "count", group->count);
 	set_number(object, "first_line", group->first_line);
 	set_number(object, "last_line", group->last_line);
-	set_text(object, "first_time", group->first_when);
-	set_text(object, "last_time", group->last_when);
+	document_set_text(object, "first_time", group->first_when);
+	document_set_text(object, "last_time", group->last_when);
 	for (uint32_t i = 0; i < group->nr_comms; i++)
 		(void)json_array_append_new(names, json_string(group->comm[i]));
 	(void)json_object_set_new(object, "tasks", names);
-	set_text(object, "kernel", group->report->kernel);
+	document_set_text(object, "kernel", group->report->kernel);
 	set_number(object, "page_kb", group->page_kb);
 	if (group->report->has_flags)
 		(void)json_object_set_new(object, "request", json_request(group->report));
@@ -345,7 +340,7 @@ static int print_json(const struct decode_command *command)
 	json_t *document = json_object();
 	json_t *groups = json_array();
 
-	set_text(document, "command", "decode");
+	document_set_text(document, "command", "decode");
 	set_number(document, "lines", command->lines);
 	set_number(document, "reports", command->groups.nr_reports);
 	set_number(document, "reports_suppressed", command->suppressed);
@@ -368,7 +363,6 @@ static int print_json(const struct decode_command *command)
 
 int cmd_decode(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = option_table,
 		.parser = parse_option,
@@ -380,9 +374,7 @@ int cmd_decode(int argc, char **argv)
 	struct decode_command command = { .nr_files = 0 };
 	int status = CMD_FINE;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &command) != 0)
+	if (cmd_parse(&argp, argc, argv, &command) != CMD_FINE)
 		return CMD_USAGE;
 	if (command.nr_files == 0)
 		command.file[command.nr_files++] = "-";

@@ -31,6 +31,13 @@ int document_print_text(struct text_buf *text)
 }
 
 #ifdef NEAP_HAVE_JANSSON
+void document_set_text(json_t *object, const char *key, const char *text)
+{
+	json_t *string = json_string(text);
+
+	(void)json_object_set_new(object, key, string != NULL ? string : json_string("?"));
+}
+
 int document_print(json_t *document)
 {
 	int error = json_dumpf(document, stdout, JSON_INDENT(2));

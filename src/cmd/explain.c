@@ -61,7 +61,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "explain");
+		cmd_help(state);
 		return 0;
 	case KEY_ROOT:
 		return inputs_root(&options->inputs, value);
@@ -85,14 +85,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 #ifdef NEAP_HAVE_JANSSON
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-	json_t *string = json_string(text);
-
-	/* A path that is no UTF-8 cannot stand in a document. */
-	(void)json_object_set_new(object, key, string != NULL ? string : json_string("?"));
-}
-
 static json_t *json_lines(const struct text_buf *lines)
 {
 	const char *at = text_buf_text(lines);
@@ -111,9 +103,9 @@ static json_t *json_item(const struct explain_item *item)
 {
 	json_t *object = json_object();
 
-	set_text(object, "id", item->id);
-	set_text(object, "level", explain_level_word(item->level));
-	set_text(object, "title", text_buf_text(&item->title));
+	document_set_text(object, "id", item->id);
+	document_set_text(object, "level", explain_level_word(item->level));
+	document_set_text(object, "title", text_buf_text(&item->title));
 	(void)json_object_set_new(object, "evidence", json_lines(&item->proof));
 	(void)json_object_set_new(object, "do", json_lines(&item->what_to));
 	(void)json_object_set_new(object, "not", json_lines(&item->not_to));
@@ -130,9 +122,9 @@ static json_t *json_nodes(const struct explain *x)
 		json_t *object = json_object();
 
 		(void)json_object_set_new(object, "node", json_integer(state_node_id(x->state, n)));
-		set_text(object, "kswapd", words[x->node[n].kswapd]);
+		document_set_text(object, "kswapd", words[x->node[n].kswapd]);
 		if (x->node[n].kswapd_because != NULL)
-			set_text(object, "kswapd_because", x->node[n].kswapd_because);
+			document_set_text(object, "kswapd_because", x->node[n].kswapd_because);
 		(void)json_object_set_new(object, "balanced", json_boolean(x->node[n].balanced));
 		(void)json_object_set_new(object, "boost_pages",
 					  x->node[n].boost_known
@@ -151,15 +143,15 @@ static int print_json(const struct explain *x)
 
 	text_buf_init(&verdict);
 	explain_verdict_add(&verdict, x);
-	set_text(document, "command", "explain");
-	set_text(document, "machine", x->after->where);
-	set_text(document, "verdict", text_buf_text(&verdict));
+	document_set_text(document, "command", "explain");
+	document_set_text(document, "machine", x->after->where);
+	document_set_text(document, "verdict", text_buf_text(&verdict));
 	(void)json_object_set_new(document, "findings", json_integer(x->nr_findings));
-	set_text(document, "kernel", x->after->kernel.said);
+	document_set_text(document, "kernel", x->after->kernel.said);
 	(void)json_object_set_new(document, "page_kb",
 				  json_integer((json_int_t)snapshot_page_kb(x->after->snapshot)));
 	(void)json_object_set_new(document, "nodes", json_nodes(x));
-	set_text(document, "direct_reclaim", direct[x->direct]);
+	document_set_text(document, "direct_reclaim", direct[x->direct]);
 	(void)json_object_set_new(document, "direct_reclaim_count",
 				  json_integer((json_int_t)x->direct_count));
 	for (uint32_t i = 0; i < x->nr_items; i++)

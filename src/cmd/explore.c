@@ -124,7 +124,7 @@ static void play_seeds(struct exploration *x)
 
 	while (taken < started || (more && started < x->options->explore)) {
 		while (more && started < x->options->explore && started - taken < at_once &&
-		       !play_interrupted()) {
+		       !cmd_interrupt) {
 			more = trial_start(&ring[started % AT_ONCE_MAX], x->job, x->options,
 					   x->options->seed + started);
 			started += more;
@@ -135,10 +135,10 @@ static void play_seeds(struct exploration *x)
 			break;
 		struct trial *oldest = &ring[taken++ % AT_ONCE_MAX];
 
-		more = take_trial(x, oldest) && more && !play_interrupted();
+		more = take_trial(x, oldest) && more && !cmd_interrupt;
 		trial_free(oldest);
 	}
-	if (play_interrupted())
+	if (cmd_interrupt)
 		x->worst = play_worse(x->worst, CMD_INTERRUPTED);
 }
 
@@ -150,7 +150,7 @@ static bool fails_with(struct exploration *x, const struct job *job, uint64_t se
 	char kind[KIND_BYTES];
 	bool same;
 
-	if (play_interrupted() || !trial_start(&trial, job, x->options, seed))
+	if (cmd_interrupt || !trial_start(&trial, job, x->options, seed))
 		return false;
 	trial_finish(&trial);
 	trial_kind(&trial, job->path, kind, sizeof(kind));
@@ -338,7 +338,7 @@ int explore_job(const struct job *job, const struct options *options, struct rep
 	if (!found_dir_is_fine(options->found_dir))
 		return CMD_WORLD;
 	play_seeds(&x);
-	if (x.found.any && !play_interrupted())
+	if (x.found.any && !cmd_interrupt)
 		shrink_found(&x);
 	if (json == NULL && !options->quiet)
 		printf("explored   %" PRIu64 " seeds, %" PRIu64 " failed\n", x.played, x.failed);

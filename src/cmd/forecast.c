@@ -67,7 +67,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "forecast");
+		cmd_help(state);
 		return 0;
 	case KEY_ROOT:
 		return inputs_root(&options->inputs, value);
@@ -104,8 +104,8 @@ static int print_json(const struct state *state, const struct forecast *forecast
 {
 	json_t *document = json_object(), *zones = json_array();
 
-	(void)json_object_set_new(document, "command", json_string("forecast"));
-	(void)json_object_set_new(document, "machine", json_string(state->evidence->where));
+	document_set_text(document, "command", "forecast");
+	document_set_text(document, "machine", state->evidence->where);
 	set_int(document, "huge_kb", forecast->huge_kb);
 	set_int(document, "wanted", wanted);
 	set_int(document, "now", forecast->now);
@@ -117,8 +117,7 @@ static int print_json(const struct state *state, const struct forecast *forecast
 		json_t *object = json_object();
 
 		set_int(object, "node", state_node_id(state, zone->zone->node));
-		(void)json_object_set_new(object, "zone",
-					  json_string(state_zone_name(state, zone->zone)));
+		document_set_text(object, "zone", state_zone_name(state, zone->zone));
 		set_int(object, "room", zone->whole);
 		set_int(object, "now", zone->now);
 		set_int(object, "after_compaction_most", zone->after_compaction);

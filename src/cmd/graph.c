@@ -82,7 +82,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 static int parse(int argc, char **argv, struct graph *graph)
 {
-	static char name[] = "neap";
 	const struct argp_child children[] = { { &options_picture_argp, 0, NULL, 2 }, { 0 } };
 	const struct argp argp = {
 		.options = graph_options,
@@ -94,9 +93,7 @@ static int parse(int argc, char **argv, struct graph *graph)
 	};
 
 	options_init(false, "graph", &graph->options);
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, graph) != 0)
+	if (cmd_parse(&argp, argc, argv, graph) != CMD_FINE)
 		return CMD_USAGE;
 	if (graph->options.nr_files != 1) {
 		cmd_error("graph takes one JOB, TRACE or DIR, not %d; neap graph --help lists the"

@@ -200,13 +200,10 @@ static int load(const struct inputs *inputs, struct evidence **before, struct ev
 
 int inputs_run(int argc, char **argv, const struct inputs_command *command)
 {
-	static char name[] = "neap";
 	struct evidence *before = NULL, *after = NULL;
 	int status;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(command->argp, argc, argv, ARGP_NO_HELP, NULL, command->options) != 0)
+	if (cmd_parse(command->argp, argc, argv, command->options) != CMD_FINE)
 		return CMD_USAGE;
 	status = load(command->inputs, &before, &after);
 	if (status == CMD_FINE)

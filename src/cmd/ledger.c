@@ -54,7 +54,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "ledger");
+		cmd_help(state);
 		return 0;
 	case KEY_ROOT:
 		return inputs_root(&options->inputs, value);
@@ -98,8 +98,8 @@ static json_t *json_rows(const struct ledger *ledger)
 		if (!ledger->row[i].known)
 			continue;
 		row = json_object();
-		(void)json_object_set_new(row, "row", json_string(ledger_row_key(id)));
-		(void)json_object_set_new(row, "source", json_string(ledger_row_source(id)));
+		document_set_text(row, "row", ledger_row_key(id));
+		document_set_text(row, "source", ledger_row_source(id));
 		(void)json_object_set_new(row, "part", json_boolean(ledger_row_depth(id) != 0));
 		set_number(row, "kb", (int64_t)ledger->row[i].kb);
 		(void)json_array_append_new(rows, row);
@@ -163,8 +163,8 @@ static int print_json(const struct ledger *ledger, const struct ledger *before)
 
 	text_buf_init(&verdict);
 	ledger_verdict_add(&verdict, ledger, before);
-	(void)json_object_set_new(document, "command", json_string("ledger"));
-	(void)json_object_set_new(document, "verdict", json_string(text_buf_text(&verdict)));
+	document_set_text(document, "command", "ledger");
+	document_set_text(document, "verdict", text_buf_text(&verdict));
 	text_buf_free(&verdict);
 	(void)json_object_set_new(document, "ledger", json_ledger(ledger));
 	if (before != NULL) {

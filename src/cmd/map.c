@@ -130,7 +130,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 static int parse(int argc, char **argv, struct map_command *map)
 {
-	static char name[] = "neap";
 	const struct argp_child children[] = { { &options_picture_argp, 0, NULL, 2 }, { 0 } };
 	const struct argp argp = {
 		.options = map_options,
@@ -141,9 +140,7 @@ static int parse(int argc, char **argv, struct map_command *map)
 	};
 
 	options_init(false, "map", &map->options);
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, map) != 0)
+	if (cmd_parse(&argp, argc, argv, map) != CMD_FINE)
 		return CMD_USAGE;
 	if (map->options.nr_files == (map->root == NULL ? 1 : 0) &&
 	    (map->root == NULL || map->nr_at == 0))

@@ -87,7 +87,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "marks");
+		cmd_help(state);
 		return 0;
 	case ARGP_KEY_ARG:
 		cmd_error("marks takes no FILE; write --like %s for a saved machine", value);
@@ -230,7 +230,7 @@ static json_t *json_zone(const struct plan *plan, uint32_t node, uint32_t index,
 	json_t *protection = json_array();
 
 	set_pages(object, "node", node);
-	(void)json_object_set_new(object, "zone", json_string(terms_zone_name(plan, index)));
+	document_set_text(object, "zone", terms_zone_name(plan, index));
 	set_pages(object, "managed_pages", zone->managed);
 	set_pages(object, "boost_pages", zone->boost);
 	set_pages(object, "min_pages", zone->marks.min + zone->boost);
@@ -261,7 +261,7 @@ static json_t *json_setting(const char *label, const struct plan *plan, bool ter
 	struct plan_totals totals;
 
 	plan_sum(plan, &totals);
-	(void)json_object_set_new(object, "setting", json_string(label));
+	document_set_text(object, "setting", label);
 	set_pages(object, "min_free_kbytes", (uint64_t)plan->knobs.min_free_kbytes);
 	set_pages(object, "watermark_scale_factor", (uint64_t)plan->knobs.watermark_scale_factor);
 	set_pages(object, "min_pages", totals.min);
@@ -290,8 +290,7 @@ static json_t *json_stale(const struct marks_machine *machine)
 		json_t *then = json_object();
 
 		set_pages(then, "node", zone->node);
-		(void)json_object_set_new(
-			then, "zone", json_string(terms_zone_name(&machine->printed, zone->index)));
+		document_set_text(then, "zone", terms_zone_name(&machine->printed, zone->index));
 		set_pages(then, "least_pages", zone->least);
 		set_pages(then, "most_pages", zone->most);
 		(void)json_array_append_new(zones, then);
@@ -305,12 +304,12 @@ static json_t *json_want(const struct marks_want *want, const struct marks_answe
 	json_t *object = json_object();
 	json_t *list = json_array();
 
-	(void)json_object_set_new(object, "want", json_string(want->text));
+	document_set_text(object, "want", want->text);
 	set_pages(object, "wanted_pages", want->pages);
 	for (uint32_t i = 0; i < MARKS_NR_ANSWERS; i++) {
 		json_t *answer = json_object();
 
-		(void)json_object_set_new(answer, "name", json_string(answers[i].name));
+		document_set_text(answer, "name", answers[i].name);
 		(void)json_object_set_new(answer, "reachable", json_boolean(answers[i].reachable));
 		set_pages(answer, "value", (uint64_t)answers[i].value);
 		set_pages(answer, "gap_pages", answers[i].totals.gap);
@@ -329,8 +328,8 @@ static int print_json(const struct marks_result *result)
 	json_t *document = json_object();
 	json_t *settings = json_array(), *wants = json_array();
 
-	(void)json_object_set_new(document, "command", json_string("marks"));
-	(void)json_object_set_new(document, "machine", json_string(result->dir));
+	document_set_text(document, "command", "marks");
+	document_set_text(document, "machine", result->dir);
 	(void)json_object_set_new(document, "guessed", json_boolean(machine->min_free_guessed));
 	(void)json_array_append_new(settings, json_setting("now", &machine->printed, false));
 	(void)json_array_append_new(settings, json_setting("recomputed", &machine->fresh, true));
@@ -357,7 +356,6 @@ static int print_json(const struct marks_result *result)
 
 int cmd_marks(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = marks_option_table,
 		.parser = parse_option,
@@ -369,9 +367,7 @@ int cmd_marks(int argc, char **argv)
 	struct marks_result result = { .dir = NULL };
 	int status, printed;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE)
 		return CMD_USAGE;
 	result.dir = options.dir != NULL ? options.dir : "/";
 	status = load_machine(&result);

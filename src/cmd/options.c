@@ -249,7 +249,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, options->command);
+		cmd_help(state);
 		return 0;
 	case ARGP_KEY_ARGS:
 		options->files = state->argv + state->next;
@@ -319,7 +319,6 @@ void options_init(bool live, const char *command, struct options *options)
 
 int options_parse(bool live, int argc, char **argv, struct options *options)
 {
-	static char name[] = "neap";
 	const struct argp argp = {
 		.options = live ? run_options : sim_options,
 		.parser = parse_option,
@@ -331,9 +330,7 @@ int options_parse(bool live, int argc, char **argv, struct options *options)
 	};
 
 	options_init(live, live ? "run" : "sim", options);
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, options) != 0)
+	if (cmd_parse(&argp, argc, argv, options) != CMD_FINE)
 		return CMD_USAGE;
 	return check_together(options);
 }

@@ -50,28 +50,6 @@
 #define FAULTS_SALT UINT64_C(0xfa17)
 #define FAULTS_PERMILLE 20u
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
-
-bool play_interrupted(void)
-{
-	return interrupted != 0;
-}
-
-static void catch_interrupts(void)
-{
-	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 /* A traced program may have used thousands of files; each is one here, too. */
 static void allow_many_files(void)
 {
@@ -407,7 +385,7 @@ int play_run(const struct job *job, const struct options *options, uint64_t seed
 		.observer = options->observer,
 		.trace_path = options->trace_path,
 		.report_path = report_path(options, path, sizeof(path)),
-		.interrupt = &interrupted,
+		.interrupt = &cmd_interrupt,
 	};
 	int status = build_machine(job, options, seed, &machine);
 
@@ -551,9 +529,9 @@ int play(const struct options *options)
 		if (json == NULL)
 			return CMD_USAGE;
 	}
-	catch_interrupts();
+	cmd_catch_interrupts(true);
 	allow_many_files();
-	for (int i = 0; i < options->nr_files && !interrupted; i++)
+	for (int i = 0; i < options->nr_files && !cmd_interrupt; i++)
 		status = play_worse(status, play_file(options->files[i], options, json));
 	if (json != NULL && !report_json_print(json, stdout)) {
 		cmd_error("memory is out");

@@ -23,6 +23,5 @@ int play_status(enum run_outcome outcome);
 /* The worse of two exit statuses: what failed outside, then usage, findings, interruption. */
 int play_worse(int a, int b);
 /* Whether Ctrl-C asked for the end. */
-bool play_interrupted(void);
 
 #endif

@@ -59,7 +59,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	(void)value;
 	switch (key) {
 	case '?':
-		cmd_help(state, "probe");
+		cmd_help(state);
 		return 0;
 	case KEY_JSON:
 		options->json = true;
@@ -280,7 +280,6 @@ static int run_dir(const char *dir, struct probe_sum *sum, json_t *json)
 
 int cmd_probe(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = probe_option_table,
 		.parser = parse_option,
@@ -293,9 +292,7 @@ int cmd_probe(int argc, char **argv)
 	json_t *json = NULL;
 	int worst = CMD_FINE;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0)
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE)
 		return CMD_USAGE;
 	if (options.json) {
 		json = json_new();

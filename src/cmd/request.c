@@ -70,7 +70,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "request");
+		cmd_help(state);
 		return 0;
 	case KEY_ROOT:
 		return inputs_root(&options->inputs, value);
@@ -134,8 +134,7 @@ static json_t *json_walk(const struct state *state, const struct dry_walk *walk)
 		json_t *object = json_object();
 
 		set_int(object, "node", state_node_id(state, step->zone->node));
-		(void)json_object_set_new(object, "zone",
-					  json_string(state_zone_name(state, step->zone)));
+		document_set_text(object, "zone", state_zone_name(state, step->zone));
 		set_int(object, "free_pages", step->terms.free);
 		set_int(object, "unusable_pages", step->terms.unusable);
 		set_int(object, "cma_pages", step->terms.cma);
@@ -143,7 +142,7 @@ static json_t *json_walk(const struct state *state, const struct dry_walk *walk)
 		set_int(object, "reserve_pages", step->terms.reserve);
 		(void)json_object_set_new(object, "order_failed",
 					  json_boolean(step->terms.order_failed));
-		(void)json_object_set_new(object, "result", json_string(results[step->result]));
+		document_set_text(object, "result", results[step->result]);
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -155,14 +154,13 @@ static int print_json(const struct state *state, const struct request *request)
 	char flags[GFP_TEXT_BYTES];
 
 	(void)gfp_flags_format(request->gfp, flags, sizeof(flags));
-	(void)json_object_set_new(document, "command", json_string("request"));
-	(void)json_object_set_new(document, "machine", json_string(state->evidence->where));
+	document_set_text(document, "command", "request");
+	document_set_text(document, "machine", state->evidence->where);
 	set_int(document, "order", request->order);
-	(void)json_object_set_new(document, "gfp", json_string(flags));
+	document_set_text(document, "gfp", flags);
 	set_int(document, "node", state_node_id(state, request->node));
-	(void)json_object_set_new(document, "verdict",
-				  json_string(request_verdict_word(request->verdict)));
-	(void)json_object_set_new(document, "why", json_string(request->why));
+	document_set_text(document, "verdict", request_verdict_word(request->verdict));
+	document_set_text(document, "why", request->why);
 	(void)json_object_set_new(document, "types_known", json_boolean(state->has_types));
 	(void)json_object_set_new(document, "oom", json_boolean(request->oom));
 	(void)json_object_set_new(document, "first_walk", json_walk(state, &request->fast));

@@ -95,7 +95,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "show");
+		cmd_help(state);
 		return 0;
 	case ARGP_KEY_ARG:
 		return take_name(show, value);
@@ -238,7 +238,6 @@ static const struct text_file *find_file(const char *name)
 
 int cmd_show(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = show_options,
 		.parser = parse_option,
@@ -254,9 +253,7 @@ int cmd_show(int argc, char **argv)
 		cmd_error("memory is out");
 		return CMD_WORLD;
 	}
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &show) == 0)
+	if (cmd_parse(&argp, argc, argv, &show) == CMD_FINE)
 		file = find_file(show.name);
 	if (file != NULL && is_consistent(&show))
 		status = show.path != NULL ? print_back(file, show.path) : show_machine(&show);

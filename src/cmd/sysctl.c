@@ -69,7 +69,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 
 	switch (key) {
 	case '?':
-		cmd_help(state, "sysctl");
+		cmd_help(state);
 		return 0;
 	case KEY_LIKE:
 		options->dir = value;
@@ -284,7 +284,6 @@ static int run_all(struct saved *saved)
 
 int cmd_sysctl(int argc, char **argv)
 {
-	static char name[] = "neap";
 	static const struct argp argp = {
 		.options = sysctl_option_table,
 		.parser = parse_option,
@@ -296,10 +295,7 @@ int cmd_sysctl(int argc, char **argv)
 	struct sysctl_options options = { .dir = NULL };
 	int status = CMD_USAGE;
 
-	argv[0] = name;
-	argp_err_exit_status = CMD_USAGE;
-	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options) != 0 ||
-	    !options_agree(&options))
+	if (cmd_parse(&argp, argc, argv, &options) != CMD_FINE || !options_agree(&options))
 		return CMD_USAGE;
 	struct saved *saved = calloc(1, sizeof(*saved));
 
