@@ -257,6 +257,7 @@ int neap_file_advise(struct neap_file *file, uint64_t first_page, uint64_t nr_pa
 	if (t == NULL)
 		return api_no_task(file->a);
 	api_access_flush(t);
+	event_add(t, EV_SIM_ADVICE, 1);
 	int err = advise_file(t, file->mapping, first_page, nr_pages, advice);
 
 	rt_preempt(t);

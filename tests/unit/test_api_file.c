@@ -104,10 +104,14 @@ static int random_operations(void *arg)
 		if (i % 1000 == 999)
 			EXPECT(neap_file_sync(model->file) == 0);
 	}
+	uint64_t before = neap_counter(machine, "advice_calls");
+
 	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_COLD) == -EINVAL);
 	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_SEQUENTIAL) == 0);
 	EXPECT(neap_file_advise(model->file, 0, 1, NEAP_DONTNEED) == 0);
 	EXPECT(neap_file_advise(model->file, 0, UINT64_MAX, NEAP_WILLNEED) == 0);
+	/* Each call costs virtual time, as advice about regions does. */
+	EXPECT(neap_counter(machine, "advice_calls") == before + 4);
 	EXPECT(neap_file_drop(model->file) > 0);
 	EXPECT(neap_file_close(model->file) == 0);
 	return 0;
