@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct ledger ledger;
 	struct text_buf out;
 
-	if (evidence_from_text((const char *)data, bytes, &evidence, &err) != 0) {
+	if (evidence_from_text("the text", (const char *)data, bytes, &evidence, &err) != 0) {
 		CHECK(evidence == NULL && strlen(err.message) > 10);
 		return 0;
 	}

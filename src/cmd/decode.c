@@ -166,6 +166,12 @@ static int decode_file(struct decode_command *command, const char *name)
 		cmd_error("memory is out");
 	} else {
 		status = read_log(fd, standard ? "standard input" : name, block, decode);
+		if (status == CMD_FINE && decode_lines(decode) == 0) {
+			cmd_error("%s: it is empty; decode wants a kernel log, for example that of"
+				  " dmesg or journalctl -k",
+				  standard ? "standard input" : name);
+			status = CMD_USAGE;
+		}
 		command->lines += decode_lines(decode);
 		command->suppressed += decode_suppressed(decode);
 	}

@@ -102,9 +102,12 @@ static int read_stdin(struct text_buf *text)
 static int load_files(const struct inputs *inputs, struct evidence **out)
 {
 	struct text_error err = { .line = 0 };
+	const char *where = "the files given";
 	struct text_buf all;
 	int status = CMD_FINE;
 
+	if (inputs->nr_files == 1)
+		where = strcmp(inputs->file[0], "-") == 0 ? "standard input" : inputs->file[0];
 	text_buf_init(&all);
 	for (uint32_t i = 0; i < inputs->nr_files && status == CMD_FINE; i++) {
 		const char *name = inputs->file[i];
@@ -119,7 +122,7 @@ static int load_files(const struct inputs *inputs, struct evidence **out)
 		}
 	}
 	if (status == CMD_FINE) {
-		int error = evidence_from_text(text_buf_text(&all), all.bytes, out, &err);
+		int error = evidence_from_text(where, text_buf_text(&all), all.bytes, out, &err);
 
 		if (error != 0)
 			status = fail(&err, error);

@@ -82,7 +82,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	case KEY_GFP:
 		if (gfp_flags_parse(value, &options->gfp) == 0)
 			return 0;
-		cmd_error("--gfp: '%s' holds a name that 6.1 does not have", value);
+		cmd_error("--gfp: '%s' holds a name that 6.1 does not have; write for example"
+			  " GFP_KERNEL|__GFP_NOWARN, or a number as in 0xcc0",
+			  value);
 		return EINVAL;
 	case KEY_JSON:
 		options->json = true;
@@ -108,8 +110,9 @@ static bool find_node(const struct state *state, const struct request_options *o
 		*index = n;
 		return true;
 	}
-	cmd_error(options->has_node ? "--node %u: the machine has no such node"
-				    : "no node has memory",
+	cmd_error(options->has_node
+			  ? "--node %u: the machine has no node of that number with memory"
+			  : "no node has memory",
 		  options->node);
 	return false;
 }

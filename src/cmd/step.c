@@ -95,7 +95,11 @@ static bool parse_break(const char *text, struct step_break *to)
 	memcpy(to->event, text, length);
 	to->event[length] = '\0';
 	if (!tell_is_known(to->event)) {
-		cmd_error("--break %s: there is no trace event '%s'", text, to->event);
+		const char *nearest = tell_nearest(to->event);
+
+		cmd_error("--break %s: there is no trace event '%s'%s%s", text, to->event,
+			  nearest != NULL ? "; did you mean " : TELL_WHERE_NAMES_ARE,
+			  nearest != NULL ? nearest : "");
 		return false;
 	}
 	if (text[length] != ':')

@@ -52,6 +52,14 @@ bool tell_is_known(const char *event)
 	return false;
 }
 
+const char *tell_nearest(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(event_names); i++)
+		if (*word != '\0' && strstr(event_names[i], word) != NULL)
+			return event_names[i];
+	return NULL;
+}
+
 static uint32_t read_zones(struct neap_machine *machine, struct reason_zone *zones)
 {
 	uint32_t nr = 0;
@@ -115,8 +123,12 @@ bool tell_check(const struct job *job)
 	for (uint32_t i = 0; i < job->nr_tells; i++) {
 		if (tell_is_known(job->tells[i].event))
 			continue;
-		cmd_error("%s:%u: there is no trace event '%.60s'", job->path, job->tells[i].line,
-			  job->tells[i].event);
+		const char *nearest = tell_nearest(job->tells[i].event);
+
+		cmd_error("%s:%u: there is no trace event '%.60s'%s%s", job->path,
+			  job->tells[i].line, job->tells[i].event,
+			  nearest != NULL ? "; did you mean " : TELL_WHERE_NAMES_ARE,
+			  nearest != NULL ? nearest : "");
 		known = false;
 	}
 	return known;

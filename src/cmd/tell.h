@@ -11,6 +11,10 @@
 
 /* Whether the engine has an event of that name. */
 bool tell_is_known(const char *event);
+/* The end of a message about an unknown name. */
+#define TELL_WHERE_NAMES_ARE "; a run with --trace FILE shows the names of those that happen"
+/* The name of an event that the word is a part of, for people who err; or NULL. */
+const char *tell_nearest(const char *word);
 /* Appends two lines: the event, at most `width` columns, and its reason if there is one. */
 void tell_add(struct text_buf *out, struct neap_machine *machine, const struct neap_event *event,
 	      uint32_t width);

@@ -603,7 +603,7 @@ int evidence_load(const char *dir, struct evidence **out, struct text_error *err
 
 /* ---- pasted text ---- */
 
-int evidence_from_text(const char *text, size_t bytes, struct evidence **out,
+int evidence_from_text(const char *where, const char *text, size_t bytes, struct evidence **out,
 		       struct text_error *err)
 {
 	struct text_buf texts[NR_EVIDENCE_FILES];
@@ -621,7 +621,7 @@ int evidence_from_text(const char *text, size_t bytes, struct evidence **out,
 	if (error == 0)
 		error = finish(e, err);
 	if (error == 0 && !has_anything(e) && !evidence_has(e, EVIDENCE_SYSCTLS)) {
-		text_error_set(err, "input", 0,
+		text_error_set(err, where, 0,
 			       "no line of it is one of zoneinfo, meminfo, vmstat, buddyinfo,"
 			       " pagetypeinfo, swaps or pressure");
 		error = -EINVAL;
@@ -630,7 +630,7 @@ int evidence_from_text(const char *text, size_t bytes, struct evidence **out,
 		text_buf_free(&texts[i]);
 	if (error != 0) {
 		evidence_free(e);
-		return error == -ENOMEM ? text_error_no_memory(err, "input") : error;
+		return error == -ENOMEM ? text_error_no_memory(err, where) : error;
 	}
 	*out = e;
 	return 0;

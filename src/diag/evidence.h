@@ -86,11 +86,12 @@ struct evidence {
  */
 MUST_CHECK int evidence_load(const char *dir, struct evidence **out, struct text_error *err);
 /*
- * The files in a text: one of them, or several one after the other, as people paste them.
+ * The files in a text: one of them, or several one after the other, as people paste them. `where`
+ * is what errors call it.
  * => 0 and *out; -EINVAL (nothing that is understood), -ENOMEM with *err filled
  */
-MUST_CHECK int evidence_from_text(const char *text, size_t bytes, struct evidence **out,
-				  struct text_error *err);
+MUST_CHECK int evidence_from_text(const char *where, const char *text, size_t bytes,
+				  struct evidence **out, struct text_error *err);
 void evidence_free(struct evidence *evidence);
 
 bool evidence_has(const struct evidence *evidence, enum evidence_file file);

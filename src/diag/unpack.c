@@ -72,13 +72,15 @@ static int make_folders(char *path, size_t from)
 static int write_file(const char *path, const struct text_buf *text)
 {
 	FILE *out = fopen(path, "we");
-	bool fine;
+	int error = 0;
 
 	if (out == NULL)
 		return -errno;
-	fine = fwrite(text_buf_text(text), 1, text->bytes, out) == text->bytes;
-	fine = fclose(out) == 0 && fine;
-	return fine ? 0 : -EIO;
+	if (fwrite(text_buf_text(text), 1, text->bytes, out) != text->bytes)
+		error = -errno;
+	if (fclose(out) != 0 && error == 0)
+		error = -errno;
+	return error;
 }
 
 int unpack_extract(const struct unpack_files *files, const char *prefix, const char *directory)

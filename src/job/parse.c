@@ -221,11 +221,16 @@ static void parse_lines(struct parser *p, const char *text, size_t bytes)
 			p->out_of_memory = true;
 			return;
 		}
-		if (memchr(text + at, '\0', length) != NULL)
-			parser_error(p, "the line holds a zero byte");
-		else if (split_line(p, line))
+		bool is_text = memchr(text + at, '\0', length) == NULL;
+
+		if (is_text && split_line(p, line))
 			parser_run_line(p);
 		free(line);
+		if (!is_text) {
+			parser_error(p, "the line holds a zero byte, so this is no job; a trace"
+					" begins with PTRACE1");
+			return;
+		}
 		at += length + 1;
 	}
 	if (p->parallel_line != 0) {

@@ -420,7 +420,8 @@ static int sweep_object(struct run *run, struct run_thread *script, struct run_o
 	for (uint64_t page = 0; page < verify_pages(pages) && error == 0; page++) {
 		struct access access = { .page = page, .index = page };
 
-		if (page % 256 == 0 && !run_poll(run, 0))
+		/* Each time: without memory, or with a full disk, a single page may take long. */
+		if (!run_poll(run, 0))
 			break;
 		if (verify_is_live(pages, page))
 			error = access_sweep(script->verify, &object->target, &access);

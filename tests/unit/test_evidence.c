@@ -76,9 +76,23 @@ static struct evidence *paste(const char *text)
 	struct evidence *evidence = NULL;
 	struct text_error err = { .line = 0 };
 
-	if (evidence_from_text(text, strlen(text), &evidence, &err) != 0)
+	if (evidence_from_text("the text", text, strlen(text), &evidence, &err) != 0)
 		fail_msg("%s: %s", err.file, err.message);
 	return evidence;
+}
+
+static void test_what_is_no_file_of_memory_is_refused_by_name(void **state)
+{
+	static const char passwd[] = "root:x:0:0:root:/root:/bin/bash\n";
+	struct evidence *evidence = NULL;
+	struct text_error err = { .line = 0 };
+
+	(void)state;
+	assert_int_equal(evidence_from_text("/etc/passwd", passwd, strlen(passwd), &evidence, &err),
+			 -EINVAL);
+	assert_null(evidence);
+	assert_string_equal(err.file, "/etc/passwd");
+	assert_non_null(strstr(err.message, "zoneinfo"));
 }
 
 /* ---- a machine with HighMem: 896 MiB that the kernel can address, and the rest ---- */
@@ -318,6 +332,7 @@ static void test_two_machines_as_readings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_no_file_of_memory_is_refused_by_name),
 		cmocka_unit_test(test_highmem),
 		cmocka_unit_test_setup_teardown(test_report, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_several_machines, make_root, remove_root),

@@ -30,7 +30,7 @@ static void explain_text_with(struct fixture *f, const char *text, const char *s
 	struct text_error err = { .line = 0 };
 	struct text_buf out;
 
-	if (evidence_from_text(text, strlen(text), &f->evidence, &err) != 0)
+	if (evidence_from_text("the text", text, strlen(text), &f->evidence, &err) != 0)
 		fail_msg("%s: %s", err.file, err.message);
 	if (explain_new(NULL, f->evidence, set, &f->x, &err) != 0)
 		fail_msg("%s: %s", err.file, err.message);
@@ -418,7 +418,7 @@ static void run_request(const char *text, uint32_t gfp, uint32_t order, struct r
 	struct state *state = NULL;
 	struct text_buf buf;
 
-	if (evidence_from_text(text, strlen(text), &evidence, &err) != 0)
+	if (evidence_from_text("the text", text, strlen(text), &evidence, &err) != 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(state_new(evidence, &state, &err), 0);
 	request_run(state, gfp, order, 0, out);

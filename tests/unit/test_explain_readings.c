@@ -58,7 +58,7 @@ static struct evidence *paste(const char *lines)
 	char text[8192];
 
 	snprintf(text, sizeof(text), "%s%s", WELL, lines);
-	if (evidence_from_text(text, strlen(text), &evidence, &err) != 0)
+	if (evidence_from_text("the text", text, strlen(text), &evidence, &err) != 0)
 		fail_msg("%s: %s", err.file, err.message);
 	return evidence;
 }

@@ -88,7 +88,7 @@ static bool check_incident(const char *path)
 
 	if (body == NULL || strstr(text_buf_text(&text), "# source: http") == NULL)
 		fail_msg("%s: no line of three dashes, or no source", path);
-	if (evidence_from_text(body + 5, strlen(body + 5), &evidence, &err) != 0)
+	if (evidence_from_text("the text", body + 5, strlen(body + 5), &evidence, &err) != 0)
 		fail_msg("%s: %s", path, err.message);
 	if (explain_new(NULL, evidence, NULL, &x, &err) != 0)
 		fail_msg("%s: %s", path, err.message);

@@ -155,8 +155,10 @@ static void test_all_errors_are_reported(void **state)
 	assert_non_null(strstr(errors, "t.job:4: "));
 	assert_null(strstr(errors, "t.job:2: "));
 	free(errors);
-	assert_int_equal(job_parse_text("t.job", "a\0b\n", 4, &job, &errors), -EINVAL);
-	assert_non_null(strstr(errors, "zero byte"));
+	/* What is no text is said once, not line by line. */
+	assert_int_equal(job_parse_text("t.job", "a\0b\nc\0d\n", 8, &job, &errors), -EINVAL);
+	assert_non_null(strstr(errors, "t.job:1: the line holds a zero byte"));
+	assert_null(strstr(errors, "t.job:2: "));
 	free(errors);
 }
 

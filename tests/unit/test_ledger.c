@@ -38,7 +38,7 @@ static struct evidence *from_text(const char *text)
 	struct evidence *evidence = NULL;
 	struct text_error err;
 
-	if (evidence_from_text(text, strlen(text), &evidence, &err) != 0)
+	if (evidence_from_text("the text", text, strlen(text), &evidence, &err) != 0)
 		fail_msg("%s", err.message);
 	return evidence;
 }
