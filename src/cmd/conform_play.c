@@ -112,7 +112,7 @@ static bool write_all(int fd, const struct text_buf *text)
 	return text->error == 0;
 }
 
-/* Plays the task's job before the observer, tracing into a file if it has one. => the exit status */
+/* Plays the task's job before the observer; into a trace file, if named. => the exit status */
 static int play_observed(const struct task *task, const struct run_observer *observer,
 			 const char *trace_path)
 {

@@ -10,7 +10,7 @@ int document_print_text(struct text_buf *text);
 #ifdef NEAP_HAVE_JANSSON
 #include <jansson.h>
 
-/* A text as a member; one that is no UTF-8, as a path may be, cannot stand there and becomes "?". */
+/* A text as a member. What is no UTF-8, as a path may be, cannot stand there and becomes "?". */
 void document_set_text(json_t *object, const char *key, const char *text);
 /* Prints the document to standard output and frees it. => CMD_FINE, or CMD_WORLD after a message */
 int document_print(json_t *document);
