@@ -2,7 +2,8 @@
  * alloc.c: from a request to a block of frames and back; the test of the marks.
  *
  *   alloc_pages ── alloc_quick: preferred zone above its low mark, page on this CPU's list
- *        │           (order 0; one pin, no lock, no line that other CPUs write often)
+ *        │           (orders with lists; one pin, no lock, no line that other CPUs write often)
+ *        ├──────── alloc_second: the same zone, refill or buddy lists
  *        ├──────── alloc_walk: every zone in fallback order, low mark
  *        │             per-CPU list, refill, buddy lists, other types
  *        └──────── alloc_slow (alloc_slow.c): wake kswapd, min mark, reclaim, retry
@@ -279,6 +280,18 @@ static uint32_t alloc_take_buddy(struct task *t, struct zone *zone, const struct
 	return pfn;
 }
 
+/* One of the type's own blocks, for a request without rights. => pinned */
+static uint32_t alloc_take_own(struct task *t, struct zone *zone, uint32_t order, uint32_t type)
+{
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	uint32_t pfn = buddy_take_smallest(t, zone, order, type);
+
+	if (likely(pfn != PFN_NONE))
+		zone_stat_add(t, zone, NR_FREE_PAGES, -((int64_t)1 << order));
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
+	return pfn;
+}
+
 /* Takes a block from one zone, whatever its marks say. => PFN_NONE or a block ready for use */
 static uint32_t alloc_take(struct task *t, struct zone *zone, const struct alloc_context *ac)
 {
@@ -505,16 +518,55 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
  * tasks of the CPU, tracing and injection may begin right after: this request came first then.
  */
 static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, const struct neap_machine *m,
-					 uint32_t gfp)
+					 uint32_t gfp, const uint64_t *nodemask)
 {
-	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE;
+	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE | GFP_BIT_COMP;
 	const uint32_t scopes = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET;
 	uint32_t tracing = atomic_load_explicit(&((struct neap_machine *)(uintptr_t)m)->tracing,
 						memory_order_relaxed);
 
 	return ((gfp & rare) | t->policy_mode | (t->flags & scopes) |
-		racy_read(task_cpu_here(t)->nr_late) | racy_read(m->inject[INJECT_PAGE]) |
-		tracing) == 0;
+		racy_read(task_cpu_here(t)->nr_late) | racy_read(m->inject[INJECT_PAGE]) | tracing |
+		(uintptr_t)nodemask) == 0;
+}
+
+/*
+ * The next step for what alloc_quick() could not serve: the list is refilled, or the order has none
+ * and the block comes from the free lists. Must do what alloc_walk() would do, and is done only
+ * where that would end in this zone. => PFN_NONE otherwise, nothing changed
+ */
+static ALWAYS_INLINE uint32_t alloc_second(struct task *t, const struct node *node, uint32_t gfp,
+					   uint32_t order)
+{
+	struct zone *zone = node->fallback.first[gfp_highest_zone(gfp)]->zone;
+	uint32_t type = gfp_migrate_type(t->machine, gfp);
+	uint32_t pfn;
+
+	if (unlikely(zone == NULL || zone_wants_kswapd(zone) || zone->cma != 0 ||
+		     !buddy_has(zone, order, type) ||
+		     !watermark_quick(zone, gfp_highest_zone(gfp), order)))
+		return PFN_NONE;
+	uint32_t flags =
+		ALLOC_WMARK_LOW | (gfp & ALLOC_KSWAPD) | (zone->nofragment ? ALLOC_NOFRAGMENT : 0);
+
+	cpu_pin(t);
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t free_factor = pcp->free_factor;
+
+	if (pcp_order_allowed(order))
+		pfn = pcp_take(t, zone, order, type, flags);
+	else
+		pfn = alloc_take_own(t, zone, order, type);
+	if (likely(pfn != PFN_NONE)) {
+		alloc_count(t, zone, zone, order);
+		page_init_used(&zone->machine->pages[pfn], zone->place | page_head_flags(order));
+	} else {
+		pcp->free_factor = free_factor; /* another CPU was faster */
+	}
+	cpu_unpin(t);
+	if (zone_wants_kswapd(zone))
+		alloc_wake_boosted(t, zone);
+	return pfn;
 }
 
 /* A plain request. => PFN_NONE: nothing has changed, it has to be made at length */
@@ -562,15 +614,24 @@ static NOINLINE uint32_t alloc_pages_full(struct task *t, const struct alloc_req
 	return alloc_request_pages(t, &t->machine->nodes[request->node], request);
 }
 
-/* A block of one of the small orders, or of a huge page. */
+/* A plain request that found no block on its list, or has none. */
+static NOINLINE uint32_t alloc_pages_second(struct task *t, const struct alloc_request *request)
+{
+	const struct node *node = &t->machine->nodes[request->node];
+	uint32_t pfn = alloc_second(t, node, request->gfp, request->order);
+
+	return likely(pfn != PFN_NONE) ? pfn : alloc_pages_full(t, request);
+}
+
+/* A plain request for more than one page. */
 static NOINLINE uint32_t alloc_pages_block(struct task *t, const struct alloc_request *request)
 {
+	const struct node *node = &t->machine->nodes[request->node];
 	uint32_t pfn = PFN_NONE;
 
-	if (pcp_order_allowed(request->order) && (request->gfp & GFP_BIT_COMP) == 0)
-		pfn = alloc_plain(t, &t->machine->nodes[request->node], request->gfp,
-				  request->order);
-	return likely(pfn != PFN_NONE) ? pfn : alloc_pages_full(t, request);
+	if (likely(pcp_order_allowed(request->order)))
+		pfn = alloc_plain(t, node, request->gfp, request->order);
+	return likely(pfn != PFN_NONE) ? pfn : alloc_pages_second(t, request);
 }
 
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
@@ -578,15 +639,13 @@ uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 	struct neap_machine *m = t->machine;
 
 	CHECK(request->order <= NEAP_MAX_ORDER && request->node < m->nr_nodes);
-	if (likely(alloc_is_plain(t, m, request->gfp) && request->nodemask == NULL)) {
-		if (unlikely(request->order != 0))
-			return alloc_pages_block(t, request);
-		uint32_t pfn = alloc_plain(t, &m->nodes[request->node], request->gfp, 0);
+	if (unlikely(!alloc_is_plain(t, m, request->gfp, request->nodemask)))
+		return alloc_pages_full(t, request);
+	if (unlikely(request->order != 0))
+		return alloc_pages_block(t, request);
+	uint32_t pfn = alloc_plain(t, &m->nodes[request->node], request->gfp, 0);
 
-		if (likely(pfn != PFN_NONE))
-			return pfn;
-	}
-	return alloc_pages_full(t, request);
+	return likely(pfn != PFN_NONE) ? pfn : alloc_pages_second(t, request);
 }
 
 uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32_t gfp)
@@ -616,15 +675,21 @@ static NOINLINE uint32_t alloc_page_full(struct task *t, uint32_t gfp)
 	return alloc_request_pages(t, home, &request);
 }
 
+/* alloc_page() of a plain request that found no page on its list. */
+static NOINLINE uint32_t alloc_page_second(struct task *t, uint32_t gfp)
+{
+	uint32_t pfn = alloc_second(t, task_cpu_here(t)->home, gfp, 0);
+
+	return likely(pfn != PFN_NONE) ? pfn : alloc_page_full(t, gfp);
+}
+
 uint32_t alloc_page(struct task *t, uint32_t gfp)
 {
-	if (likely(alloc_is_plain(t, t->machine, gfp))) {
-		uint32_t pfn = alloc_plain(t, task_cpu_here(t)->home, gfp, 0);
+	if (unlikely(!alloc_is_plain(t, t->machine, gfp, NULL)))
+		return alloc_page_full(t, gfp);
+	uint32_t pfn = alloc_plain(t, task_cpu_here(t)->home, gfp, 0);
 
-		if (likely(pfn != PFN_NONE))
-			return pfn;
-	}
-	return alloc_page_full(t, gfp);
+	return likely(pfn != PFN_NONE) ? pfn : alloc_page_second(t, gfp);
 }
 
 /* ---- freeing ---- */
@@ -695,25 +760,40 @@ static NOINLINE void free_pages_full(struct task *t, uint32_t pfn, uint32_t orde
 	free_block(t, pfn, order);
 }
 
+/* A block of an order with lists, that was looked at, onto a list that may be full. */
+static NOINLINE void free_overflow(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	uint32_t type = pageblock_type(zone->machine, pfn);
+
+	if (unlikely(type == MT_ISOLATE)) { /* since the look */
+		free_to_buddy(t, zone, pfn, order);
+		return;
+	}
+	cpu_pin(t);
+	pcp_put(t, zone, pfn, order, type);
+	cpu_unpin(t);
+}
+
 /*
- * A block onto a list that has room. Calls nothing, as alloc_quick(). Frees of this CPU are not
- * late, as far as this task has seen. order: one that has lists;
- * the block is not compound. => false: nothing changed, free_pages_full() has to do it
+ * A block onto a list, if it is plain. Calls nothing before it returns, as alloc_quick(). Frees of
+ * this CPU are not late, as far as this task has seen. order: one that has lists; the block is not
+ * compound.
  */
-static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void free_quick(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
 	struct page *page = machine_page(m, pfn);
 	uint64_t flags = page_flags(page);
 
 	free_check(page, flags, order);
-	if (unlikely(atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0))
-		return false;
+	uint32_t tracing = atomic_load_explicit(&m->tracing, memory_order_relaxed);
 	uint32_t type = pageblock_type(m, pfn);
 	struct cpu_slot *slot = t->slot;
 
-	if (unlikely(type >= NR_PCP_TYPES || !cpu_pin_brief(t, slot)))
-		return false;
+	if (unlikely(tracing != 0 || type >= NR_PCP_TYPES || !cpu_pin_brief(t, slot))) {
+		free_pages_full(t, pfn, order);
+		return;
+	}
 	struct zone *zone = page_zone_of(m, flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	uint32_t count = racy_read(pcp->count) + (1u << order);
@@ -726,31 +806,36 @@ static ALWAYS_INLINE bool free_quick(struct task *t, uint32_t pfn, uint32_t orde
 			 pcp_page_flags(zone, order, type));
 	}
 	cpu_unpin_brief(t, slot);
-	return room;
+	if (unlikely(!room))
+		free_overflow(t, zone, pfn, order);
 }
 
 /* A block of one of the small orders, or of a huge page. */
 static NOINLINE void free_pages_block(struct task *t, uint32_t pfn, uint32_t order)
 {
 	if (!pcp_order_allowed(order) || page_test(machine_page(t->machine, pfn + 1), PG_TAIL) ||
-	    free_late_is_on(t) || !free_quick(t, pfn, order))
+	    free_late_is_on(t))
 		free_pages_full(t, pfn, order);
+	else
+		free_quick(t, pfn, order);
 }
 
 void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 {
 	if (unlikely(order != 0))
 		free_pages_block(t, pfn, order);
-	else if (unlikely(free_late_is_on(t) || !free_quick(t, pfn, 0)))
+	else if (unlikely(free_late_is_on(t)))
 		free_pages_full(t, pfn, 0);
+	else
+		free_quick(t, pfn, 0);
 }
 
 void free_page_put(struct task *t, uint32_t pfn)
 {
 	if (unlikely(free_late_is_on(t)))
 		free_late_put(t, pfn);
-	else if (page_put_test(machine_page(t->machine, pfn)) && unlikely(!free_quick(t, pfn, 0)))
-		free_pages_full(t, pfn, 0);
+	else if (page_put_test(machine_page(t->machine, pfn)))
+		free_quick(t, pfn, 0);
 }
 
 void free_page_list(struct task *t, struct list *list)

@@ -170,6 +170,16 @@ static uint32_t pcp_flush_list(struct task *t, struct zone *zone, uint32_t index
 	return freed << order;
 }
 
+/* Lists that have blocks, as bits: list `first` is bit 0, and so on, going round. */
+static uint32_t lists_filled(const struct pcp *pcp, uint32_t first)
+{
+	uint32_t filled = 0;
+
+	for (uint32_t index = 0; index < NR_PCP_LISTS; index++)
+		filled |= (uint32_t)!list_empty(&pcp->list[index]) << index;
+	return ((filled | filled << NR_PCP_LISTS) >> first) & ((1u << NR_PCP_LISTS) - 1);
+}
+
 /*
  * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large
  * block may overshoot.
@@ -178,15 +188,17 @@ static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t f
 {
 	struct pcp *pcp = pcp_of(t, zone);
 	uint32_t left = min_u32(nr, racy_read(pcp->count));
-	uint32_t index = first;
 
 	if (left == 0)
 		return;
+	uint32_t filled = lists_filled(pcp, first);
+
 	spin_lock(t, &zone->lock, LOCK_ZONE);
-	for (uint32_t passed = 0; passed < NR_PCP_LISTS && left > 0; passed++) {
-		if (!list_empty(&pcp->list[index]))
-			left -= min_u32(left, pcp_flush_list(t, zone, index, left));
-		index = index + 1 == NR_PCP_LISTS ? 0 : index + 1;
+	for (; left > 0 && filled != 0; filled &= filled - 1) {
+		uint32_t index = first + (uint32_t)__builtin_ctz(filled);
+
+		index = index < NR_PCP_LISTS ? index : index - NR_PCP_LISTS;
+		left -= min_u32(left, pcp_flush_list(t, zone, index, left));
 	}
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	CHECK(left == 0); /* else the count was more than the lists have */

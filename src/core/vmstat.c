@@ -75,8 +75,8 @@ void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, 
 {
 	cpu_assert_pinned(t);
 	struct pcp *pcp = &zone->pcp[task_cpu(t)];
-	int64_t sum = racy_read(pcp->diff[item]);
-	int64_t threshold = racy_read(pcp->threshold);
+	int32_t sum = racy_read(pcp->diff[item]);
+	int32_t threshold = racy_read(pcp->threshold);
 
 	DCHECK(delta > 0);
 	if (nr == 0)
@@ -87,15 +87,19 @@ void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, 
 		sum = racy_read(pcp->diff[item]);
 		nr--;
 	}
-	if (sum + nr * delta > threshold) {
-		int64_t first = (threshold - sum) / delta + 1;
-		int64_t every = threshold / delta + 1;
-		int64_t carried = first + (nr - first) / every * every;
+	int64_t rest = sum + nr * delta;
 
-		zone_stat_carry(zone, item, sum + carried * delta);
-		sum = -carried * delta;
+	if (rest > threshold) {
+		/* Divisions of 32 bits: those of 64 take as long as a page that is freed. */
+		uint32_t step = (uint32_t)delta;
+		uint32_t first = (uint32_t)(threshold - sum) / step + 1;
+		uint32_t every = (uint32_t)threshold / step + 1;
+		int64_t after = (nr - first) % every * delta; /* what comes after the last carry */
+
+		zone_stat_carry(zone, item, rest - after);
+		rest = after;
 	}
-	racy_write(pcp->diff[item], (int8_t)(sum + nr * delta));
+	racy_write(pcp->diff[item], (int8_t)rest);
 }
 
 void node_stat_carry(struct node *node, enum node_item item, int64_t delta)

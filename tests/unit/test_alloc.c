@@ -314,6 +314,26 @@ static void test_zone_choice(void **state)
 	core_teardown(&f);
 }
 
+/* Nor does a refill that finds some blocks of its own type, but fewer than it wants. */
+static void check_nofragment_refill(struct core_fixture *f, struct zone *normal)
+{
+	struct pcp *pcp = &normal->pcp[0];
+
+	pcp_drain_all(f->t, f->m, NULL);
+	uint32_t pair = normal->area[1].list[MT_MOVABLE].first;
+
+	assert_int_not_equal(pair, PFN_NONE);
+	assert_true(pcp->batch > 2);
+	cpu_pin(f->t);
+	spin_lock(f->t, &normal->lock, LOCK_ZONE);
+	buddy_move(f->t, normal, pair, MT_UNMOVABLE);
+	spin_unlock(f->t, &normal->lock, LOCK_ZONE);
+	cpu_unpin(f->t);
+	assert_int_equal(alloc_page(f->t, GFP_KERNEL), pair);
+	assert_int_equal(pcp->list[pcp_list_index(0, MT_UNMOVABLE)].last, pair + 1);
+	assert_int_equal(pcp->count, 1);
+}
+
 /* A request that would have to break up a pageblock of Normal takes DMA32 instead. */
 static void test_nofragment(void **state)
 {
@@ -354,6 +374,7 @@ static void test_nofragment(void **state)
 	assert_true(movable > 0);
 	assert_int_equal(zone_of(&f, alloc_page(f.t, GFP_KERNEL))->type, ZONE_DMA32);
 	assert_int_equal(zone_of(&f, alloc_page(f.t, GFP_HIGHUSER_MOVABLE))->type, ZONE_NORMAL);
+	check_nofragment_refill(&f, normal);
 	core_teardown(&f);
 }
 
