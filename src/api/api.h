@@ -61,9 +61,9 @@ struct api_machine {
 	struct store_model_device *disk; /* I: simulated files; NULL live */
 	struct store_model_device *swap_disk[CONFIG_SWAP_DISKS]; /* I: simulated swap; NULL live */
 	bool disk_rotational, swap_rotational;			 /* I */
-	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* I: rules for stores opened later */
+	uint64_t fault_nth[NR_CONFIG_FAULTS]; /* I, after like.c: rules for stores opened later */
 	int fault_error;		      /* I */
-	uint32_t fault_permille;	      /* I: of the pages read or written */
+	uint32_t fault_permille;	      /* the same: of the pages read or written */
 	bool explore;			      /* I: devices are late and out of order, too */
 	uint64_t seed;			      /* I: of what stores draw */
 	char tmp[CONFIG_PATH_BYTES];	      /* I */

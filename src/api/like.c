@@ -256,6 +256,21 @@ static int make_pages(struct task *t, struct api_machine *a, uint32_t node, uint
 	return err;
 }
 
+/* The file of the saved machine's page cache: injected errors begin after it was read. */
+static int open_cache(struct api_machine *a, uint64_t pages, struct neap_file **file)
+{
+	uint64_t nth_read = a->fault_nth[CONFIG_FAULT_FILE_READ];
+	uint32_t permille = a->fault_permille;
+
+	a->fault_nth[CONFIG_FAULT_FILE_READ] = 0;
+	a->fault_permille = 0;
+	int err = neap_file_open(&a->m, NULL, pages << NEAP_PAGE_SHIFT, 0, file);
+
+	a->fault_nth[CONFIG_FAULT_FILE_READ] = nth_read;
+	a->fault_permille = permille;
+	return err;
+}
+
 /* A file of nr[0] + nr[1] pages that was read; the first nr[1] are read twice, so active. */
 static int make_cache(struct api_machine *a, const uint64_t nr[2])
 {
@@ -266,7 +281,7 @@ static int make_cache(struct api_machine *a, const uint64_t nr[2])
 
 	if (pages == 0)
 		return 0;
-	err = neap_file_open(&a->m, NULL, pages << NEAP_PAGE_SHIFT, 0, &file);
+	err = open_cache(a, pages, &file);
 	for (uint64_t i = 0; i < pages + nr[1] && err == 0; i++) {
 		err = neap_file_page_begin(file, i % pages, NEAP_PAGE_READ, &page);
 		if (err == 0)
