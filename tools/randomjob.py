@@ -54,7 +54,10 @@ KNOBS = [
 ]
 MASKS = ["GFP_KERNEL|__GFP_NORETRY", "GFP_NOWAIT", "GFP_ATOMIC", "GFP_NOFS|__GFP_NORETRY",
          "GFP_NOIO|__GFP_NORETRY", "GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", "GFP_USER|__GFP_NORETRY",
-         "GFP_KERNEL|__GFP_RECLAIMABLE|__GFP_NORETRY", "GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY"]
+         "GFP_KERNEL|__GFP_RECLAIMABLE|__GFP_NORETRY", "GFP_KERNEL|__GFP_THISNODE|__GFP_NORETRY",
+         "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL|__GFP_COMP",
+         "GFP_TRANSHUGE", "GFP_TRANSHUGE_LIGHT|__GFP_NORETRY", "GFP_NOWAIT|__GFP_MEMALLOC",
+         "GFP_KERNEL|__GFP_ZERO|__GFP_NORETRY"]
 THP = ["always", "madvise", "off"]
 DEFRAG = ["always", "defer", "defer+madvise", "madvise", "never"]
 
@@ -208,6 +211,8 @@ class Job:
             self.say(f"every {self.pick([20, 300])} snapshot e")
         if self.chance(8):
             self.say("trace on")
+        if self.memory >= 64 and self.chance(3):
+            self.say(f"thp {self.pick(THP)} {self.pick(DEFRAG)}")
 
     def step_fill(self):
         self.say(f"fill {self.pick(self.anon)[0]} {self.pick(['random', 'half', 'text'])}")
@@ -289,6 +294,9 @@ def small(job):
     job.add_memory()
     for _ in range(job.rng.randrange(3)):
         job.add_file(max(1, job.memory * job.pick([1, 2, 3]) // 4))
+    if job.chance(6):  # so many shadows that they are too many
+        job.add_file(job.memory * 16)
+        job.say(f"read {job.files[-1][0]} seq all")
     job.steps()
 
 
@@ -360,7 +368,7 @@ def movable(job):
     job.say("machine memory=128M cpus=2 swap=128M")
     job.say(f"thp {job.pick(THP)} {job.pick(DEFRAG)}")
     for more in (" thp", "", " nothp"):
-        job.add_anon(job.pick([16, 24, 40]), more)
+        job.add_anon(job.pick([16, 24, 40, 56]), more)
     job.add_file(8)
 
     def block():
@@ -409,7 +417,15 @@ def plugged(job):
         memory()
         cpu()
         job.say("wait")
+
+    def end():
+        """What never came online, or is offline again, is taken away."""
+        for block in range(9, 13):
+            if block not in blocks:
+                job.say(f"memory remove {block} 1")
     job.steps([memory, cpu, beside])
+    if job.chance(2):
+        end()
 
 
 def contiguous(job):
@@ -434,7 +450,9 @@ def mark(job):
     # sleep and says so another quarter of the rest (spec 08).
     mask, eighths = job.pick([("GFP_KERNEL|__GFP_NORETRY", 8), ("GFP_NOWAIT", 8),
                               ("GFP_NOFS|__GFP_NORETRY", 8), ("GFP_USER|__GFP_NORETRY", 8),
-                              ("GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", 8), ("GFP_ATOMIC", 3)])
+                              ("GFP_HIGHUSER_MOVABLE|__GFP_NORETRY", 8), ("GFP_ATOMIC", 3),
+                              ("GFP_KERNEL", 8), ("GFP_NOFS", 8),
+                              ("GFP_KERNEL|__GFP_RETRY_MAYFAIL", 8)])
     order = job.pick([0, 0, 1, 2])
     job.say(f"machine memory={job.memory}M cpus={job.cpus}")
     job.say(f"sysctl min_free_kbytes {min_pages * PAGE_KIB}")
