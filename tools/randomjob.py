@@ -388,6 +388,36 @@ def movable(job):
     job.lines.insert(-2, "hugepages 0")
 
 
+def huge(job):
+    """More huge pages than memory: they are split, moved, given up in parts, made anew."""
+    job.memory, job.swap = 128, 192
+    job.say(f"machine memory=128M cpus={job.pick([1, 2, 4])} swap=192M")
+    job.say(f"thp {job.pick(['always', 'always', 'madvise'])} {job.pick(DEFRAG)}")
+    for more in (" thp", "", " thp"):
+        job.add_anon(job.pick([32, 48, 64]), more)
+    if job.chance(2):
+        job.add_file(16)
+    for name, _ in job.anon:
+        job.say(f"{job.pick(['', 'bg '])}touch {name} seq all")
+    job.say("wait")
+
+    def holes():
+        job.say(f"free {job.pick(job.anon)[0]} every={job.pick([1, 2, 3, 7, 512])}")
+
+    def part():
+        job.say(f"advise {job.pick(job.anon)[0]} {job.pick(['free', 'pageout', 'cold'])}")
+
+    def beside():
+        """Somebody uses what is split, moved, or given up at that moment."""
+        name, mib = job.pick(job.anon)
+        job.say("parallel")
+        job.say(f"  touch {name} {job.pattern(mib)}")
+        job.say(f"  {job.pick(['free ' + name + ' every=2', f'advise {name} pageout', 'compact'])}")
+        job.say(f"  {job.access(False)}")
+        job.say("end")
+    job.steps([holes, part, beside])
+
+
 def plugged(job):
     job.memory, job.swap = 32, 64
     job.say("machine memory=32M cpus=4 swap=64M hotplug=16M block=4M")
@@ -515,7 +545,7 @@ def new_set(job):
 
 
 KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
-         movable, contiguous, saved]
+         movable, contiguous, saved, huge]
 
 
 def text(seed):
