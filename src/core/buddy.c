@@ -23,156 +23,18 @@
  *   3. nr_free or nonempty other than the lists say
  *   4. two free buddies of one order below 9 (whole pageblocks may stay apart: their
  *      types can forbid the merge, and change later)
+ *   5. a pair's byte (core/buddy_link.h) other than its buddies say
  *
  * A block's list need not be its pageblock's type: single blocks are moved.
  *
  * Linux: __free_one_page(), expand(), __rmqueue() of mm/page_alloc.c, 6.1. Free
  * page reporting is not there.
  */
-#include "core/buddy.h"
-
+#include "core/buddy_link.h"
 #include "core/compact.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
-#include "core/racy.h"
 #include "core/vmstat.h"
-
-#define FREE_AHEAD 16u /* blocks: what freeing touches is asked for so long before */
-#define ORDER_ONE ((uint64_t)1 << PAGE_ORDER_SHIFT)
-
-/* All flags of a free block's head, with the order: one comparison tells a buddy. */
-static ALWAYS_INLINE uint64_t block_head_flags(const struct zone *zone, uint32_t order)
-{
-	return PG_BUDDY | zone->place | (uint64_t)order << PAGE_ORDER_SHIFT;
-}
-
-static void nonempty_write(struct zone *zone, uint32_t type, uint32_t orders)
-{
-	atomic_store_explicit(&zone->nonempty[type], (uint16_t)orders, memory_order_relaxed);
-}
-
-static uint32_t nonempty_read(const struct zone *zone, uint32_t type)
-{
-	struct zone *z = (struct zone *)(uintptr_t)zone;
-
-	return atomic_load_explicit(&z->nonempty[type], memory_order_relaxed);
-}
-
-/* The flags of a frame that may be anybody's: what is compared is one word. */
-static ALWAYS_INLINE uint64_t flags_relaxed(const struct page *page)
-{
-	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->flags, memory_order_relaxed);
-}
-
-static ALWAYS_INLINE void flags_write(struct page *page, uint64_t flags)
-{
-	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
-}
-
-/*
- * Where a frame's descriptor is in the table of descriptors, in bytes. Buddies differ in one bit of
- * it, too, and a walk over orders need not multiply.
- */
-static ALWAYS_INLINE size_t page_offset(uint32_t pfn)
-{
-	return (size_t)pfn * sizeof(struct page);
-}
-
-static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offset)
-{
-	return (struct page *)((uintptr_t)pages + offset);
-}
-
-/*
- * Where a block is linked. Which end it is nobody can foretell, so that it is an index and not a
- * branch.
- */
-struct place {
-	struct free_area *area; /* the order's */
-	uint32_t type;
-	uint32_t end; /* of the list: 0 its head, 1 its tail */
-};
-
-/* offset: of the block's descriptor; head: its flags, which tell the order. */
-static ALWAYS_INLINE void place_link(struct zone *zone, struct page *pages, size_t offset,
-				     uint64_t head, struct place place)
-{
-	struct page *page = page_at(pages, offset);
-	struct list *list = &place.area->list[place.type];
-	uint32_t pfn = (uint32_t)(offset / sizeof(struct page));
-	uint32_t old = *list_end(list, place.end);
-
-	page_set_identity(page, page_order_of(head), place.type);
-	flags_write(page, head);
-	page->links = (uint64_t)old << (32 * place.end);
-	racy_add(place.area->nr_free, 1);
-	*list_end(list, place.end) = pfn;
-	if (likely(old != PFN_NONE)) {
-		page_at(pages, page_offset(old))->link[place.end ^ 1] = pfn;
-	} else {
-		*list_end(list, place.end ^ 1) = pfn;
-		nonempty_write(zone, place.type,
-			       nonempty_read(zone, place.type) | (1u << page_order_of(head)));
-	}
-}
-
-/* type: with BUDDY_TO_TAIL, else at the head. */
-static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
-{
-	const struct place place = {
-		.area = &zone->area[order],
-		.type = type & ~BUDDY_TO_TAIL,
-		.end = type / BUDDY_TO_TAIL,
-	};
-
-	place_link(zone, zone->machine->pages, page_offset(pfn), block_head_flags(zone, order),
-		   place);
-}
-
-/*
- * A block of which only its order's count and its neighbours know any more. Its own list is found
- * only if it was the first or the last there.
- */
-static ALWAYS_INLINE void area_unlink(struct zone *zone, struct free_area *area, struct page *pages,
-				      struct page *page)
-{
-	uint32_t next = page->next;
-	uint32_t prev = page->prev;
-
-	DCHECK(flags_relaxed(page) == block_head_flags(zone, page->owner));
-	DCHECK(area == &zone->area[page->owner] && area->nr_free > 0);
-	if (prev != PFN_NONE)
-		pages[prev].next = next;
-	else
-		area->list[page->index].first = next;
-	if (likely(next != PFN_NONE))
-		pages[next].prev = prev;
-	else
-		area->list[page->index].last = prev;
-	if (unlikely(next == PFN_NONE && prev == PFN_NONE))
-		nonempty_write(zone, page->index,
-			       nonempty_read(zone, page->index) & ~(1u << (area - zone->area)));
-	racy_add(area->nr_free, UINT64_MAX);
-	flags_write(page, 0);
-}
-
-static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
-{
-	struct page *pages = zone->machine->pages;
-
-	area_unlink(zone, &zone->area[order], pages, &pages[pfn]);
-	page_set_links(&pages[pfn], PFN_NONE, PFN_NONE);
-}
-
-/*
- * Is there a free block of exactly this order at pfn, in this zone? The place and the order are
- * compared at once: a frame of another zone is guarded by another lock, and one outside the zone's
- * span has not the zone's place, or is not free.
- */
-static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
-{
-	return flags_relaxed(&zone->machine->pages[pfn]) == block_head_flags(zone, order);
-}
 
 /* Blocks of reserved and isolated pageblocks stay within their pageblock. */
 static NOINLINE bool buddy_may_merge(const struct neap_machine *m, uint32_t buddy, uint32_t type)
@@ -183,9 +45,7 @@ static NOINLINE bool buddy_may_merge(const struct neap_machine *m, uint32_t budd
 	       (pageblock_type_mergeable(type) && pageblock_type_mergeable(buddy_type));
 }
 
-/* buddy_merge() of a whole pageblock and more: there the types may forbid it. */
-static NOINLINE void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order,
-				       uint32_t type)
+void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
 {
 	for (; order < NEAP_MAX_ORDER; order++) {
 		uint32_t buddy = pfn ^ (1u << order);
@@ -197,72 +57,6 @@ static NOINLINE void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t
 		pfn &= buddy;
 	}
 	buddy_link(zone, pfn, order, type);
-}
-
-/* What is the same for all blocks of an order that are freed. */
-struct merge {
-	struct zone *zone;
-	struct page *pages;
-	uint64_t head; /* flags of a free block of the order */
-};
-
-static ALWAYS_INLINE struct merge merge_of(struct zone *zone, uint32_t order)
-{
-	return (struct merge){ zone, zone->machine->pages, block_head_flags(zone, order) };
-}
-
-/*
- * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
- * captured.
- *
- * A block that would complete a larger merge if only the buddy it just missed were free as well is
- * worth keeping out of use for a while: it goes to the tail. That is asked below the largest order
- * but one, which a whole pageblock is.
- */
-static ALWAYS_INLINE void merge_block(const struct merge *merge, uint32_t pfn, uint32_t order,
-				      uint32_t type)
-{
-	struct zone *zone = merge->zone;
-	struct page *pages = merge->pages;
-	struct free_area *area = &zone->area[order];
-	uint64_t head = merge->head;
-	size_t size = page_offset(1u << order);
-	size_t at = page_offset(pfn);
-
-	DCHECK(order <= NEAP_MAX_ORDER && (type & ~BUDDY_TO_TAIL) < NR_TYPES);
-	DCHECK((pfn & ((1u << order) - 1)) == 0);
-	DCHECK(pfn >= zone->start_pfn &&
-	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
-	while (likely(size < page_offset(1u << NEAP_PAGEBLOCK_ORDER))) {
-		size_t buddy = at ^ size;
-
-		if (flags_relaxed(page_at(pages, buddy)) != head) {
-			const struct page *next = page_at(pages, (at & ~size) ^ (2 * size));
-			uint32_t end = flags_relaxed(next) == head + ORDER_ONE;
-			const struct place place = {
-				.area = area,
-				.type = type & ~BUDDY_TO_TAIL,
-				.end = end | type / BUDDY_TO_TAIL,
-			};
-
-			place_link(zone, pages, at, head, place);
-			return;
-		}
-		area_unlink(zone, area, pages, page_at(pages, buddy));
-		at &= buddy;
-		size *= 2;
-		area++;
-		head += ORDER_ONE;
-	}
-	buddy_merge_large(zone, (uint32_t)(at / sizeof(struct page)), page_order_of(head), type);
-}
-
-static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
-				      uint32_t type)
-{
-	const struct merge merge = merge_of(zone, order);
-
-	merge_block(&merge, pfn, order, type);
 }
 
 _Static_assert(NEAP_PAGEBLOCK_ORDER + 1 == NEAP_MAX_ORDER, "pageblocks do not ask who is next");
@@ -304,172 +98,6 @@ void buddy_free(struct task *t, struct zone *zone, uint32_t pfn, uint32_t order,
 		buddy_merge_capture(t, zone, pfn, order, type);
 }
 
-/*
- * Until a block of a higher order inside the run is complete, its parts have no buddies outside: so
- * the largest aligned blocks can be freed at once, in the order in which they would become
- * complete, and leave what the single blocks would have left. Whole pageblocks stay apart, as
- * there.
- */
-static NOINLINE void buddy_merge_run(struct zone *zone, const struct buddy_run *run)
-{
-	uint32_t first = run->first;
-	uint32_t end = first + (run->nr << run->order);
-
-	while (first < end) {
-		uint32_t at = run->descending ? end : first;
-		uint32_t order = min_u32((uint32_t)__builtin_ctz(at), fls_u64(end - first) - 1);
-
-		order = min_u32(order, NEAP_PAGEBLOCK_ORDER);
-		if (run->descending)
-			end -= 1u << order;
-		else
-			first += 1u << order;
-		buddy_merge(zone, run->descending ? end : at, order, run->type);
-	}
-}
-
-/* ---- the oldest of a per-CPU list ---- */
-
-/*
- * Blocks that lie beside each other on the list and in memory, in one direction, with one type:
- * from run->first on, at most run->nr. => the block before them on the list, or PFN_NONE
- */
-static NOINLINE uint32_t list_run(const struct page *pages, struct buddy_run *run)
-{
-	uint32_t from = run->first;
-	uint32_t next = pages[from].prev;
-	uint32_t step = next < from ? 0 - (1u << run->order) : 1u << run->order;
-	uint32_t last = from;
-	uint32_t nr = 1;
-
-	while (nr < run->nr && next != PFN_NONE && next == last + step &&
-	       pcp_page_type(&pages[next]) == run->type) {
-		last = next;
-		next = pages[last].prev;
-		nr++;
-	}
-	run->nr = nr;
-	run->descending = last < from;
-	run->first = min_u32(from, last);
-	return next;
-}
-
-/*
- * Asks for what freeing a block will touch. Its first buddy is beside it, and if that is free it
- * will be taken off its list: both neighbours there are written. If not, its links are none of our
- * business, and those of the block itself are as good; whether it is nobody can foretell, so that
- * it is a mask and not a branch. Then come the heads of the next orders, of which the first one is
- * looked at in any case.
- */
-static ALWAYS_INLINE void oldest_expect(const struct merge *merge, uint32_t pfn, uint32_t order)
-{
-	const struct page *pages = merge->pages;
-	const size_t size = page_offset(1u << order);
-	const size_t at = page_offset(pfn);
-	bool buddy = flags_relaxed(page_at(pages, at ^ size)) == merge->head;
-	const struct page *page = page_at(pages, at ^ (size * buddy));
-
-	__builtin_prefetch(page_at(pages, at ^ (2 * size)), 1);
-	__builtin_prefetch(&pages[page->next], 1);
-	__builtin_prefetch(&pages[page->prev], 1);
-	__builtin_prefetch(page_at(pages, (at & (0 - 4 * size)) ^ (4 * size)), 1);
-}
-
-/* Where the freeing of a list has come to. */
-struct oldest {
-	uint32_t pfn;	/* next to be freed */
-	uint32_t ahead; /* the block on the list that is asked for next; PFN_NONE: all were */
-	uint32_t left;	/* at most so many more */
-};
-
-/* Asks for what `nr` blocks more will touch. */
-static ALWAYS_INLINE void oldest_ask(const struct merge *merge, struct oldest *at, uint32_t order,
-				     uint32_t nr)
-{
-	uint32_t pfn = at->ahead;
-
-	for (uint32_t i = 0; i < nr && pfn != PFN_NONE; i++) {
-		oldest_expect(merge, pfn, order);
-		pfn = merge->pages[pfn].prev;
-	}
-	at->ahead = pfn;
-}
-
-/* A run that begins with the next block. */
-static NOINLINE void oldest_free_run(const struct merge *merge, struct oldest *at, uint32_t order)
-{
-	const struct page *pages = merge->pages;
-	struct buddy_run run = {
-		.first = at->pfn,
-		.nr = at->left,
-		.order = order,
-		.type = pcp_page_type(&pages[at->pfn]),
-	};
-
-	at->pfn = list_run(pages, &run);
-	at->left -= run.nr;
-	buddy_merge_run(merge->zone, &run);
-	if (run.nr >= FREE_AHEAD)
-		at->ahead = at->pfn;
-	oldest_ask(merge, at, order, min_u32(run.nr, FREE_AHEAD));
-}
-
-static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *from, uint32_t order)
-{
-	const struct merge merge = merge_of(zone, order);
-	const struct page *pages = merge.pages;
-	const uint32_t step = 1u << order;
-	struct oldest at = *from;
-
-	oldest_ask(&merge, &at, order, FREE_AHEAD);
-	while (at.left > 0 && at.pfn != PFN_NONE) {
-		const struct page *page = page_at(pages, page_offset(at.pfn));
-		uint32_t type = pcp_page_type(page);
-		uint32_t before = page->prev;
-
-		if (unlikely(((before - at.pfn + step) & ~(2 * step)) == 0)) {
-			*from = at;
-			oldest_free_run(&merge, from, order);
-			at = *from;
-			continue;
-		}
-		if (at.ahead != PFN_NONE) {
-			oldest_expect(&merge, at.ahead, order);
-			at.ahead = pages[at.ahead].prev;
-		}
-		merge_block(&merge, at.pfn, order, type);
-		at.left--;
-		at.pfn = before;
-	}
-	*from = at;
-}
-
-uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
-			   uint32_t most)
-{
-	struct page *pages = zone->machine->pages;
-	struct oldest at = {
-		.pfn = list->last,
-		.left = most,
-		.ahead = list->last,
-	};
-
-	spin_assert_held(t, LOCK_ZONE);
-	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0 && zone->cma == 0);
-	/* Single pages are most of what is freed: theirs is a loop with fixed distances. */
-	if (likely(order == 0))
-		oldest_free(zone, &at, 0);
-	else
-		oldest_free(zone, &at, order);
-	list->last = at.pfn;
-	if (at.pfn != PFN_NONE)
-		pages[at.pfn].next = PFN_NONE;
-	else
-		list->first = PFN_NONE;
-	zone_stat_add_each(t, zone, NR_FREE_PAGES, (int64_t)1 << order, most - at.left);
-	return most - at.left;
-}
-
 /* ---- taking ---- */
 
 /*
@@ -495,6 +123,7 @@ static ALWAYS_INLINE void buddy_link_rest(struct zone *zone, const struct buddy_
 		flags_write(page, block_head_flags(zone, order));
 		area->list[run->type] = (struct list){ pfn, pfn };
 		racy_add(area->nr_free, 1);
+		pair_toggle(zone, pfn, order);
 		orders |= 1u << order;
 		at += 1u << order;
 	}
@@ -549,6 +178,7 @@ static ALWAYS_INLINE uint32_t buddy_take_whole(struct zone *zone, struct list *t
 		last = pfn;
 		pfn = pages[pfn].next;
 		flags_write(&pages[last], flags);
+		pair_toggle(zone, last, want->order);
 	}
 	from->first = pfn;
 	if (likely(pfn != PFN_NONE))
@@ -651,7 +281,31 @@ void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type)
 	buddy_link(zone, pfn, order, type | BUDDY_TO_TAIL);
 }
 
-/* Invariants 1 and 4 of one head. */
+/* Invariant 5 of a block. */
+static bool pair_knows(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	return order >= NR_PAIR_ORDERS || zone->shares_pairs ||
+	       racy_read(zone->machine->pair[order][pfn >> (order + 1)]) == 1;
+}
+
+/* Pairs of the zone with one free block of the order; some lie in it with one half only. */
+static uint64_t pair_count(const struct zone *zone, uint32_t order)
+{
+	const uint8_t *pair = zone->machine->pair[order];
+	uint32_t end = zone_end(zone);
+	uint64_t nr = 0;
+
+	for (uint32_t pfn = zone->start_pfn; pfn < end;) {
+		uint32_t last = pfn | ((2u << order) - 1);
+
+		nr += racy_read(pair[pfn >> (order + 1)]) != 0 &&
+		      (zone_has_frame(zone, pfn) || zone_has_frame(zone, last));
+		pfn = last + 1;
+	}
+	return nr;
+}
+
+/* Invariants 1, 4 and 5 of one head. */
 static const char *buddy_verify_block(const struct zone *zone, uint32_t pfn, uint32_t order,
 				      uint32_t type)
 {
@@ -669,10 +323,12 @@ static const char *buddy_verify_block(const struct zone *zone, uint32_t pfn, uin
 		return "1: a free block reaches beyond its zone";
 	if (order < NEAP_PAGEBLOCK_ORDER && buddy_is_free(zone, pfn ^ (1u << order), order))
 		return "4: two free buddies were not merged";
+	if (!pair_knows(zone, pfn, order))
+		return "5: a free block's pair does not know of it";
 	return NULL;
 }
 
-/* Invariants 1, 2 and 4 of one list. => blocks on it through *nr */
+/* Invariants 1, 2, 4 and 5 of one list. => blocks on it through *nr */
 static const char *buddy_verify_list(const struct zone *zone, uint32_t order, uint32_t type,
 				     uint64_t *nr)
 {
@@ -715,6 +371,9 @@ const char *buddy_verify(const struct zone *zone)
 		}
 		if (nr_free != zone->area[order].nr_free)
 			return "3: nr_free is not the number of blocks on the lists";
+		if (order < NR_PAIR_ORDERS && !zone->shares_pairs &&
+		    nr_free != pair_count(zone, order))
+			return "5: a pair knows of a block that is not free";
 	}
 	for (uint32_t type = 0; type < NR_TYPES; type++)
 		if (orders[type] != nonempty_read(zone, type))

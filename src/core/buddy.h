@@ -36,6 +36,16 @@ struct buddy_run {
 uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
 			   uint32_t most);
 
+/* Single frames of one type that are to be freed, the first one first. */
+struct buddy_frames {
+	const uint32_t *pfn;
+	uint32_t nr;
+	uint32_t type; /* not Isolate */
+};
+
+/* The same with frames that are on no list. */
+void buddy_free_frames(struct task *t, struct zone *zone, const struct buddy_frames *frames);
+
 /*
  * Takes what buddy_take_smallest(), called again and again, would give from one block: always
  * upwards. Does not count.

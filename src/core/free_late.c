@@ -3,7 +3,8 @@
  *
  *   free_page_put(pfn) ── asks for the descriptor ──> cpu.late[ o o o o ... ]
  *                                                        the oldest half, when it is full
- *                                                           └──> reference dropped, per-CPU list
+ *                                                           └──> reference dropped, trail[]
+ *   per-CPU list:  head <- trail[nr - 1] ... trail[0] <- what is linked <- tail
  *
  * A program that gives back a gigabyte in an order of its own hands us one frame number
  * after the other whose descriptor is in no cache. Nobody could ask for it earlier, since
@@ -17,6 +18,12 @@
  * first performs all of them in their order, and then they are off. So each list, count
  * and decision is what it would have been (docs/decisions/0009).
  *
+ * A frame that is free then belongs to the head of its per-CPU list, and is counted there, but
+ * only the trail knows its place: most go on to the buddy lists soon, all at once and out of the
+ * array (core/buddy_oldest.c), and need no links before. Whoever is about to look at the list links
+ * the trail first: whoever settles, and a flush that began without having seen that frees are late.
+ * The trail has frames of one zone and type; one of another sort has it linked, and begins anew.
+ *
  * The reference is dropped with the free: a dropped one would have to be written to the
  * line that is not there. Until then the frame looks used. It is one that only holders of
  * references know, so nobody waits for it; who counts frames settles first.
@@ -27,7 +34,8 @@
  * In virtual time nothing is late: the simulator charges what a free costs where it happens.
  *
  * What must never happen: a frame forgotten here while its CPU goes, or while somebody
- * waits for its pageblock; two frees of a CPU in another order than they were asked for.
+ * waits for its pageblock; two frees of a CPU in another order than they were asked for; a
+ * per-CPU list taken for all that its set counts while there is a trail.
  *
  * DIFF: Linux has nothing like it. Its callers that free many pages hand over a list
  * (free_unref_page_list()).
@@ -44,16 +52,30 @@
 #define LATE_HALF (LATE_FREES / 2)
 #define LATE_FACTOR 2u /* flushes without requests between, until a CPU counts as freeing in bulk */
 
-/* Frames of one zone and type on their way to the head of their per-CPU list. */
+/* Frames of one zone and type on their way to the trail. */
 struct late_run {
-	const struct zone *zone; /* NULL: there is none */
+	struct free_trail *trail;
 	struct pcp *pcp;
-	struct list *list;
+	uint64_t place; /* what the flags of each say that fits */
 	uint64_t flags; /* what each descriptor will say */
 	uint32_t type;
-	uint32_t room; /* so many can be put there until one meets the limit */
-	uint32_t nr;   /* were put there, and are not counted yet */
+	uint32_t room; /* so many can come until there is something to do */
+	uint32_t nr;   /* have come, and are not counted yet */
 };
+
+/* What is the same in the flags of all frames of a zone that may be freed. */
+#define LATE_MASK (PG_BAD_AT_FREE | PG_HEAD | PAGE_PLACE_MASK)
+#define LATE_NOWHERE UINT64_MAX /* the place of a run that nothing fits */
+
+void free_late_link_trail(struct task *t, struct free_trail *trail)
+{
+	struct pcp *pcp = pcp_of(t, trail->zone);
+	struct list *list = &pcp->list[pcp_list_index(0, trail->type)];
+
+	for (uint32_t i = 0; i < trail->nr; i++)
+		list_add_head(t->machine->pages, list, trail->pfn[i]);
+	trail->nr = 0;
+}
 
 static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run)
 {
@@ -64,59 +86,93 @@ static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run)
 	}
 }
 
-static NOINLINE void run_begin(struct task *t, struct late_run *run, const struct zone *zone,
-			       uint32_t type)
+/* Until the list is full, or the trail. Everything is counted. */
+static ALWAYS_INLINE void run_make_room(struct task *t, struct late_run *run)
 {
-	struct pcp *pcp = pcp_of(t, zone);
+	struct free_trail *trail = run->trail;
+	uint32_t limit = pcp_limit(run->pcp, trail->zone, 0);
+	uint32_t count = racy_read(run->pcp->count);
 
-	run_count(t, run);
-	uint32_t limit = pcp_limit(pcp, zone, 0);
-	uint32_t count = racy_read(pcp->count) + 1;
-
-	*run = (struct late_run){
-		.zone = zone,
-		.pcp = pcp,
-		.list = &pcp->list[pcp_list_index(0, type)],
-		.flags = pcp_page_flags(zone, 0, type),
-		.type = type,
-		.room = count < limit ? limit - count : 0,
-	};
+	if (unlikely(trail->nr == TRAIL_FRAMES))
+		free_late_link_trail(t, trail);
+	run->room = min_u32(count < limit ? limit - count : 1, TRAIL_FRAMES - trail->nr);
 }
 
-/* One that does not fit into a run: of a special type, or the list is full with it. => pinned */
-static NOINLINE void late_free_alone(struct task *t, struct late_run *run, uint32_t pfn)
+/* Goes on with what the trail has. */
+static ALWAYS_INLINE void run_begin(struct task *t, struct late_run *run)
+{
+	struct free_trail *trail = &task_cpu_data(t)->trail;
+
+	*run = (struct late_run){ .trail = trail, .place = LATE_NOWHERE };
+	if (unlikely(trail->zone == NULL))
+		return;
+	run->pcp = pcp_of(t, trail->zone);
+	run->place = trail->zone->place;
+	run->flags = pcp_page_flags(trail->zone, 0, trail->type);
+	run->type = trail->type;
+	run_make_room(t, run);
+}
+
+/* There is no room: the list is full, or the trail. */
+static NOINLINE void run_full(struct task *t, struct late_run *run)
 {
 	run_count(t, run);
-	run->zone = NULL;
-	free_block(t, pfn, 0);
+	if (racy_read(run->pcp->count) >= pcp_limit(run->pcp, run->trail->zone, 0))
+		pcp_put_full_trail(t, run->trail);
+	run_make_room(t, run);
+}
+
+/* One that nobody refers to joins the others. */
+static ALWAYS_INLINE void run_add(struct task *t, struct late_run *run, struct page *page,
+				  uint32_t pfn)
+{
+	CHECK(page_maps(page) == 0);
+	atomic_store_explicit(&page->flags, run->flags, memory_order_relaxed);
+	run->trail->pfn[run->trail->nr++] = pfn;
+	run->nr++;
+	if (unlikely(--run->room == 0))
+		run_full(t, run);
+}
+
+/* One of another zone or type, which the next ones may share, or one that is not on these lists. */
+static NOINLINE void late_free_other(struct task *t, struct late_run *run, uint32_t pfn)
+{
+	struct page *page = machine_page(t->machine, pfn);
+	uint64_t flags = page_flags(page);
+	uint32_t type = pageblock_type(t->machine, pfn);
+	struct free_trail *trail = run->trail;
+
+	free_check(page, flags, 0);
+	run_count(t, run);
+	free_late_link(t);
+	if (type >= NR_PCP_TYPES) {
+		free_block(t, pfn, 0);
+		run_begin(t, run);
+		return;
+	}
+	trail->zone = page_zone_of(t->machine, flags);
+	trail->type = type;
+	run_begin(t, run);
+	run_add(t, run, page, pfn);
 }
 
 /* Drops the references and frees what had no other. => pinned */
 static void late_perform(struct task *t, const uint32_t *pfn, uint32_t nr)
 {
 	struct neap_machine *m = t->machine;
-	struct late_run run = { .zone = NULL };
+	struct late_run run;
 
+	run_begin(t, &run);
 	for (uint32_t i = 0; i < nr; i++) {
 		struct page *page = machine_page(m, pfn[i]);
 
 		if (!page_put_test(page))
 			continue;
-		uint64_t flags = page_flags(page);
-		struct zone *zone = page_zone_of(m, flags);
-		uint32_t type = pageblock_type(m, pfn[i]);
-
-		if (unlikely(zone != run.zone || type != run.type) && type < NR_PCP_TYPES)
-			run_begin(t, &run, zone, type);
-		if (unlikely(type >= NR_PCP_TYPES || run.room == 0)) {
-			late_free_alone(t, &run, pfn[i]);
-			continue;
-		}
-		free_check(page, flags, 0);
-		atomic_store_explicit(&page->flags, run.flags, memory_order_relaxed);
-		list_add_head(m->pages, run.list, pfn[i]);
-		run.room--;
-		run.nr++;
+		if (likely((page_flags(page) & LATE_MASK) == run.place &&
+			   pageblock_type(m, pfn[i]) == run.type))
+			run_add(t, &run, page, pfn[i]);
+		else
+			late_free_other(t, &run, pfn[i]);
 	}
 	run_count(t, &run);
 }
@@ -218,6 +274,7 @@ void free_late_settle_here(struct task *t)
 		racy_write(cpu->nr_late, 1);
 		late_perform(t, pfn, nr - 1);
 	}
+	free_late_link(t);
 	racy_write(cpu->nr_late, 0);
 	cpu_unpin(t);
 }

@@ -33,7 +33,18 @@ static ALWAYS_INLINE void free_late_settle(struct task *t)
 		free_late_settle_here(t);
 }
 
-/* The same for every CPU: takes their words. => nothing held, not pinned */
+/* Links the trail: what has come so far is on its per-CPU list as usual. => pinned */
+void free_late_link_trail(struct task *t, struct free_trail *trail);
+
+static ALWAYS_INLINE void free_late_link(struct task *t)
+{
+	struct free_trail *trail = &task_cpu_data(t)->trail;
+
+	if (unlikely(trail->nr != 0))
+		free_late_link_trail(t, trail);
+}
+
+/* free_late_settle() for every CPU: takes their words. => nothing held, not pinned */
 void free_late_settle_all(struct task *t, struct neap_machine *m);
 
 /* All are performed, and none begin until free_late_allow(). => nothing held, not pinned */

@@ -173,6 +173,19 @@ static void *machine_reserve(struct neap_machine *m, uint64_t nr, size_t bytes)
 	return m->hw->ops->reserve(m->hw, nr * bytes);
 }
 
+/* Half a byte a frame for order 0, half as much for each order above it. */
+static bool machine_reserve_pairs(struct neap_machine *m)
+{
+	uint32_t frames = (uint32_t)round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER);
+	uint8_t *pair = machine_reserve(m, frames, sizeof(*pair));
+
+	for (uint32_t order = 0; order < NR_PAIR_ORDERS && pair != NULL; order++) {
+		m->pair[order] = pair;
+		pair += frames >> (order + 1);
+	}
+	return pair != NULL;
+}
+
 static int machine_reserve_arrays(struct neap_machine *m, const struct machine_desc *desc)
 {
 	uint64_t blocks = (uint64_t)(m->max_pfn >> PAGEBLOCK_SHIFT) + 1;
@@ -182,6 +195,8 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 	m->pages = machine_reserve(m, round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER),
 				   sizeof(struct page));
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
+	if (!machine_reserve_pairs(m))
+		return -ENOMEM;
 	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
 	m->zone_of_place = machine_reserve(m, (uint64_t)m->nr_nodes * PLACES_PER_NODE,
@@ -230,6 +245,23 @@ static void zone_build_blocks(struct neap_machine *m, const struct zone *zone)
 			whole ? (uint16_t)(BLOCK_FIRST_ZONE + zone_number(zone)) : BLOCK_MIXED;
 		blocks->node[block] = (uint8_t)zone->node;
 	}
+}
+
+/* Do the largest pairs at the zone's ends have frames of another zone? */
+static bool desc_shares_pairs(const struct machine_desc *desc, const struct machine_zone_desc *zone)
+{
+	const uint32_t pages = 1u << NR_PAIR_ORDERS;
+	struct machine_zone_desc whole = *zone;
+
+	if (zone->spanned == 0)
+		return false;
+	whole.start_pfn &= ~(pages - 1);
+	whole.spanned =
+		((zone->start_pfn + zone->spanned + pages - 1) & ~(pages - 1)) - whole.start_pfn;
+	for (uint32_t i = 0; i < desc->nr_nodes * NR_ZONES; i++)
+		if (desc_zone(desc, i) != zone && zones_overlap(&whole, desc_zone(desc, i)))
+			return true;
+	return false;
 }
 
 static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
@@ -374,8 +406,12 @@ int machine_build(struct neap_machine *m, const struct machine_desc *desc, struc
 	machine_build_blocks(m, desc);
 	atomic_store(&m->total_pages, desc_managed(desc));
 	err = machine_reserve_arrays(m, desc);
-	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++)
+	for (uint32_t n = 0; n < m->nr_nodes && err == 0; n++) {
 		err = node_build(m, n, &desc->node[n]);
+		for (uint32_t type = 0; type < NR_ZONES; type++)
+			m->nodes[n].zone[type].shares_pairs =
+				desc_shares_pairs(desc, &desc->node[n].zone[type]);
+	}
 	if (err == 0) {
 		machine_build_cpus(m);
 		err = zonelist_build(m);

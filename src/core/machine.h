@@ -33,11 +33,13 @@
 
 #define NR_ZONES NEAP_NR_ZONES
 #define NR_ORDERS NEAP_NR_ORDERS
+#define NR_PAIR_ORDERS 6u /* orders whose buddies have a byte of their own: machine.pair */
 #define NR_TYPES NEAP_NR_TYPES
 #define NR_PCP_TYPES 3u
 #define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
 #define LRU_BATCH_PAGES 15u
 #define LATE_FREES 32u
+#define TRAIL_FRAMES 4096u
 #define SWAP_SLOT_CACHE 64u
 
 enum wmark {
@@ -128,6 +130,7 @@ struct zone {
 	_Atomic int32_t threshold_normal;     /* w */
 	_Atomic int32_t threshold_pressure;   /* w */
 	_Atomic bool nofragment;	      /* w: requests that prefer it spare other types */
+	bool shares_pairs;		      /* I: some pair of it has frames of another zone */
 	struct pcp *pcp;	  /* one per CPU; NULL until the zone was populated once */
 	_Atomic uint32_t pcp_off; /* a: users that want its per-CPU lists to stay empty */
 
@@ -296,6 +299,14 @@ struct psi_machine {
 	struct waitq trigger_wait;	/* a */
 };
 
+/* Frames on their way to the head of a per-CPU list, which counts them (core/free_late.c). */
+struct free_trail {
+	struct zone *zone; /* NULL: there never were any */
+	uint32_t type;
+	uint32_t nr;
+	uint32_t pfn[TRAIL_FRAMES]; /* the oldest first */
+};
+
 /* CPU-private data. All p unless marked. */
 struct cpu {
 	uint64_t meter[NR_METER_ITEMS];	  /* first: the slot points at it */
@@ -315,6 +326,7 @@ struct cpu {
 	uint32_t swap_returned[SWAP_SLOT_CACHE];
 	uint64_t stall_bucket[64][8]; /* histogram of stalls: core/stall.c */
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
+	struct free_trail trail; /* last: most of it is memory that is never touched */
 } CACHE_ALIGNED;
 
 #define PAGE_WAIT_BUCKETS 256u
@@ -398,6 +410,11 @@ struct neap_machine {
 	struct page *pages;	 /* I: pages[pfn] */
 	uint32_t *slot_of;	 /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
 	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
+	/*
+	 * z: for two buddies of an order a byte, by pfn / 2^(order + 1): 1 if exactly one of them
+	 * is a free block of that order (core/buddy_link.h)
+	 */
+	uint8_t *pair[NR_PAIR_ORDERS];
 	_Atomic uint64_t *compact_skip; /* a: bit per pageblock: compaction passes it over */
 	uint32_t max_pfn;		/* I: highest frame + 1, also of memory to come */
 	struct memory_blocks blocks;	/* core/hotplug_mem.h */

@@ -33,6 +33,8 @@
  */
 #include "core/pcp.h"
 
+#include <string.h>
+
 #include "core/alloc_path.h"
 #include "core/buddy.h"
 #include "core/free_late.h"
@@ -149,6 +151,25 @@ static void pcp_flush_one(struct task *t, struct zone *zone, struct list *list, 
 						 : pcp_page_type(&pages[pfn]));
 }
 
+/* Can many blocks go back at once, each to the type that it remembers? => zone lock held */
+static bool flush_is_plain(const struct task *t, const struct zone *zone)
+{
+	return zone->nr_isolated_blocks == 0 && t->capture == NULL && zone->cma == 0;
+}
+
+/* Returns the oldest pages of the trail, at most nr. => how many; zone lock held */
+static uint32_t pcp_flush_trail(struct task *t, struct free_trail *trail, uint32_t nr)
+{
+	uint32_t freed = min_u32(nr, trail->nr);
+	struct buddy_frames frames = { trail->pfn, freed, trail->type };
+
+	buddy_free_frames(t, trail->zone, &frames);
+	trail->nr -= freed;
+	memmove(trail->pfn, &trail->pfn[freed], trail->nr * sizeof(trail->pfn[0]));
+	racy_add(pcp_of(t, trail->zone)->count, -freed);
+	return freed;
+}
+
 /*
  * Returns the oldest blocks of a list to the buddy lists, at most nr pages; the last block may
  * overshoot. => their pages. Zone lock held.
@@ -161,7 +182,7 @@ static uint32_t pcp_flush_list(struct task *t, struct zone *zone, uint32_t index
 	uint32_t most = (nr + (1u << order) - 1) >> order;
 	uint32_t freed = 0;
 
-	if (likely(zone->nr_isolated_blocks == 0 && t->capture == NULL && zone->cma == 0))
+	if (likely(flush_is_plain(t, zone)))
 		freed = buddy_free_oldest(t, zone, list, order, most);
 	else
 		for (; freed < most && !list_empty(list); freed++)
@@ -180,28 +201,35 @@ static uint32_t lists_filled(const struct pcp *pcp, uint32_t first)
 	return ((filled | filled << NR_PCP_LISTS) >> first) & ((1u << NR_PCP_LISTS) - 1);
 }
 
-/*
- * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large
- * block may overshoot.
- */
-static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t first)
+/* Returns nr pages, beginning with list `first` and going round. => zone lock held */
+static void pcp_flush_lists(struct task *t, struct zone *zone, uint32_t nr, uint32_t first)
 {
-	struct pcp *pcp = pcp_of(t, zone);
-	uint32_t left = min_u32(nr, racy_read(pcp->count));
+	uint32_t filled = lists_filled(pcp_of(t, zone), first);
+	uint32_t left = nr;
 
-	if (left == 0)
-		return;
-	uint32_t filled = lists_filled(pcp, first);
-
-	spin_lock(t, &zone->lock, LOCK_ZONE);
 	for (; left > 0 && filled != 0; filled &= filled - 1) {
 		uint32_t index = first + (uint32_t)__builtin_ctz(filled);
 
 		index = index < NR_PCP_LISTS ? index : index - NR_PCP_LISTS;
 		left -= min_u32(left, pcp_flush_list(t, zone, index, left));
 	}
-	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	CHECK(left == 0); /* else the count was more than the lists have */
+}
+
+/*
+ * Returns nr pages, or all if there are fewer, beginning with list `first` and going round. A large
+ * block may overshoot.
+ */
+static void pcp_flush(struct task *t, struct zone *zone, uint32_t nr, uint32_t first)
+{
+	uint32_t left = min_u32(nr, racy_read(pcp_of(t, zone)->count));
+
+	if (left == 0)
+		return;
+	free_late_link(t);
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	pcp_flush_lists(t, zone, left, first);
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
 }
 
 /* How many pages a put that met the limit returns; grows while the CPU only frees. */
@@ -229,6 +257,27 @@ void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32
 		all ? racy_read(pcp->count) : pcp_flush_amount(pcp, pcp_limit(pcp, zone, order));
 
 	pcp_flush(t, zone, nr, list_index);
+}
+
+void pcp_put_full_trail(struct task *t, struct free_trail *trail)
+{
+	struct zone *zone = trail->zone;
+	struct pcp *pcp = pcp_of(t, zone);
+	uint32_t index = pcp_list_index(0, trail->type);
+	uint32_t amount = pcp_flush_amount(pcp, pcp_limit(pcp, zone, 0));
+	uint32_t left = min_u32(amount, racy_read(pcp->count));
+
+	spin_lock(t, &zone->lock, LOCK_ZONE);
+	if (likely(flush_is_plain(t, zone))) {
+		if (!list_empty(&pcp->list[index]))
+			left -= pcp_flush_list(t, zone, index, left);
+		left -= pcp_flush_trail(t, trail, left);
+	}
+	if (unlikely(left > 0)) {
+		free_late_link(t);
+		pcp_flush_lists(t, zone, left, index);
+	}
+	spin_unlock(t, &zone->lock, LOCK_ZONE);
 }
 
 void pcp_drain(struct task *t, struct zone *zone, uint32_t nr)

@@ -68,6 +68,12 @@ uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t ty
  */
 void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order);
 
+/*
+ * The same when the pages put last, single ones of one type, are no further than this CPU's trail.
+ * => pinned, no zone lock
+ */
+void pcp_put_full_trail(struct task *t, struct free_trail *trail);
+
 /* The limit at which a put of this order flushes. */
 static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone *zone,
 					uint32_t order)

@@ -370,6 +370,14 @@ static void test_verify_finds(void **state)
 	l.zone->nonempty[MT_MOVABLE] = 0;
 	assert_non_null(buddy_verify(l.zone));
 	l.zone->nonempty[MT_MOVABLE] = 1u << 2;
+	uint8_t *pair = l.f.m->pair[2];
+
+	pair[(BASE + 8) >> 3] = 0;
+	assert_string_equal(buddy_verify(l.zone), "5: a free block's pair does not know of it");
+	pair[(BASE + 8) >> 3] = 1;
+	pair[(BASE + 16) >> 3] = 1;
+	assert_string_equal(buddy_verify(l.zone), "5: a pair knows of a block that is not free");
+	pair[(BASE + 16) >> 3] = 0;
 	lists_close(&l);
 }
 
@@ -557,6 +565,49 @@ static void twins_take_list(struct twins *w, uint32_t order, uint32_t most)
 				 PFN_NONE);
 }
 
+/* Empties a list by way of an array, in two pieces. */
+static void twins_free_frames(struct twins *w, struct list *list, uint32_t nr)
+{
+	static uint32_t pfn[RUN_PAGES];
+	const struct page *pages = w->runs.f.m->pages;
+	uint32_t at = 0;
+
+	for (uint32_t from = list->last; from != PFN_NONE; from = pages[from].prev)
+		pfn[at++] = from;
+	assert_int_equal(at, nr);
+	struct buddy_frames frames = { pfn, nr / 3, MT_MOVABLE };
+
+	buddy_free_frames(w->runs.f.t, w->runs.zone, &frames);
+	frames = (struct buddy_frames){ &pfn[nr / 3], nr - nr / 3, MT_MOVABLE };
+	buddy_free_frames(w->runs.f.t, w->runs.zone, &frames);
+}
+
+/* Frees up to `most` blocks of an order by way of a per-CPU list. */
+static void twins_free_blocks(struct twins *w, uint32_t order, uint32_t most)
+{
+	struct list list = { PFN_NONE, PFN_NONE };
+	struct page *pages = w->runs.f.m->pages;
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < most; i++) {
+		uint32_t at = (uint32_t)rng_below(&w->rng, RUN_PAGES >> order) << order;
+		uint32_t used = 0;
+
+		for (uint32_t k = 0; k < 1u << order; k++)
+			used += w->used[at + k];
+		if (used != 1u << order)
+			continue;
+		memset(&w->used[at], false, used);
+		atomic_store(&pages[BASE + at].flags,
+			     pcp_page_flags(w->runs.zone, order, MT_MOVABLE));
+		list_add_head(pages, &list, BASE + at);
+		lists_free(&w->singles, BASE + at, order, MT_MOVABLE);
+		nr++;
+	}
+	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, order, most), nr);
+	assert_true(list_empty(&list));
+}
+
 /* Frees up to `most` pages from anywhere, some beside each other, by way of a per-CPU list. */
 static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
 {
@@ -570,6 +621,10 @@ static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
 			continue;
 		twins_give(w, &list, at);
 		nr++;
+	}
+	if (rng_below(&w->rng, 2) == 0) {
+		twins_free_frames(w, &list, nr);
+		return;
 	}
 	/* In two pieces, of which the second is asked for too much. */
 	uint32_t half = nr / 2;
@@ -592,7 +647,7 @@ static void test_runs_are_singles(void **state)
 	for (uint32_t step = 0; step < RUN_STEPS; step++) {
 		uint32_t most = 1 + (uint32_t)rng_below(&w->rng, 1u << rng_below(&w->rng, 12));
 
-		switch (rng_below(&w->rng, 4)) {
+		switch (rng_below(&w->rng, 5)) {
 		case 0:
 			twins_take(w, (uint32_t)rng_below(&w->rng, 4), most);
 			break;
@@ -601,6 +656,9 @@ static void test_runs_are_singles(void **state)
 			break;
 		case 2:
 			twins_free_list(w, most, rng_below(&w->rng, 4) != 0);
+			break;
+		case 3:
+			twins_free_blocks(w, (uint32_t)rng_below(&w->rng, 4), most);
 			break;
 		default:
 			twins_free(w, (uint32_t)rng_below(&w->rng, RUN_PAGES), most,
@@ -611,6 +669,91 @@ static void test_runs_are_singles(void **state)
 	lists_close(&w->singles);
 	lists_close(&w->runs);
 	free(w);
+}
+
+/* ---- pairs ---- */
+
+#define BORDER 1613u /* between two zones, where no buddies meet */
+#define BORDER_FRAMES 16u
+
+/* Frees the frames at the border of one of the zones, by way of a per-CPU list or an array. */
+static void border_free(struct core_fixture *f, struct zone *zone, uint32_t first, bool listed)
+{
+	struct list list = { PFN_NONE, PFN_NONE };
+	uint32_t pfn[BORDER_FRAMES];
+	const struct buddy_frames frames = { pfn, BORDER_FRAMES, MT_MOVABLE };
+
+	cpu_pin(f->t);
+	spin_lock(f->t, &zone->lock, LOCK_ZONE);
+	for (uint32_t i = 0; i < BORDER_FRAMES; i++) {
+		/* Not beside each other: 7 and 16 have no common factor. */
+		pfn[i] = first + 7 * i % BORDER_FRAMES;
+		atomic_store(&f->m->pages[pfn[i]].flags, pcp_page_flags(zone, 0, MT_MOVABLE));
+		list_add_head(f->m->pages, &list, pfn[i]);
+	}
+	if (listed)
+		buddy_free_oldest(f->t, zone, &list, 0, BORDER_FRAMES);
+	else
+		buddy_free_frames(f->t, zone, &frames);
+	assert_null(buddy_verify(zone));
+	spin_unlock(f->t, &zone->lock, LOCK_ZONE);
+	cpu_unpin(f->t);
+}
+
+/* Everything is taken, and the frames at both sides of the border come back. */
+static void border_round(bool listed)
+{
+	struct core_fixture f;
+	struct machine_desc desc;
+
+	core_desc_init(&desc, 1, 1);
+	core_desc_zone(&desc, 0, ZONE_DMA32, 1024, BORDER - 1024);
+	core_desc_zone(&desc, 0, ZONE_NORMAL, BORDER, 4096 - BORDER);
+	assert_int_equal(core_setup(&f, &desc), 0);
+	struct zone *below = &f.m->nodes[0].zone[ZONE_DMA32];
+	struct zone *above = &f.m->nodes[0].zone[ZONE_NORMAL];
+
+	assert_true(below->shares_pairs && above->shares_pairs);
+	for (struct zone *zone = below; zone != NULL; zone = zone == below ? above : NULL) {
+		cpu_pin(f.t);
+		spin_lock(f.t, &zone->lock, LOCK_ZONE);
+		while (buddy_take_smallest(f.t, zone, 0, MT_MOVABLE) != PFN_NONE)
+			;
+		spin_unlock(f.t, &zone->lock, LOCK_ZONE);
+		cpu_unpin(f.t);
+	}
+	border_free(&f, above, BORDER, listed);
+	border_free(&f, below, BORDER - BORDER_FRAMES, listed);
+	for (uint32_t pfn = BORDER - 1; pfn <= BORDER; pfn++) {
+		assert_true(page_test(&f.m->pages[pfn], PG_BUDDY));
+		assert_int_equal(page_order(&f.m->pages[pfn]), 0);
+	}
+	core_teardown(&f);
+}
+
+/* Buddies of two zones stay apart, in whatever way they are freed. */
+static void test_pairs_across_zones_do_not_merge(void **state)
+{
+	(void)state;
+	border_round(true);
+	border_round(false);
+}
+
+/* A border at a multiple of the largest pairs, or beside nothing, is nobody's concern. */
+static void test_zones_that_share_no_pairs(void **state)
+{
+	struct core_fixture f;
+	struct machine_desc desc;
+
+	(void)state;
+	core_desc_init(&desc, 1, 1);
+	core_desc_zone(&desc, 0, ZONE_DMA, 1, 1600 - 1);
+	core_desc_zone(&desc, 0, ZONE_DMA32, 1600, 511);
+	core_desc_zone(&desc, 0, ZONE_NORMAL, 2176, 500);
+	assert_int_equal(core_setup(&f, &desc), 0);
+	for (uint32_t i = ZONE_DMA; i <= ZONE_NORMAL; i++)
+		assert_false(f.m->nodes[0].zone[i].shares_pairs);
+	core_teardown(&f);
 }
 
 int main(void)
@@ -631,6 +774,8 @@ int main(void)
 		cmocka_unit_test(test_verify_finds),
 		cmocka_unit_test(test_random_traffic),
 		cmocka_unit_test(test_runs_are_singles),
+		cmocka_unit_test(test_pairs_across_zones_do_not_merge),
+		cmocka_unit_test(test_zones_that_share_no_pairs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

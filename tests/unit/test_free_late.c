@@ -307,6 +307,77 @@ static void test_forbidden_late_frees_do_not_begin(void **state)
 	core_teardown(&f);
 }
 
+/* ---- the trail ---- */
+
+/* Gives pages back until the CPU frees late and its trail has some. => how many */
+static uint32_t begin_trail(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
+{
+	const struct free_trail *trail = &f->m->cpus[task_cpu(f->t)].trail;
+	uint32_t given = begin_late(f, pfn, nr);
+
+	while (given < nr && trail->nr < 20)
+		free_page_put(f->t, pfn[given++]);
+	assert_true(trail->nr >= 20);
+	return given;
+}
+
+/* Whoever flushes without having seen that frees are late finds all that the count promises. */
+static void test_a_flush_links_the_trail(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[4000];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	begin_trail(&f, pfn, 4000);
+	struct pcp *pcp = &normal(&f)->pcp[0];
+	uint32_t count = pcp->count;
+
+	f.m->cpus[0].nr_late = 0; /* as such a task has read it */
+	cpu_pin(f.t);
+	pcp_drain(f.t, normal(&f), count);
+	assert_int_equal(pcp->count, 0);
+	assert_null(pcp_verify(normal(&f), 0));
+	cpu_unpin(f.t);
+	assert_null(buddy_verify(normal(&f)));
+	core_teardown(&f);
+}
+
+/* Types take turns, and a trail that is full does not flush before the list is. */
+static void test_trails_of_many_pages_and_types(void **state)
+{
+	static struct core_fixture late, prompt;
+	struct core_fixture *world[2] = { &late, &prompt };
+	static uint32_t pfn[3 * TRAIL_FRAMES];
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct core_fixture *f = world[i];
+		uint32_t nr = 3 * TRAIL_FRAMES;
+
+		setup_short_lists(f, 2);
+		take_pages(f, pfn, nr);
+		for (uint32_t k = 0; k < nr; k++) {
+			/* The first ones begin it; a trail is full; types take turns. */
+			if (k == 1000)
+				normal(f)->pcp[0].high = 2 * TRAIL_FRAMES;
+			if (k == 2 * TRAIL_FRAMES)
+				for (uint32_t b = 0; b < PAGES; b += 2 * NEAP_PAGEBLOCK_PAGES)
+					pageblock_set_type(f->m, BASE + b, MT_MOVABLE);
+			if (f == &late)
+				free_page_put(f->t, pfn[k]);
+			else
+				core_free(f, pfn[k], 0);
+		}
+		if (f == &late)
+			assert_int_not_equal(f->m->cpus[0].nr_late, 0);
+		free_late_settle_all(f->t, f->m);
+	}
+	assert_same_state(&late, &prompt);
+	core_teardown(&late);
+	core_teardown(&prompt);
+}
+
 /* ---- the rest ---- */
 
 static void test_a_frame_with_another_reference_stays(void **state)
@@ -372,6 +443,8 @@ int main(void)
 		cmocka_unit_test(test_a_cpu_that_goes_leaves_no_late_frees),
 		cmocka_unit_test(test_pageblocks_set_aside_see_no_late_frees),
 		cmocka_unit_test(test_forbidden_late_frees_do_not_begin),
+		cmocka_unit_test(test_a_flush_links_the_trail),
+		cmocka_unit_test(test_trails_of_many_pages_and_types),
 		cmocka_unit_test(test_a_frame_with_another_reference_stays),
 		cmocka_unit_test(test_virtual_time_has_no_late_frees),
 		cmocka_unit_test(test_traced_frees_are_prompt),

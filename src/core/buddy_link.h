@@ -1,0 +1,245 @@
+/*
+ * How a block comes to a free list and leaves it: what core/buddy.c and core/buddy_oldest.c share,
+ * and nobody else.
+ *
+ *   pair[0]  [01][23][45][67]   a byte for two buddies: 1 if exactly one of them is a free
+ *   pair[1]  [ 0..3 ][ 4..7 ]   block of the order
+ *   pair[2]  [     0..7     ]
+ *
+ * Whether a buddy is free stands in its descriptor, too, but those are 32 bytes a frame; the bytes
+ * are one a frame for all orders together, and near. A block that a list gets or loses changes its
+ * pair's byte. Two buddies that are both free merge, except where a state is put together that has
+ * them apart, and then the byte says what a merge needs to know: nobody's buddy is alone.
+ */
+#ifndef NEAP_CORE_BUDDY_LINK_H
+#define NEAP_CORE_BUDDY_LINK_H
+
+#include "core/buddy.h"
+#include "core/racy.h"
+
+#define ORDER_ONE ((uint64_t)1 << PAGE_ORDER_SHIFT)
+
+/* All flags of a free block's head, with the order: one comparison tells a buddy. */
+static ALWAYS_INLINE uint64_t block_head_flags(const struct zone *zone, uint32_t order)
+{
+	return PG_BUDDY | zone->place | (uint64_t)order << PAGE_ORDER_SHIFT;
+}
+
+static ALWAYS_INLINE void nonempty_write(struct zone *zone, uint32_t type, uint32_t orders)
+{
+	atomic_store_explicit(&zone->nonempty[type], (uint16_t)orders, memory_order_relaxed);
+}
+
+static ALWAYS_INLINE uint32_t nonempty_read(const struct zone *zone, uint32_t type)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	return atomic_load_explicit(&z->nonempty[type], memory_order_relaxed);
+}
+
+/* The flags of a frame that may be anybody's: what is compared is one word. */
+static ALWAYS_INLINE uint64_t flags_relaxed(const struct page *page)
+{
+	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->flags, memory_order_relaxed);
+}
+
+static ALWAYS_INLINE void flags_write(struct page *page, uint64_t flags)
+{
+	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
+}
+
+/*
+ * Where a frame's descriptor is in the table of descriptors, in bytes. Buddies differ in one bit of
+ * it, too, and a walk over orders need not multiply.
+ */
+static ALWAYS_INLINE size_t page_offset(uint32_t pfn)
+{
+	return (size_t)pfn * sizeof(struct page);
+}
+
+static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offset)
+{
+	return (struct page *)((uintptr_t)pages + offset);
+}
+
+/* A block came to a list, or left it. Of zones that share pairs both may write: nobody reads. */
+static ALWAYS_INLINE void pair_toggle(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	if (order < NR_PAIR_ORDERS) {
+		uint8_t *pair = &zone->machine->pair[order][pfn >> (order + 1)];
+
+		racy_write(*pair, racy_read(*pair) ^ 1);
+	}
+}
+
+/*
+ * Where a block is linked. Which end it is nobody can foretell, so that it is an index and not a
+ * branch.
+ */
+struct place {
+	struct free_area *area; /* the order's */
+	uint32_t type;
+	uint32_t end; /* of the list: 0 its head, 1 its tail */
+};
+
+/* offset: of the block's descriptor; head: its flags, which tell the order. Its pair knows. */
+static ALWAYS_INLINE void place_link(struct zone *zone, struct page *pages, size_t offset,
+				     uint64_t head, struct place place)
+{
+	struct page *page = page_at(pages, offset);
+	struct list *list = &place.area->list[place.type];
+	uint32_t pfn = (uint32_t)(offset / sizeof(struct page));
+	uint32_t old = *list_end(list, place.end);
+
+	page_set_identity(page, page_order_of(head), place.type);
+	flags_write(page, head);
+	page->links = (uint64_t)old << (32 * place.end);
+	racy_add(place.area->nr_free, 1);
+	*list_end(list, place.end) = pfn;
+	if (likely(old != PFN_NONE)) {
+		page_at(pages, page_offset(old))->link[place.end ^ 1] = pfn;
+	} else {
+		*list_end(list, place.end ^ 1) = pfn;
+		nonempty_write(zone, place.type,
+			       nonempty_read(zone, place.type) | (1u << page_order_of(head)));
+	}
+}
+
+/* type: with BUDDY_TO_TAIL, else at the head. */
+static ALWAYS_INLINE void buddy_link(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	const struct place place = {
+		.area = &zone->area[order],
+		.type = type & ~BUDDY_TO_TAIL,
+		.end = type / BUDDY_TO_TAIL,
+	};
+
+	pair_toggle(zone, pfn, order);
+	place_link(zone, zone->machine->pages, page_offset(pfn), block_head_flags(zone, order),
+		   place);
+}
+
+/*
+ * A block of which only its neighbours know any more: its order's count and its pair are told by
+ * the caller. Its own list is found only if it was the first or the last there.
+ */
+static ALWAYS_INLINE void links_unlink(struct zone *zone, struct free_area *area,
+				       struct page *pages, struct page *page)
+{
+	uint32_t next = page->next;
+	uint32_t prev = page->prev;
+
+	DCHECK(flags_relaxed(page) == block_head_flags(zone, page->owner));
+	DCHECK(area == &zone->area[page->owner] && area->nr_free > 0);
+	if (likely(prev != PFN_NONE))
+		pages[prev].next = next;
+	else
+		area->list[page->index].first = next;
+	if (likely(next != PFN_NONE))
+		pages[next].prev = prev;
+	else
+		area->list[page->index].last = prev;
+	if (unlikely(next == PFN_NONE && prev == PFN_NONE))
+		nonempty_write(zone, page->index,
+			       nonempty_read(zone, page->index) & ~(1u << (area - zone->area)));
+	flags_write(page, 0);
+}
+
+static ALWAYS_INLINE void area_unlink(struct zone *zone, struct free_area *area, struct page *pages,
+				      struct page *page)
+{
+	links_unlink(zone, area, pages, page);
+	racy_add(area->nr_free, UINT64_MAX);
+}
+
+static ALWAYS_INLINE void buddy_unlink(struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct page *pages = zone->machine->pages;
+
+	pair_toggle(zone, pfn, order);
+	area_unlink(zone, &zone->area[order], pages, &pages[pfn]);
+	page_set_links(&pages[pfn], PFN_NONE, PFN_NONE);
+}
+
+/*
+ * Is there a free block of exactly this order at pfn, in this zone? The place and the order are
+ * compared at once: a frame of another zone is guarded by another lock, and one outside the zone's
+ * span has not the zone's place, or is not free.
+ */
+static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	return flags_relaxed(&zone->machine->pages[pfn]) == block_head_flags(zone, order);
+}
+
+/* A block of a whole pageblock and more: there the types may forbid to merge. In core/buddy.c. */
+void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
+
+/* What is the same for all blocks of an order that are freed. */
+struct merge {
+	struct zone *zone;
+	struct page *pages;
+	uint64_t head; /* flags of a free block of the order */
+};
+
+static ALWAYS_INLINE struct merge merge_of(struct zone *zone, uint32_t order)
+{
+	return (struct merge){ zone, zone->machine->pages, block_head_flags(zone, order) };
+}
+
+/*
+ * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
+ * captured.
+ *
+ * A block that would complete a larger merge if only the buddy it just missed were free as well is
+ * worth keeping out of use for a while: it goes to the tail. That is asked below the largest order
+ * but one, which a whole pageblock is.
+ */
+static ALWAYS_INLINE void merge_block(const struct merge *merge, uint32_t pfn, uint32_t order,
+				      uint32_t type)
+{
+	struct zone *zone = merge->zone;
+	struct page *pages = merge->pages;
+	struct free_area *area = &zone->area[order];
+	uint64_t head = merge->head;
+	size_t size = page_offset(1u << order);
+	size_t at = page_offset(pfn);
+
+	DCHECK(order <= NEAP_MAX_ORDER && (type & ~BUDDY_TO_TAIL) < NR_TYPES);
+	DCHECK((pfn & ((1u << order) - 1)) == 0);
+	DCHECK(pfn >= zone->start_pfn &&
+	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
+	while (likely(size < page_offset(1u << NEAP_PAGEBLOCK_ORDER))) {
+		size_t buddy = at ^ size;
+
+		if (flags_relaxed(page_at(pages, buddy)) != head) {
+			const struct page *next = page_at(pages, (at & ~size) ^ (2 * size));
+			uint32_t end = flags_relaxed(next) == head + ORDER_ONE;
+			const struct place place = {
+				.area = area,
+				.type = type & ~BUDDY_TO_TAIL,
+				.end = end | type / BUDDY_TO_TAIL,
+			};
+
+			pair_toggle(zone, pfn, page_order_of(head));
+			place_link(zone, pages, at, head, place);
+			return;
+		}
+		pair_toggle(zone, pfn, page_order_of(head));
+		area_unlink(zone, area, pages, page_at(pages, buddy));
+		at &= buddy;
+		size *= 2;
+		area++;
+		head += ORDER_ONE;
+	}
+	buddy_merge_large(zone, (uint32_t)(at / sizeof(struct page)), page_order_of(head), type);
+}
+
+static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
+				      uint32_t type)
+{
+	const struct merge merge = merge_of(zone, order);
+
+	merge_block(&merge, pfn, order, type);
+}
+
+#endif
