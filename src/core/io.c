@@ -309,13 +309,19 @@ void io_wait_page(struct task *t, struct store *store, struct page *page)
 		seq--;
 	/* Waiting for what reclaim took although it was in use is a stall for lack of memory. */
 	if (thrashing)
-		psi_memstall_enter(t);
-	rt_tell(t, false);
+		psi_memstall_wait(t);
+	else
+		rt_tell(t, false);
 	store->host->ops->wait(store->host, t, &wq->seq, seq);
-	rt_tell(t, true);
 	waitq_end(wq);
+	bool over = thrashing && !page_test(page, PG_LOCKED);
+
+	if (over)
+		psi_memstall_go_on(t);
+	else
+		rt_tell(t, true);
 	page_wait_unlocked(t, page);
-	if (thrashing)
+	if (thrashing && !over)
 		psi_memstall_leave(t);
 }
 

@@ -257,6 +257,7 @@ struct event_ring {
 /* Pressure stall information (core/psi.h). */
 #define PSI_AVERAGES 3u /* over 10, 60 and 300 s */
 #define PSI_TRIGGERS 8u
+#define PSI_TASK_STATES 8u /* values of task.psi_state */
 
 enum psi_state {
 	PSI_SOME,
@@ -267,12 +268,13 @@ enum psi_state {
 
 /* All p. */
 struct psi_cpu {
-	uint32_t nr_running, nr_stalled, nr_stalled_running; /* tasks counted here */
-	uint32_t epoch;					     /* grows when the CPU goes offline */
-	bool current_stalled;				     /* the task seen last runs, stalled */
-	uint32_t states;				     /* bits of enum psi_state */
-	uint64_t since_ns;				     /* of the last change */
-	uint64_t time_ns[NR_PSI_STATES], seen_ns[NR_PSI_STATES];
+	uint32_t nr[PSI_TASK_STATES]; /* tasks counted here, by task.psi_state; [0]: means nothing */
+	uint32_t epoch;	      /* grows when the CPU goes offline */
+	bool current_stalled; /* the task seen last runs, stalled */
+	uint32_t states;      /* bits of enum psi_state */
+	uint64_t since_ns;    /* of the last change */
+	uint64_t spent_ns[1u << NR_PSI_STATES]; /* with just these bits in states */
+	uint64_t seen_ns[NR_PSI_STATES];	/* of each bit, by whoever sums up */
 };
 
 /* All under psi.trigger_lock, except event. window_ns 0: not in use; may be read at any time. */

@@ -3,7 +3,7 @@
  *
  *   task      RUNNING or waiting   STALLED or not        told by the runtime and by sections
  *     │
- *   CPU       nr_running, nr_stalled, nr_stalled_running ──> which states hold ──> time in each
+ *   CPU       number of tasks in each state ──> which states hold ──> time in each
  *     │
  *   machine   totals: each CPU's time, weighted by how busy the CPU was
  *               └─> avg10, avg60, avg300 every 2 s + 1 tick, and triggers
@@ -44,41 +44,44 @@ static const uint32_t kept_by_average[PSI_AVERAGES] = { 1677, 1981, 2034 };
 
 /* ---- states of a CPU ---- */
 
-static uint32_t cpu_states(const struct psi_cpu *psi)
+/* Without branches: nobody can foretell them. */
+static ALWAYS_INLINE uint32_t cpu_states(const struct psi_cpu *psi)
 {
-	uint32_t states = 0;
+	uint32_t productive = psi->nr[PSI_KNOWN | PSI_RUNNING];
+	uint32_t stalled = psi->nr[PSI_KNOWN | PSI_STALLED] |
+			   psi->nr[PSI_KNOWN | PSI_RUNNING | PSI_STALLED];
+	uint32_t some = stalled != 0;
+	uint32_t full = some & ((productive == 0) | (uint32_t)psi->current_stalled);
+	uint32_t nonidle = (stalled | productive) != 0;
 
-	if (psi->nr_stalled != 0)
-		states |= 1u << PSI_SOME;
-	if (psi->nr_stalled != 0 &&
-	    (psi->nr_running == psi->nr_stalled_running || psi->current_stalled))
-		states |= 1u << PSI_FULL;
-	if (psi->nr_stalled != 0 || psi->nr_running != 0)
-		states |= 1u << PSI_NONIDLE;
-	return states;
+	return some << PSI_SOME | full << PSI_FULL | nonidle << PSI_NONIDLE;
 }
 
 /* Adds the time since the last change to the states that held. => the CPU's word is ours */
-static void cpu_account(struct psi_cpu *psi, uint64_t now)
+static ALWAYS_INLINE void cpu_account(struct psi_cpu *psi, uint64_t now)
 {
 	if (now <= psi->since_ns)
 		return; /* another CPU's clock may be a little ahead in virtual time */
-	/* A state that does not hold gets nothing, without a branch that nobody can foretell. */
-	for (uint32_t state = 0; state < NR_PSI_STATES; state++)
-		psi->time_ns[state] +=
-			(now - psi->since_ns) & -(uint64_t)((psi->states >> state) & 1);
+	psi->spent_ns[psi->states] += now - psi->since_ns;
 	psi->since_ns = now;
 }
 
-/* One task more in the state, or (sign -1) one less. */
-static void cpu_count(struct psi_cpu *psi, uint32_t state, int32_t sign)
+/* How long a state has held. */
+static uint64_t cpu_time_ns(const struct psi_cpu *psi, uint32_t state)
 {
-	uint32_t running = (state & PSI_RUNNING) != 0;
-	uint32_t stalled = (state & PSI_STALLED) != 0;
+	uint64_t sum_ns = 0;
 
-	psi->nr_running += running * (uint32_t)sign;
-	psi->nr_stalled += stalled * (uint32_t)sign;
-	psi->nr_stalled_running += (running & stalled) * (uint32_t)sign;
+	for (uint32_t states = 0; states < 1u << NR_PSI_STATES; states++)
+		if (states & 1u << state)
+			sum_ns += psi->spent_ns[states];
+	return sum_ns;
+}
+
+/* A task goes from one state to another; 0: it is not counted there. */
+static ALWAYS_INLINE void cpu_count(struct psi_cpu *psi, uint32_t from, uint32_t to)
+{
+	psi->nr[from]--;
+	psi->nr[to]++;
 }
 
 /* Takes the task off the CPU that counts it, which is not the one it is on. Nothing held. */
@@ -92,7 +95,7 @@ static void forget_elsewhere(struct task *t)
 
 	if (psi->epoch == t->psi_epoch) {
 		cpu_account(psi, rt_now(t));
-		cpu_count(psi, t->psi_state, -1);
+		cpu_count(psi, t->psi_state, 0);
 		psi->states = cpu_states(psi);
 	}
 	cpu_leave(t, &visit);
@@ -103,18 +106,17 @@ static void change(struct task *t, uint32_t state)
 {
 	if (t->psi_state == state)
 		return;
-	if ((t->psi_state & PSI_KNOWN) && t->psi_cpu != task_cpu(t)) {
+	if (unlikely((t->psi_state & PSI_KNOWN) && t->psi_cpu != task_cpu(t))) {
 		forget_elsewhere(t);
 		t->psi_state = 0;
 	}
 	cpu_pin(t);
-	struct psi_cpu *psi = &t->machine->cpus[task_cpu(t)].psi;
+	struct psi_cpu *psi = &task_cpu_data(t)->psi;
+	/* Who is not known has no other bits. */
+	uint32_t from = likely(psi->epoch == t->psi_epoch) ? t->psi_state : 0;
 
 	cpu_account(psi, rt_now(t));
-	if ((t->psi_state & PSI_KNOWN) && psi->epoch == t->psi_epoch)
-		cpu_count(psi, t->psi_state, -1);
-	if (state & PSI_KNOWN)
-		cpu_count(psi, state, 1);
+	cpu_count(psi, from, state);
 	psi->current_stalled = (state & (PSI_RUNNING | PSI_STALLED)) == (PSI_RUNNING | PSI_STALLED);
 	psi->states = cpu_states(psi);
 	t->psi_cpu = task_cpu(t);
@@ -154,6 +156,30 @@ void psi_memstall_leave(struct task *t)
 	CHECK(t->psi_depth > 0);
 	if (--t->psi_depth == 0)
 		change(t, state_of(t) & ~PSI_STALLED);
+}
+
+/* Both at once, as seen by everybody else: between them nothing would be done. */
+void psi_memstall_wait(struct task *t)
+{
+	if (unlikely(t->psi_depth != 0 || t->machine->watched || t->rt->task_hook == NULL)) {
+		psi_memstall_enter(t);
+		rt_tell(t, false);
+		return;
+	}
+	t->psi_depth = 1;
+	change(t, PSI_KNOWN | PSI_STALLED);
+	timer_kick(t, t->machine);
+}
+
+void psi_memstall_go_on(struct task *t)
+{
+	if (unlikely(t->psi_depth != 1 || t->machine->watched || t->rt->task_hook == NULL)) {
+		rt_tell(t, true);
+		psi_memstall_leave(t);
+		return;
+	}
+	t->psi_depth = 0;
+	change(t, PSI_KNOWN | PSI_RUNNING);
 }
 
 void psi_task_begin(struct task *t)
@@ -198,9 +224,8 @@ void psi_cpu_offline(struct task *t, uint32_t cpu)
 	struct psi_cpu *psi = &t->machine->cpus[cpu].psi;
 
 	cpu_account(psi, rt_now(t));
-	psi->nr_running = 0;
-	psi->nr_stalled = 0;
-	psi->nr_stalled_running = 0;
+	for (uint32_t state = 0; state < PSI_TASK_STATES; state++)
+		psi->nr[state] = 0;
 	psi->current_stalled = false;
 	psi->states = 0;
 	psi->epoch++;
@@ -220,8 +245,10 @@ static void take_cpu(struct task *t, uint32_t cpu, uint64_t delta_ns[NR_PSI_STAT
 
 	cpu_account(psi, rt_now(t));
 	for (uint32_t state = 0; state < NR_PSI_STATES; state++) {
-		delta_ns[state] = psi->time_ns[state] - psi->seen_ns[state];
-		psi->seen_ns[state] = psi->time_ns[state];
+		uint64_t time_ns = cpu_time_ns(psi, state);
+
+		delta_ns[state] = time_ns - psi->seen_ns[state];
+		psi->seen_ns[state] = time_ns;
 	}
 	cpu_leave(t, &visit);
 }

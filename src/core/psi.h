@@ -14,6 +14,17 @@ struct snapshot;
 #define PSI_RUNNING 2u /* runnable: not waiting inside the engine */
 #define PSI_STALLED 4u /* in a memory-stall section */
 
+/* Tasks that a CPU counts as stalled, and as running. */
+static inline uint32_t psi_nr_stalled(const struct psi_cpu *psi)
+{
+	return psi->nr[PSI_KNOWN | PSI_STALLED] + psi->nr[PSI_KNOWN | PSI_RUNNING | PSI_STALLED];
+}
+
+static inline uint32_t psi_nr_running(const struct psi_cpu *psi)
+{
+	return psi->nr[PSI_KNOWN | PSI_RUNNING] + psi->nr[PSI_KNOWN | PSI_RUNNING | PSI_STALLED];
+}
+
 /* To be called before anything runs: from now on the runtime tells when tasks stop and go on. */
 void psi_init(struct neap_machine *m);
 
@@ -23,6 +34,11 @@ void psi_init(struct neap_machine *m);
  */
 void psi_memstall_enter(struct task *t);
 void psi_memstall_leave(struct task *t);
+/*
+ * Such a section that is one wait: the same with rt_tell() of its begin and end, for half the price.
+ */
+void psi_memstall_wait(struct task *t);
+void psi_memstall_go_on(struct task *t);
 
 /*
  * The CPU goes offline: whoever it counts is counted anew where it is seen next. => visiting the

@@ -108,7 +108,10 @@ struct cpu_slot {
 	uint32_t priced; /* I after machine build: 1 = some item of the meter is worth something */
 	uint64_t *meter; /* I after machine build: never-folded counts, see TIME; may be NULL */
 	uint64_t worth_ps; /* of all that the meter has counted, modulo 2^64; the taker's */
+	void *own;	   /* I: what the runtime keeps for the CPU; NULL: nothing */
 } CACHE_ALIGNED;
+
+_Static_assert(sizeof(struct cpu_slot) == 64, "a slot is one line of the cache");
 
 struct task {
 	struct neap_machine *machine; /* I: set by the engine when the task first enters it */

@@ -90,7 +90,8 @@ struct store {
 struct store_host_ops {
 	/*
 	 * May sleep. Reaps what t submitted with STORE_OWN until *word != expect.
-	 * The word is changed by done(), which also rt_wake()s it.
+	 * The word is changed by done(), which also rt_wake()s it. The caller has told the runtime
+	 * that t waits (rt_tell()).
 	 */
 	void (*wait)(struct store_host *host, struct task *t, _Atomic uint32_t *word,
 		     uint32_t expect);

@@ -429,8 +429,11 @@ static void host_wait(struct store_host *host, struct task *t, _Atomic uint32_t 
 {
 	(void)host;
 	rt_assert_may_sleep(t);
-	while (atomic_load(word) == expect) /* event loop */
-		(void)rt_wait(t, word, expect, RT_FOREVER);
+	/* The caller has told that the task waits (rt_tell()). */
+	while (atomic_load(word) == expect) { /* event loop */
+		rt_explore(t);
+		(void)t->rt->ops->wait(t, word, expect, RT_FOREVER);
+	}
 }
 
 static uint32_t host_reap(struct store_host *host, struct task *t)

@@ -138,7 +138,7 @@ static void body_some(struct machine_fixture *f)
 	assert_in_range(total_us(f, PSI_SOME), 195000, 205000);
 	assert_in_range(total_us(f, PSI_FULL), 0, 5000);
 	for (uint32_t cpu = 0; cpu < f->m->nr_cpus; cpu++)
-		assert_int_equal(f->m->cpus[cpu].psi.nr_stalled, 0);
+		assert_int_equal(psi_nr_stalled(&f->m->cpus[cpu].psi), 0);
 }
 
 MACHINE_TEST(some, .nr_cpus = 1);
@@ -193,15 +193,15 @@ static void body_offline(struct machine_fixture *f)
 
 	assert_int_equal(rt_spawn(f->t, &spec, &task), 0);
 	rt_sleep(f->t, 100 * NSEC_PER_MSEC);
-	assert_int_equal(f->m->cpus[1].psi.nr_stalled, 1);
+	assert_int_equal(psi_nr_stalled(&f->m->cpus[1].psi), 1);
 	assert_int_equal(hotplug_cpu_offline(f->t, 1), 0);
-	assert_int_equal(f->m->cpus[1].psi.nr_stalled, 0);
+	assert_int_equal(psi_nr_stalled(&f->m->cpus[1].psi), 0);
 	rt_sleep(f->t, 100 * NSEC_PER_MSEC);
 	assert_int_equal(hotplug_cpu_online(f->t, 1), 0);
 	assert_int_equal(rt_join(f->t, task), 0);
 	for (uint32_t cpu = 0; cpu < f->m->nr_cpus; cpu++) {
-		assert_int_equal(f->m->cpus[cpu].psi.nr_stalled, 0);
-		assert_in_range(f->m->cpus[cpu].psi.nr_running, 0, 2);
+		assert_int_equal(psi_nr_stalled(&f->m->cpus[cpu].psi), 0);
+		assert_in_range(psi_nr_running(&f->m->cpus[cpu].psi), 0, 2);
 	}
 }
 

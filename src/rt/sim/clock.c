@@ -69,19 +69,19 @@ void clock_skip_meter(struct sim *sim, uint32_t cpu)
 	struct sim_cpu *c = &sim->cpus[cpu];
 
 	c->meter = sim->head.rt.slots[cpu].meter;
+	/* The CPU's own place is no meter, and not NULL. */
+	c->plain = sim->config.host_round_ns == 0 ? (const void *)c->meter : c;
 	c->metered = sim->head.rt.slots[cpu].worth_ps;
 }
 
-void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
+void clock_idle_until(struct sim *sim, uint32_t cpu, uint64_t until_ns)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
-
-	if (until_ns <= c->clock_ns)
-		return;
 	uint64_t idle_ns = until_ns - c->clock_ns;
 
 	c->clock_ns = until_ns;
-	host_wake(sim, cpu, idle_ns);
+	if (sim->config.host_round_ns != 0)
+		host_wake(sim, cpu, idle_ns);
 }
 
 void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns)
@@ -111,23 +111,15 @@ uint64_t clock_charge_slow(struct sim *sim, uint32_t cpu)
 	return c->clock_ns;
 }
 
-void clock_settle(struct sim *sim, uint32_t cpu)
+void clock_settle_host(struct sim *sim, uint32_t cpu)
 {
 	DCHECK(sim->cpus[cpu].meter != sim->head.rt.slots[cpu].meter ||
 	       sim->head.rt.slots[cpu].worth_ps == sim->cpus[cpu].metered);
 	host_run(sim, cpu, 0);
 }
 
-uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu)
+uint64_t clock_preempt_still_ns(struct sim *sim, struct sim_cpu *c)
 {
-	struct sim_cpu *c = &sim->cpus[cpu];
-	uint64_t now_ns = clock_charge_ns(sim, cpu);
-
-	if (likely(now_ns != c->preempted_ns && sim->metered)) {
-		c->preempted_ns = now_ns;
-		c->still = 0;
-		return now_ns;
-	}
 	if (!sim->metered || ++c->still >= STILL_MAX) {
 		c->still = 0;
 		c->clock_ns += STEP_NS;

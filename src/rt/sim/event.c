@@ -17,11 +17,18 @@
  * decides anything. It also is the promise of rt_call_at(): after everything
  * that was scheduled earlier for the same time.
  *
+ * The front. Most events of a program that waits for its disk are entered as the first
+ * of all and happen next, while timers of seconds stay in the heap. So an event that is
+ * before all others has a place of its own in front of the heap, and costs no sifting.
+ * When it happens the front stays empty until another such event comes; when an earlier
+ * one comes, it goes into the heap.
+ *
  * Room is reserved when a task or a callback is created, where "no memory" can
  * be reported. Entering an event, which happens in waits, cannot fail.
  *
  * Invariant E1: a place's key is not smaller than its parent's.
- * Invariant E2: places[event->place - 1].event == event for each entered event.
+ * Invariant E2: places[event->place - 1].event == event for each event in the heap.
+ * Invariant E3: the front's key is smaller than that of places[0].
  */
 #include "rt/sim/event.h"
 
@@ -94,27 +101,37 @@ void event_free(struct event_heap *heap)
 	heap->places = NULL;
 	heap->nr = 0;
 	heap->capacity = 0;
+	heap->front.event = NULL;
+	event_init(heap);
+}
+
+static void event_push(struct event_heap *heap, const struct event_place *place)
+{
+	CHECK(heap->nr < heap->capacity);
+	event_sift_up(heap, heap->nr++, *place);
 }
 
 void event_enter(struct event_heap *heap, struct event *event, uint64_t at_ns)
 {
-	struct event_place place = { .at_ns = at_ns, .event = event };
+	struct event_place place = { .at_ns = at_ns, .order = heap->next_order++, .event = event };
 
 	CHECK(event->place == 0);
-	CHECK(heap->nr < heap->capacity);
 	event->at_ns = at_ns;
-	place.order = heap->next_order++;
-	event_sift_up(heap, heap->nr++, place);
+	/* An equal time is a later one: it was entered after the other. */
+	if (at_ns >= heap->first_ns) {
+		event_push(heap, &place);
+		return;
+	}
+	if (heap->front.event != NULL)
+		event_push(heap, &heap->front);
+	heap->front = place;
+	heap->first_ns = at_ns;
+	event->place = EVENT_FRONT;
 }
 
-void event_cancel(struct event_heap *heap, struct event *event)
+/* Takes the place at `index` out of the heap. */
+static void event_remove_place(struct event_heap *heap, uint32_t index)
 {
-	if (event->place == 0)
-		return;
-	uint32_t index = event->place - 1;
-
-	CHECK(index < heap->nr && heap->places[index].event == event); /* E2 */
-	event->place = 0;
 	struct event_place last = heap->places[--heap->nr];
 
 	if (index == heap->nr)
@@ -124,4 +141,15 @@ void event_cancel(struct event_heap *heap, struct event *event)
 		event_sift_up(heap, index, last);
 	else
 		event_sift_down(heap, index, last);
+}
+
+void event_cancel_place(struct event_heap *heap, struct event *event)
+{
+	uint32_t index = event->place - 1;
+
+	CHECK(index < heap->nr && heap->places[index].event == event); /* E2 */
+	event->place = 0;
+	event_remove_place(heap, index);
+	if (heap->front.event == NULL)
+		heap->first_ns = heap->nr != 0 ? heap->places[0].at_ns : UINT64_MAX;
 }

@@ -15,7 +15,7 @@ enum event_kind {
 /* Embedded in what it is about. The heap owns all fields while the event is entered. */
 struct event {
 	uint64_t at_ns;
-	uint32_t place; /* index in the heap + 1; 0 = not entered */
+	uint32_t place; /* index in the heap + 1; 0 = not entered; EVENT_FRONT */
 	enum event_kind kind;
 };
 
@@ -28,10 +28,20 @@ struct event_place {
 
 struct event_heap {
 	struct event_place *places;
-	uint32_t nr;
+	struct event_place front; /* comes before all of them; its event is NULL: there is none */
+	uint64_t first_ns;	  /* of the front, else of places[0], else UINT64_MAX */
+	uint32_t nr;		  /* in places */
 	uint32_t capacity;
 	uint64_t next_order;
 };
+
+#define EVENT_FRONT UINT32_MAX
+
+/* An empty heap: all zero but for this. */
+static inline void event_init(struct event_heap *heap)
+{
+	heap->first_ns = UINT64_MAX;
+}
 
 /*
  * Makes room for `capacity` events, so that entering that many cannot fail.
@@ -45,19 +55,35 @@ void event_free(struct event_heap *heap);
 /* => the event is not entered, and room is reserved */
 void event_enter(struct event_heap *heap, struct event *event, uint64_t at_ns);
 
+/* event_cancel() of an event that is entered, but not at the front. */
+void event_cancel_place(struct event_heap *heap, struct event *event);
+
 /* Takes an event out, wherever it is. No effect on one that is not entered. */
-void event_cancel(struct event_heap *heap, struct event *event);
+static inline void event_cancel(struct event_heap *heap, struct event *event)
+{
+	if (event->place == 0)
+		return;
+	if (event->place != EVENT_FRONT) {
+		event_cancel_place(heap, event);
+		return;
+	}
+	event->place = 0;
+	heap->front.event = NULL;
+	heap->first_ns = heap->nr != 0 ? heap->places[0].at_ns : UINT64_MAX;
+}
 
 /* The event that is due first, or NULL. */
 static inline struct event *event_first(const struct event_heap *heap)
 {
+	if (heap->front.event != NULL)
+		return heap->front.event;
 	return heap->nr != 0 ? heap->places[0].event : NULL;
 }
 
 /* When the first event is due; UINT64_MAX when there is none. */
 static inline uint64_t event_first_ns(const struct event_heap *heap)
 {
-	return heap->nr != 0 ? heap->places[0].at_ns : UINT64_MAX;
+	return heap->first_ns;
 }
 
 #endif

@@ -246,6 +246,8 @@ void queue_set_home(struct sim *sim, struct sim_task *st, uint32_t cpu)
 	bool kthread = sim_is_kthread(st);
 	struct sim_cpu *to = &sim->cpus[cpu];
 
+	if (st->task.slot == &sim->head.rt.slots[cpu])
+		return;
 	if (st->task.slot != NULL) {
 		struct sim_cpu *from = sim_cpu_of(sim, &st->task);
 

@@ -146,34 +146,62 @@ static void sched_fire(struct sim *sim, struct event *event)
 	sched_wake(sim, st, at_ns);
 }
 
-/* The smallest key of the CPUs that can get on. */
-static uint64_t sched_first_key_ns(struct sim *sim)
+/* Those of the CPUs that can get on with the smallest key. */
+struct sched_first {
+	uint64_t key_ns; /* SIM_NEVER: there is none */
+	uint32_t cpu;	 /* the lowest */
+	bool tie;	 /* there are others */
+};
+
+static ALWAYS_INLINE void sched_compare_first(struct sched_first *first, uint32_t cpu,
+					      uint64_t key_ns)
 {
-	uint64_t first_ns = SIM_NEVER;
+	if (key_ns < first->key_ns)
+		*first = (struct sched_first){ .key_ns = key_ns, .cpu = cpu };
+	else if (key_ns == first->key_ns)
+		first->tie = true;
+}
+
+static NOINLINE struct sched_first sched_find_first_exploring(struct sim *sim)
+{
+	struct sched_first first = { .key_ns = SIM_NEVER };
 
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++)
-		if (sim->keys_ns[cpu] < first_ns && !sched_is_spinning(sim, &sim->cpus[cpu]))
-			first_ns = sim->keys_ns[cpu];
-	return first_ns;
+		if (!sched_is_spinning(sim, &sim->cpus[cpu]))
+			sched_compare_first(&first, cpu, sim->keys_ns[cpu]);
+	return first;
+}
+
+static ALWAYS_INLINE struct sched_first sched_find_first(struct sim *sim)
+{
+	struct sched_first first = { .key_ns = SIM_NEVER };
+
+	if (unlikely(sim->head.rt.explore))
+		return sched_find_first_exploring(sim);
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++)
+		sched_compare_first(&first, cpu, sim->keys_ns[cpu]);
+	return first;
 }
 
 /*
- * Lets everything happen that is due and returns the time at which the next CPU
- * runs. => SIM_NEVER: the simulation has reached its end
+ * Lets everything happen that is due and returns who runs next.
+ * => key_ns SIM_NEVER: the simulation has reached its end
  */
-static uint64_t sched_fire_due(struct sim *sim)
+static ALWAYS_INLINE struct sched_first sched_fire_due(struct sim *sim)
 {
 	for (;;) { /* event loop */
-		uint64_t key_ns = sched_first_key_ns(sim);
+		struct sched_first first = sched_find_first(sim);
 		uint64_t event_ns = event_first_ns(&sim->events);
-		uint64_t next_ns = min_u64(key_ns, event_ns);
+		uint64_t next_ns = min_u64(first.key_ns, event_ns);
 
-		if (next_ns == SIM_NEVER)
-			report_deadlock(sim);
-		if (next_ns >= sim->config.end_ns)
-			return SIM_NEVER;
-		if (event_ns > key_ns)
-			return key_ns;
+		if (unlikely(next_ns >= sim->config.end_ns)) {
+			if (next_ns == SIM_NEVER)
+				report_deadlock(sim);
+			first.key_ns = SIM_NEVER;
+			return first;
+		}
+		if (event_ns > first.key_ns)
+			return first;
 		sched_fire(sim, event_first(&sim->events));
 	}
 }
@@ -181,13 +209,16 @@ static uint64_t sched_fire_due(struct sim *sim)
 /* ---- choosing ---- */
 
 /* One of the CPUs with this key; the seed decides between several. */
-static uint32_t sched_choose_cpu(struct sim *sim, uint64_t key_ns)
+static uint32_t sched_choose_cpu(struct sim *sim, const struct sched_first *first)
 {
-	uint32_t chosen = 0;
+	uint32_t chosen = first->cpu;
 	uint32_t nr = 0;
 
+	if (likely(!first->tie))
+		return chosen;
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
-		if (sim->keys_ns[cpu] != key_ns || sched_is_spinning(sim, &sim->cpus[cpu]))
+		if (sim->keys_ns[cpu] != first->key_ns ||
+		    sched_is_spinning(sim, &sim->cpus[cpu]))
 			continue;
 		nr++;
 		if (nr == 1 || rng_below(&sim->rng, nr) == 0)
@@ -279,18 +310,31 @@ static uint64_t sched_due_ns(struct sim *sim, uint32_t cpu)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
 	uint64_t due_ns = min_u64(event_first_ns(&sim->events), sim->config.end_ns);
+	uint64_t behind_ns = SIM_NEVER;
 
-	for (uint32_t other = 0; other < sim->config.nr_cpus; other++) {
-		uint64_t key_ns = sim->keys_ns[other];
-
-		if (other != cpu && key_ns < due_ns && due_ns - key_ns > sim->config.quantum_ns)
-			due_ns = key_ns + sim->config.quantum_ns;
-	}
+	for (uint32_t other = 0; other < sim->config.nr_cpus; other++)
+		if (other != cpu)
+			behind_ns = min_u64(behind_ns, sim->keys_ns[other]);
+	if (behind_ns < due_ns && due_ns - behind_ns > sim->config.quantum_ns)
+		due_ns = behind_ns + sim->config.quantum_ns;
 	if (!sim_list_empty(&c->urgent))
 		due_ns = min_u64(due_ns, sim_task_in(c->urgent.next, queue)->preempt_ns);
 	if (!sim_list_empty(&c->ready))
 		due_ns = min_u64(due_ns, c->slice_end_ns);
 	return due_ns;
+}
+
+/*
+ * Who runs is its CPU's favourite at once: all tasks are one thread, and none of them is suspended
+ * while it is pinned. Exploration looks at who has taken which word. (port/rt.h, rt/slot.c)
+ */
+static void sched_favour(struct sim *sim, uint32_t cpu, struct task *t)
+{
+	struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+
+	if (!sim->head.rt.explore &&
+	    atomic_load_explicit(&slot->word, memory_order_relaxed) == 0)
+		atomic_store_explicit(&slot->favourite, t, memory_order_relaxed);
 }
 
 /* Lets the CPU run: returns the task to switch to. */
@@ -299,20 +343,24 @@ static struct sim_task *sched_run_cpu(struct sim *sim, uint32_t cpu)
 	struct sim_task *st = sched_choose_task(sim, cpu);
 
 	sim->head.current = &st->task;
-	sim->due_ns = sched_due_ns(sim, cpu);
+	/* Callbacks are interrupted by exploration only. */
+	sim->due_ns = (st->task.flags & PF_IRQ) != 0 && !sim->head.rt.explore
+			      ? SIM_NEVER
+			      : sched_due_ns(sim, cpu);
+	sched_favour(sim, cpu, &st->task);
 	return st;
 }
 
 /* The task that runs next anywhere; NULL when the simulation has reached its end. */
 static struct sim_task *sched_pick(struct sim *sim)
 {
-	uint64_t key_ns = sched_fire_due(sim);
+	struct sched_first first = sched_fire_due(sim);
 
-	if (key_ns == SIM_NEVER) {
+	if (unlikely(first.key_ns == SIM_NEVER)) {
 		sim->head.current = NULL;
 		return NULL;
 	}
-	return sched_run_cpu(sim, sched_choose_cpu(sim, key_ns));
+	return sched_run_cpu(sim, sched_choose_cpu(sim, &first));
 }
 
 /* => the current CPU's clock has just been charged; its key changes with it */
@@ -457,7 +505,7 @@ static bool sched_switch_other(struct sim *sim)
 	struct sim_task *from = sched_suspend(sim);
 	uint32_t mine = sched_cpu(sim);
 
-	if (sched_fire_due(sim) == SIM_NEVER) {
+	if (sched_fire_due(sim).key_ns == SIM_NEVER) {
 		sim->head.current = NULL;
 		sched_continue(sim, from, NULL);
 		return true;

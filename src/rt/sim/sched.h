@@ -76,7 +76,8 @@ struct sim_cpu {
 	uint64_t clock_ns;
 	uint64_t carry_ps;	/* 0..999: what the clock owes */
 	uint64_t metered;	/* the slot's worth_ps at the last charge */
-	const uint64_t *meter;	/* the slot's meter as last seen */
+	const uint64_t *meter;	/* the slot's meter as last seen ... */
+	const void *plain;	/* ... or, where a host counts our turns, no meter */
 	uint64_t slice_end_ns;	/* end of the running task's turn */
 	uint64_t counted_ns;	/* up to here the running task's had_ns knows of its turn */
 	int64_t least_ns;	/* the smallest had_ns of its tasks, as far as it ever rose */
@@ -154,7 +155,8 @@ static inline struct sim_task *sim_task_of(struct task *t)
 
 static inline struct sim_cpu *sim_cpu_of(struct sim *sim, const struct task *t)
 {
-	return &sim->cpus[t->slot->cpu];
+	(void)sim;
+	return t->slot->own;
 }
 
 /* Holds nothing that another task of its CPU could need. */
@@ -221,17 +223,21 @@ static inline void clock_take_worth(struct sim_cpu *c, const struct cpu_slot *sl
 }
 
 /* Brings the CPU's clock up to date with its meter and returns it. */
-static inline uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
+static ALWAYS_INLINE uint64_t clock_charge_slot_ns(struct sim *sim, const struct cpu_slot *slot)
 {
-	struct sim_cpu *c = &sim->cpus[cpu];
-	const struct cpu_slot *slot = &sim->head.rt.slots[cpu];
+	struct sim_cpu *c = slot->own;
 
-	if (unlikely(slot->meter != c->meter || sim->config.host_round_ns != 0))
-		return clock_charge_slow(sim, cpu);
-	DCHECK(clock_verify(sim, cpu));
+	if (unlikely(slot->meter != c->plain))
+		return clock_charge_slow(sim, slot->cpu);
+	DCHECK(clock_verify(sim, slot->cpu));
 	if (slot->worth_ps != c->metered)
 		clock_take_worth(c, slot);
 	return c->clock_ns;
+}
+
+static inline uint64_t clock_charge_ns(struct sim *sim, uint32_t cpu)
+{
+	return clock_charge_slot_ns(sim, &sim->head.rt.slots[cpu]);
 }
 
 /*
@@ -249,15 +255,42 @@ static inline uint64_t clock_peek_ns(const struct sim *sim, uint32_t cpu)
 }
 
 /* clock_charge_ns() where nothing was counted since the last one. */
-void clock_settle(struct sim *sim, uint32_t cpu);
+void clock_settle_host(struct sim *sim, uint32_t cpu);
+
+static inline void clock_settle(struct sim *sim, uint32_t cpu)
+{
+	if (unlikely(sim->config.host_round_ns != 0))
+		clock_settle_host(sim, cpu);
+}
+
+/* The rest of clock_preempt_ns(): the clock has not moved, or no table says what costs. */
+uint64_t clock_preempt_still_ns(struct sim *sim, struct sim_cpu *c);
+
 /* clock_charge_ns() for a preempt point: also without a cost table, time moves. */
-uint64_t clock_preempt_ns(struct sim *sim, uint32_t cpu);
+static ALWAYS_INLINE uint64_t clock_preempt_ns(struct sim *sim, const struct cpu_slot *slot)
+{
+	struct sim_cpu *c = slot->own;
+	uint64_t now_ns = clock_charge_slot_ns(sim, slot);
+
+	if (unlikely(now_ns == c->preempted_ns || !sim->metered))
+		return clock_preempt_still_ns(sim, c);
+	c->preempted_ns = now_ns;
+	c->still = 0;
+	return now_ns;
+}
 
 /* Makes what the CPU's meter shows now the zero of its time. */
 void clock_skip_meter(struct sim *sim, uint32_t cpu);
 
+/* clock_idle() of a CPU that has not come as far. */
+void clock_idle_until(struct sim *sim, uint32_t cpu, uint64_t until_ns);
+
 /* The CPU had nothing to do until then; its clock is there at least. */
-void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns);
+static inline void clock_idle(struct sim *sim, uint32_t cpu, uint64_t until_ns)
+{
+	if (until_ns > sim->cpus[cpu].clock_ns)
+		clock_idle_until(sim, cpu, until_ns);
+}
 
 /* The CPU executed a loop that counts nothing until then, or is beyond it already. */
 void clock_spin(struct sim *sim, uint32_t cpu, uint64_t until_ns);

@@ -54,7 +54,7 @@ static uint64_t sim_add_ns(uint64_t a, uint64_t b)
 /* Brings the clock of the task's CPU up to date. */
 static uint64_t sim_charge_ns(struct sim *sim, const struct task *t)
 {
-	return clock_charge_ns(sim, task_cpu(t));
+	return clock_charge_slot_ns(sim, t->slot);
 }
 
 /* ---- stacks ---- */
@@ -249,9 +249,12 @@ static int sim_join(struct task *t, struct task *child)
 
 /* ---- waiting ---- */
 
+_Static_assert(SIM_WAIT_BUCKETS == 256, "sim_bucket() takes the top 8 bits");
+
 static struct sim_link *sim_bucket(struct sim *sim, const _Atomic uint32_t *word)
 {
-	return &sim->waiters[mix_u64((uintptr_t)word) % SIM_WAIT_BUCKETS];
+	/* The golden ratio spreads what differs in low bits over the high ones. */
+	return &sim->waiters[(uintptr_t)word * UINT64_C(0x9E3779B97F4A7C15) >> 56];
 }
 
 static int sim_wait(struct task *t, _Atomic uint32_t *word, uint32_t expect, uint64_t timeout_ns)
@@ -345,7 +348,7 @@ static uint64_t sim_random(struct task *t)
 static void sim_preempt(struct task *t)
 {
 	struct sim *sim = sim_of(t->rt);
-	uint64_t now_ns = clock_preempt_ns(sim, task_cpu(t));
+	uint64_t now_ns = clock_preempt_ns(sim, t->slot);
 
 	if (unlikely(now_ns >= sim->due_ns || sim->head.rt.explore))
 		sched_preempt_slow(sim, t);
@@ -539,6 +542,7 @@ static void sim_init_cpus(struct sim *sim)
 		struct task *irq = &c->irq.task;
 
 		sim->head.rt.slots[cpu].cpu = cpu;
+		sim->head.rt.slots[cpu].own = c;
 		sim->keys_ns[cpu] = SIM_NEVER;
 		sim_list_init(&c->urgent);
 		sim_list_init(&c->ready);
@@ -630,6 +634,7 @@ int rt_sim_create(const struct rt_sim_config *config, struct rt **out)
 	/* Exploration looks at who has taken which word. */
 	sim->head.rt.favour_after = config->explore ? 0 : 1;
 	sim->next_id = 1;
+	event_init(&sim->events);
 	sim_list_init(&sim->tasks);
 	for (uint32_t i = 0; i < SIM_WAIT_BUCKETS; i++)
 		sim_list_init(&sim->waiters[i]);
