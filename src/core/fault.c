@@ -492,10 +492,11 @@ int fault_handle(struct task *t, struct region *region, uint64_t page, uint32_t 
 		result = fault_once(t, &f);
 		rt_preempt(t);
 	} while (result == FAULT_AGAIN); /* event loop: somebody else made progress each time */
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	event_add_pinned(t, EV_PGFAULT, 1);
 	event_add_pinned(t, f.major ? EV_PGMAJFAULT : EV_SIM_FAULT_MINOR, 1);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 	timer_kick(t, t->machine);
 	if (f.write && region->mapping != NULL && result == 0)
 		writeback_balance_dirty(t, t->machine);

@@ -99,11 +99,12 @@ static void end_write(struct task *t, struct page *page, enum io_kind kind, int 
 		note_write_error(t, page, kind, err);
 	if (page_test_clear(page, PG_RECLAIM))
 		lru_rotate(t, page);
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	node_stat_add(t, node, NR_WRITEBACK, -1);
 	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, -1);
 	node_stat_add(t, node, NR_WRITTEN, 1);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 	if (kind == IO_FILE_WRITE) {
 		struct mapping *mapping = pool_get(&m->mappings, page->owner);
 
@@ -152,15 +153,17 @@ void io_begin_write(struct task *t, struct page *page)
 
 	page_get(page);
 	page_set(page, PG_WRITEBACK);
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
 	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 }
 
 static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 {
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	event_add_pinned(t, EV_SIM_IO_SUBMIT, 1);
 	switch (kind) {
 	case IO_SWAP_READ:
@@ -178,7 +181,7 @@ static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 		event_add_pinned(t, EV_PGPGOUT, pages * 8);
 		break;
 	}
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 }
 
 void io_read_pages(struct task *t, struct store *store, enum io_kind kind,

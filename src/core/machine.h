@@ -268,11 +268,12 @@ enum psi_state {
 
 /* All p. */
 struct psi_cpu {
-	uint32_t nr[PSI_TASK_STATES]; /* tasks counted here, by task.psi_state; [0]: means nothing */
-	uint32_t epoch;	      /* grows when the CPU goes offline */
-	bool current_stalled; /* the task seen last runs, stalled */
-	uint32_t states;      /* bits of enum psi_state */
-	uint64_t since_ns;    /* of the last change */
+	uint32_t
+		nr[PSI_TASK_STATES]; /* tasks counted here, by task.psi_state; [0]: means nothing */
+	uint32_t epoch;		     /* grows when the CPU goes offline */
+	bool current_stalled;	     /* the task seen last runs, stalled */
+	uint32_t states;	     /* bits of enum psi_state */
+	uint64_t since_ns;	     /* of the last change */
 	uint64_t spent_ns[1u << NR_PSI_STATES]; /* with just these bits in states */
 	uint64_t seen_ns[NR_PSI_STATES];	/* of each bit, by whoever sums up */
 };

@@ -48,8 +48,8 @@ static const uint32_t kept_by_average[PSI_AVERAGES] = { 1677, 1981, 2034 };
 static ALWAYS_INLINE uint32_t cpu_states(const struct psi_cpu *psi)
 {
 	uint32_t productive = psi->nr[PSI_KNOWN | PSI_RUNNING];
-	uint32_t stalled = psi->nr[PSI_KNOWN | PSI_STALLED] |
-			   psi->nr[PSI_KNOWN | PSI_RUNNING | PSI_STALLED];
+	uint32_t stalled =
+		psi->nr[PSI_KNOWN | PSI_STALLED] | psi->nr[PSI_KNOWN | PSI_RUNNING | PSI_STALLED];
 	uint32_t some = stalled != 0;
 	uint32_t full = some & ((productive == 0) | (uint32_t)psi->current_stalled);
 	uint32_t nonidle = (stalled | productive) != 0;

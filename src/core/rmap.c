@@ -75,18 +75,20 @@ void rmap_account_add(struct task *t, struct space *space, struct page *page)
 
 	atomic_fetch_add_explicit((flags & PG_ANON) ? &space->rss_anon : &space->rss_file, 1,
 				  memory_order_relaxed);
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	count_map(t, page, flags);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 }
 
 void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 {
 	uint64_t flags = page_flags(page);
 
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	count_unmap(t, page, flags);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 	atomic_fetch_sub_explicit((flags & PG_ANON) ? &space->rss_anon : &space->rss_file, 1,
 				  memory_order_relaxed);
 }

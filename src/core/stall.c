@@ -36,14 +36,14 @@ void stall_record(struct task *t, uint64_t ns)
 	uint32_t power, step;
 
 	stall_bucket(ns, &power, &step);
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
 	struct cpu *cpu = task_cpu_data(t);
 
 	racy_add(cpu->stall_bucket[power][step], 1);
 	racy_add(cpu->stall_count, 1);
 	racy_add(cpu->stall_total_ns, ns);
 	racy_write(cpu->stall_max_ns, max_u64(racy_read(cpu->stall_max_ns), ns));
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 }
 
 /* Duration below which `rank` stalls (1..count) lie. */

@@ -52,10 +52,11 @@ static void cache_account(struct task *t, struct page *page, int64_t delta)
 {
 	struct node *node = page_node(t->machine, page);
 
-	cpu_pin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
 	node_stat_add(t, node, NR_SWAPCACHED, delta);
 	node_stat_add(t, node, NR_FILE_PAGES, delta);
-	cpu_unpin(t);
+	cpu_unpin_leaf(t, pinned);
 }
 
 /* The page's side of entering: its slot, flag, reference and counters. */
@@ -323,6 +324,13 @@ static uint32_t plan_region(struct task *t, struct swap_read *read, uint64_t pag
 
 	if (window_max(t->machine) == 1)
 		return 1;
+	if (window == 1) {
+		/* The wanted page, whose entry the caller knows. */
+		atomic_store_explicit(&region->readahead, page << 16 | (uint64_t)1 << 8,
+				      memory_order_relaxed);
+		event_add(t, EV_SIM_PTE_WALK, 1);
+		return 1;
+	}
 	if (page + 1 == last)
 		before = window - 1;
 	else if (page != last + 1)
@@ -416,6 +424,17 @@ static int read_add_neighbour(struct task *t, struct swap_read *read, uint32_t e
 	return err;
 }
 
+/* Sends one page that was added. */
+static void read_submit_one(struct task *t, struct swap_area *area, uint32_t entry, uint32_t pfn)
+{
+	const struct store_page request = { .offset = swap_slot_of(entry),
+					    .cookie = io_cookie(IO_SWAP_READ, pfn),
+					    .pfn = pfn };
+
+	page_lock_handover(t);
+	io_read_pages(t, area->store, IO_SWAP_READ, &request, 1);
+}
+
 /* Sends pages that were added, runs of one area at a time. */
 static void read_submit(struct task *t, const uint32_t *pfns, uint32_t nr)
 {
@@ -470,12 +489,7 @@ int swap_in_direct(struct task *t, struct region *region, uint64_t page_index, u
 		workingset_refault(t, page, shadow);
 	page_lock(t, page);
 	page_get(page);
-	const struct store_page request = { .offset = swap_slot_of(entry),
-					    .cookie = io_cookie(IO_SWAP_READ, pfn),
-					    .pfn = pfn };
-
-	page_lock_handover(t);
-	io_read_pages(t, area->store, IO_SWAP_READ, &request, 1);
+	read_submit_one(t, area, entry, pfn);
 	io_wait_page(t, area->store, page);
 	page_lock(t, page);
 	*pfn_out = pfn;
@@ -512,13 +526,33 @@ int swap_read_ahead(struct task *t, struct region *region, uint64_t page_index, 
 	return err == -ENOMEM ? err : 0;
 }
 
+/* Adds and sends the wanted page, which is in the cache already, and the others of the plan. */
+static NOINLINE void read_window(struct task *t, struct swap_read *read, uint32_t wanted)
+{
+	uint32_t added[SWAP_WINDOW_MAX];
+	uint32_t nr_added = 0;
+	bool placed = false;
+
+	for (uint32_t i = 0; i < read->nr; i++) {
+		if (read->entry[i] == read->wanted) {
+			added[nr_added++] = wanted;
+			placed = true;
+		} else if (nr_added + (placed ? 0 : 1) < SWAP_WINDOW_MAX &&
+			   read_add_neighbour(t, read, read->entry[i], &added[nr_added]) == 0) {
+			page_set(machine_page(t->machine, added[nr_added++]), PG_RECLAIM);
+			event_add(t, EV_SWAP_RA, 1);
+		}
+	}
+	if (!placed)
+		added[nr_added++] = wanted;
+	read_submit(t, added, nr_added);
+}
+
 int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t entry,
 	    uint32_t *pfn_out)
 {
 	struct neap_machine *m = t->machine;
 	struct swap_read read; /* entries beyond nr are never looked at */
-	uint32_t added[SWAP_WINDOW_MAX];
-	uint32_t nr_added = 0;
 	uint32_t wanted = PFN_NONE;
 
 	read.region = region;
@@ -543,29 +577,18 @@ int swap_in(struct task *t, struct region *region, uint64_t page_index, uint32_t
 	page_get(machine_page(m, wanted));
 	uint32_t window =
 		reads_by_slot(m) ? plan_cluster(m, &read) : plan_region(t, &read, page_index);
-	bool placed = false;
+	struct swap_area *area = swap_area_of(m, entry);
 
-	for (uint32_t i = 0; i < read.nr; i++) {
-		if (read.entry[i] == entry) {
-			added[nr_added++] = wanted;
-			placed = true;
-		} else if (nr_added + (placed ? 0 : 1) < SWAP_WINDOW_MAX &&
-			   read_add_neighbour(t, &read, read.entry[i], &added[nr_added]) == 0) {
-			page_set(machine_page(m, added[nr_added++]), PG_RECLAIM);
-			event_add(t, EV_SWAP_RA, 1);
-		}
-	}
-	if (!placed)
-		added[nr_added++] = wanted;
-	struct store *store = swap_area_of(m, entry)->store;
-
-	read_submit(t, added, nr_added);
+	if (read.nr == 0)
+		read_submit_one(t, area, entry, wanted);
+	else
+		read_window(t, &read, wanted);
 	/* What was read ahead is to be seen on its list at once; a page alone waits for others. */
 	if (window > 1)
 		lru_drain(t);
 	bool waits = window > 1 && page_test(machine_page(m, wanted), PG_LOCKED);
 
-	io_wait_page(t, store, machine_page(m, wanted));
+	io_wait_page(t, area->store, machine_page(m, wanted));
 	*pfn_out = wanted;
 	return waits ? SWAP_IN_WAITED : 0;
 }

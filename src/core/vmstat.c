@@ -58,6 +58,13 @@ static const char *const meter_names[NR_METER_ITEMS] = {
 #include "core/vmstat_items.def"
 };
 
+void event_add_slow(struct task *t, enum meter_item item, uint64_t n)
+{
+	cpu_pin(t);
+	event_add_pinned(t, item, n);
+	cpu_unpin(t);
+}
+
 /* ---- levels ---- */
 
 void zone_stat_carry(struct zone *zone, enum zone_item item, int64_t delta)

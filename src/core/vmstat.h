@@ -20,12 +20,20 @@ static ALWAYS_INLINE void event_add_pinned(struct task *t, enum meter_item item,
 	slot_count_event(t->slot, item, n);
 }
 
+/* event_add() where a pin takes longer. */
+void event_add_slow(struct task *t, enum meter_item item, uint64_t n);
+
 /* The same from anywhere that may pin. */
-static inline void event_add(struct task *t, enum meter_item item, uint64_t n)
+static ALWAYS_INLINE void event_add(struct task *t, enum meter_item item, uint64_t n)
 {
-	cpu_pin(t);
-	event_add_pinned(t, item, n);
-	cpu_unpin(t);
+	struct cpu_slot *slot = t->slot;
+
+	if (likely(cpu_pin_brief(t, slot))) {
+		slot_count_event(slot, item, n);
+		cpu_unpin_brief(t, slot);
+		return;
+	}
+	event_add_slow(t, item, n);
 }
 
 /* Adds to the shared sums directly. For the functions below and for folding. */

@@ -47,6 +47,15 @@ uint64_t workingset_eviction(struct page *page, struct node *node)
 	return shadow;
 }
 
+static ALWAYS_INLINE uint64_t list_pages(_Atomic uint64_t *zones)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
+		pages += atomic_load_explicit(&zones[zone], memory_order_relaxed);
+	return pages;
+}
+
 /* Pages that compete with a refaulting one: the S of spec 10. */
 static uint64_t workingset_size(const struct node *node, bool file)
 {
@@ -55,23 +64,28 @@ static uint64_t workingset_size(const struct node *node, bool file)
 	_Atomic uint64_t *files = lruvec->size[LRU_ACTIVE_FILE];
 	_Atomic uint64_t *anon = lruvec->size[LRU_ACTIVE_ANON];
 	_Atomic uint64_t *own = lruvec->size[file ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE];
-	uint64_t size = 0;
+	uint64_t size = list_pages(files);
 
-	for (uint32_t zone = 0; zone < NR_ZONES; zone++) {
-		size += atomic_load_explicit(&files[zone], memory_order_relaxed);
-		if (swap)
-			size += atomic_load_explicit(&anon[zone], memory_order_relaxed);
-		if (swap || !file)
-			size += atomic_load_explicit(&own[zone], memory_order_relaxed);
-	}
+	if (swap)
+		size += list_pages(anon);
+	if (swap || !file)
+		size += list_pages(own);
 	return size;
 }
 
-static void workingset_count(struct task *t, struct node *node, enum node_item item)
+/* What came back, that it starts on the active list, and that it had been there. */
+static void workingset_count(struct task *t, struct node *node, uint32_t file, bool active,
+			     bool restored)
 {
-	cpu_pin(t);
-	node_stat_add(t, node, item, 1);
-	cpu_unpin(t);
+	struct cpu_slot *pinned = cpu_pin_leaf(t);
+
+	node_stat_add(t, node, file ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON, 1);
+	if (active)
+		node_stat_add(t, node, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON,
+			      1);
+	if (restored)
+		node_stat_add(t, node, file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON, 1);
+	cpu_unpin_leaf(t, pinned);
 }
 
 void workingset_refault(struct task *t, struct page *page, uint64_t shadow)
@@ -84,15 +98,14 @@ void workingset_refault(struct task *t, struct page *page, uint64_t shadow)
 	uint64_t distance = (age - (shadow >> SHADOW_AGE_SHIFT)) & SHADOW_AGE_MASK;
 
 	DCHECK(shadow & SHADOW_TAG);
-	workingset_count(t, home, file ? WORKINGSET_REFAULT_FILE : WORKINGSET_REFAULT_ANON);
-	if (distance > workingset_size(evicted, file != 0))
+	bool active = distance <= workingset_size(evicted, file != 0);
+	bool restored = active && (shadow & SHADOW_WORKINGSET) != 0;
+
+	workingset_count(t, home, file, active, restored);
+	if (!active)
 		return;
-	page_set(page, PG_ACTIVE);
+	page_set(page, restored ? PG_ACTIVE | PG_WORKINGSET : PG_ACTIVE);
 	workingset_age(home, 1);
-	workingset_count(t, home, file ? WORKINGSET_ACTIVATE_FILE : WORKINGSET_ACTIVATE_ANON);
-	if (shadow & SHADOW_WORKINGSET) {
-		page_set(page, PG_WORKINGSET);
+	if (restored)
 		lru_note_cost(t, &home->lruvec, file, 1);
-		workingset_count(t, home, file ? WORKINGSET_RESTORE_FILE : WORKINGSET_RESTORE_ANON);
-	}
 }

@@ -121,6 +121,7 @@ struct task {
 	uint32_t flags;		      /* o: PF_* */
 	uint32_t held;		      /* o: mask of lock classes held */
 	uint32_t pin_depth;	      /* o */
+	bool explore;		      /* I: the runtime's, at hand */
 	_Atomic uint32_t *pin_word;   /* o: what the outermost unpin sets to 0 */
 	uint32_t sleep_locks;  /* o: number of sleeping locks (page locks) held; diagnostics */
 	uint32_t tlb_pending;  /* o: core/tlb.h: what CPUs may remember of entries taken out */
@@ -324,6 +325,28 @@ static ALWAYS_INLINE void cpu_unpin_brief(struct task *t, struct cpu_slot *slot)
 		atomic_store_explicit(&slot->inside, 0, memory_order_release);
 }
 
+/*
+ * A pin for the same kind of path, whatever else there is: the brief one if it can be had, else the
+ * whole. => what cpu_unpin_leaf() is told
+ */
+static ALWAYS_INLINE struct cpu_slot *cpu_pin_leaf(struct task *t)
+{
+	struct cpu_slot *slot = t->slot;
+
+	if (likely(cpu_pin_brief(t, slot)))
+		return slot;
+	cpu_pin(t);
+	return NULL;
+}
+
+static ALWAYS_INLINE void cpu_unpin_leaf(struct task *t, struct cpu_slot *brief)
+{
+	if (likely(brief != NULL))
+		cpu_unpin_brief(t, brief);
+	else
+		cpu_unpin(t);
+}
+
 /* Asserts the state per-CPU code relies on. */
 static ALWAYS_INLINE void cpu_assert_pinned(const struct task *t)
 {
@@ -372,7 +395,7 @@ static ALWAYS_INLINE bool spin_trylock(struct task *t, struct spinlock *lock, en
  */
 static ALWAYS_INLINE void rt_explore(struct task *t)
 {
-	if (unlikely(t->rt->explore))
+	if (unlikely(t->explore))
 		t->rt->ops->preempt(t);
 }
 

@@ -141,7 +141,7 @@ static int entry_replace_expected(struct soft_space *space, _Atomic uint64_t *sl
 	return 0;
 }
 
-static void entry_map(struct cursor *cursor, struct hw_entry *entry)
+static ALWAYS_INLINE void entry_map(struct cursor *cursor, struct hw_entry *entry)
 {
 	uint64_t new = entry_of_frame(cursor->space, entry);
 	uint64_t expect = entry_of_word(entry->word);
@@ -168,7 +168,7 @@ static void entry_not_present(struct hw_entry *entry, uint64_t value)
 	entry->err = -ENOENT;
 }
 
-static void entry_unmap(struct cursor *cursor, struct hw_entry *entry)
+static ALWAYS_INLINE void entry_unmap(struct cursor *cursor, struct hw_entry *entry)
 {
 	uint64_t word = entry->word;
 	_Atomic uint64_t *slot = cursor_seek(cursor, entry->vpn);
@@ -247,6 +247,10 @@ void soft_op_map(struct hw_space *space, struct hw_entry *entries, uint32_t nr)
 {
 	struct cursor cursor = { .space = soft_space_of(space) };
 
+	if (likely(nr == 1)) {
+		entry_map(&cursor, entries);
+		return;
+	}
 	for (uint32_t i = 0; i < nr; i++) {
 		batch_check_order(entries, i);
 		entry_map(&cursor, &entries[i]);
@@ -257,6 +261,10 @@ void soft_op_unmap(struct hw_space *space, struct hw_entry *entries, uint32_t nr
 {
 	struct cursor cursor = { .space = soft_space_of(space) };
 
+	if (likely(nr == 1)) {
+		entry_unmap(&cursor, entries);
+		return;
+	}
 	for (uint32_t i = 0; i < nr; i++) {
 		batch_check_order(entries, i);
 		entry_unmap(&cursor, &entries[i]);

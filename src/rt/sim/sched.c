@@ -217,8 +217,7 @@ static uint32_t sched_choose_cpu(struct sim *sim, const struct sched_first *firs
 	if (likely(!first->tie))
 		return chosen;
 	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
-		if (sim->keys_ns[cpu] != first->key_ns ||
-		    sched_is_spinning(sim, &sim->cpus[cpu]))
+		if (sim->keys_ns[cpu] != first->key_ns || sched_is_spinning(sim, &sim->cpus[cpu]))
 			continue;
 		nr++;
 		if (nr == 1 || rng_below(&sim->rng, nr) == 0)
@@ -332,13 +331,12 @@ static void sched_favour(struct sim *sim, uint32_t cpu, struct task *t)
 {
 	struct cpu_slot *slot = &sim->head.rt.slots[cpu];
 
-	if (!sim->head.rt.explore &&
-	    atomic_load_explicit(&slot->word, memory_order_relaxed) == 0)
+	if (!sim->head.rt.explore && atomic_load_explicit(&slot->word, memory_order_relaxed) == 0)
 		atomic_store_explicit(&slot->favourite, t, memory_order_relaxed);
 }
 
 /* Lets the CPU run: returns the task to switch to. */
-static struct sim_task *sched_run_cpu(struct sim *sim, uint32_t cpu)
+static ALWAYS_INLINE struct sim_task *sched_run_cpu(struct sim *sim, uint32_t cpu)
 {
 	struct sim_task *st = sched_choose_task(sim, cpu);
 
@@ -352,7 +350,7 @@ static struct sim_task *sched_run_cpu(struct sim *sim, uint32_t cpu)
 }
 
 /* The task that runs next anywhere; NULL when the simulation has reached its end. */
-static struct sim_task *sched_pick(struct sim *sim)
+static ALWAYS_INLINE struct sim_task *sched_pick(struct sim *sim)
 {
 	struct sched_first first = sched_fire_due(sim);
 
@@ -379,15 +377,14 @@ static struct sim_task *sched_suspend(struct sim *sim)
  */
 static struct sim_task *sched_next(struct sim *sim)
 {
-	struct sim_task *st = sched_pick(sim);
+	for (;;) { /* event loop */
+		struct sim_task *st = sched_pick(sim);
 
-	/* event loop */
-	while (st != NULL && (st->task.flags & PF_IRQ) != 0 && !sim->head.rt.explore) {
-		sim_irq_calls(sim, &sim->cpus[task_cpu(&st->task)]);
+		if (st == NULL || (st->task.flags & PF_IRQ) == 0 || sim->head.rt.explore)
+			return st;
+		sim_irq_calls(sim, sim_cpu_of(sim, &st->task));
 		(void)sched_suspend(sim);
-		st = sched_pick(sim);
 	}
-	return st;
 }
 
 static struct fiber *sched_fiber(struct sim *sim, struct sim_task *st)

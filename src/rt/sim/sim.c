@@ -167,6 +167,7 @@ static int sim_task_new(struct sim *sim, const struct task_spec *spec, uint32_t 
 		return err;
 	}
 	st->task.rt = &sim->head.rt;
+	st->task.explore = sim->head.rt.explore;
 	st->task.id = sim->next_id++;
 	st->task.flags = spec->flags;
 	st->task.machine = sim->machine;
@@ -549,6 +550,7 @@ static void sim_init_cpus(struct sim *sim)
 		c->calls_tail = &c->calls;
 		c->yielded_ns = SIM_NEVER;
 		irq->rt = &sim->head.rt;
+		irq->explore = sim->head.rt.explore;
 		irq->slot = &sim->head.rt.slots[cpu];
 		irq->flags = PF_IRQ;
 		snprintf(name, sizeof(name), "irq/%u", cpu);
