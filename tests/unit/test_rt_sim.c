@@ -38,6 +38,7 @@ static void test_event_order(void **state)
 	struct rng rng;
 
 	(void)state;
+	event_init(&heap);
 	rng_seed(&rng, test_seed());
 	memset(events, 0, sizeof(events));
 	assert_null(event_first(&heap));
