@@ -35,7 +35,8 @@ void psi_init(struct neap_machine *m);
 void psi_memstall_enter(struct task *t);
 void psi_memstall_leave(struct task *t);
 /*
- * Such a section that is one wait: the same with rt_tell() of its begin and end, for half the price.
+ * Such a section that is one wait: the same with rt_tell() of its begin and end, in one change
+ * each.
  */
 void psi_memstall_wait(struct task *t);
 void psi_memstall_go_on(struct task *t);
