@@ -418,6 +418,47 @@ def huge(job):
     job.steps([holes, part, beside])
 
 
+def pieces(job):
+    """Half of memory is free, in pieces: whoever asks for large blocks compacts for himself."""
+    job.memory, job.swap = 128, job.pick([0, 128])
+    job.say(f"machine memory=128M cpus={job.pick([1, 2, 4])}"
+            + (f" swap={job.swap}M" if job.swap else ""))
+    job.say(f"sysctl compaction_proactiveness {job.pick([0, 0, 20])}")
+    if job.chance(2):
+        job.say("thp always always")
+    job.add_anon(job.pick([64, 88]) if job.swap else 64)
+    job.add_file(12)
+    name, mib = job.anon[0]
+    job.say(f"touch {name} seq all")
+    job.say(f"read {job.files[0][0]} seq all")
+    job.say(f"free {name} every={job.pick([2, 2, 3])}")
+
+    def blocks(beside=""):
+        name = job.name("K")
+        order = job.pick([2, 3, 3, 4, 5, 9])
+        most = max(2, (8192 if job.swap else 2048) >> order)
+        mask = job.pick(["GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_HIGHUSER_MOVABLE",
+                         "GFP_TRANSHUGE", "GFP_KERNEL|__GFP_NORETRY", "GFP_ATOMIC"])
+        job.say(f"{beside}alloc {name} order={order} count={job.rng.randrange(1, most)}"
+                f" gfp={mask}|__GFP_NOWARN try")
+        job.blocks.append(name)
+
+    def race():
+        """Two compact, and a program uses what is being moved."""
+        job.say("parallel")
+        blocks("  ")
+        blocks("  ")
+        job.say(f"  touch {name} {job.pattern(mib)}")
+        job.say("end")
+
+    def holes():
+        while job.blocks:
+            job.say(f"release {job.blocks.pop()}")
+        job.say(f"touch {name} seq all")
+        job.say(f"free {name} every={job.pick([2, 3, 5])}")
+    job.steps([blocks, race, race, holes])
+
+
 def plugged(job):
     job.memory, job.swap = 32, 64
     job.say("machine memory=32M cpus=4 swap=64M hotplug=16M block=4M")
@@ -545,7 +586,7 @@ def new_set(job):
 
 
 KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
-         movable, contiguous, saved, huge]
+         movable, contiguous, saved, huge, pieces]
 
 
 def text(seed):
