@@ -45,7 +45,7 @@ def run(neap, job, seed, *more):
     return last, ""
 
 
-def explore(neap, job, seed, *more, timeout=130):
+def explore(neap, job, seed, *more, timeout=960):
     """Explores one seed, injected errors or not, without making the job small.
 
     Returns (what failed or "", whether memory was refused). A machine can refuse memory although

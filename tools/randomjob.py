@@ -197,10 +197,12 @@ class Job:
         self.say(self.advice(ADVICE))
 
     def step_freeze(self):
-        """The engine's threads stand still, and programs do without them for a while."""
+        """The engine's threads stand still, and programs do without them for a while: those that
+        write no files, whose pages nobody would clean."""
         self.say("freeze")
         for _ in range(self.rng.randrange(1, 3)):
-            self.say(self.access(True))
+            name, mib = self.pick(self.anon)
+            self.say(f"touch {name} {self.pattern(mib)}{self.pick(['', ' ro'])}")
         self.say("thaw")
 
     def look(self):

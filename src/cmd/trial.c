@@ -35,7 +35,8 @@
 #include "cmd/cmd.h"
 #include "cmd/play.h"
 
-#define LIMIT_S 120u
+#define LIMIT_CPU_S 60u	  /* of processor time: how busy the computer is makes no hang */
+#define LIMIT_WALL_S 900u /* for a process that sleeps, which a simulation never does */
 #define SAID_BYTES_MAX (64 * KIB)
 #define TEXT_BYTES_MAX (16 * MIB)
 #define NR_TEXTS 4u
@@ -114,11 +115,13 @@ static NORETURN void run_here(const struct trial *trial, const struct job *job,
 			      const struct options *options)
 {
 	const struct rlimit no_core = { 0, 0 };
+	const struct rlimit limit = { LIMIT_CPU_S, LIMIT_CPU_S + 5 };
 	struct run_result result = { .outcome = RUN_FINE };
 	int status;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &no_core);
+	setrlimit(RLIMIT_CPU, &limit);
 	dup2(trial->said_fd, STDERR_FILENO);
 	status = play_run(job, options, trial->seed, &result);
 	if (status == CMD_FINE && !send_result(trial->result_fd, status, &result))
@@ -147,7 +150,7 @@ bool trial_start(struct trial *trial, const struct job *job, const struct option
 				 .over_fd = -1,
 				 .result_fd = memfd_create("result", MFD_CLOEXEC),
 				 .said_fd = memfd_create("said", MFD_CLOEXEC),
-				 .end_ns = clock_ns() + LIMIT_S * NSEC_PER_SEC };
+				 .end_ns = clock_ns() + LIMIT_WALL_S * NSEC_PER_SEC };
 	fflush(NULL); /* what is buffered is printed once */
 	if (trial->result_fd >= 0 && trial->said_fd >= 0 && pipe(over) == 0)
 		trial->pid = fork();
@@ -225,9 +228,10 @@ void trial_finish(struct trial *trial)
 	trial->said = read_said(trial->said_fd);
 	trial->status = CMD_FINE;
 	trial->end = TRIAL_ENDED;
-	if (!over) {
+	if (!over || (WIFSIGNALED(wstatus) && WTERMSIG(wstatus) == SIGXCPU)) {
 		trial->end = TRIAL_HUNG;
-		snprintf(what, sizeof(what), "was not over after %u s", LIMIT_S);
+		snprintf(what, sizeof(what), "was not over after %u s%s",
+			 over ? LIMIT_CPU_S : LIMIT_WALL_S, over ? " of processor time" : "");
 		set_crash(trial, what);
 	} else if (WIFSIGNALED(wstatus)) {
 		trial->end = TRIAL_CRASHED;
