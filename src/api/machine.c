@@ -243,6 +243,7 @@ static int machine_begin(struct task *t, void *arg)
 	int err;
 
 	a->m.kswapd_rebinds = config->rebind;
+	a->m.booted = config->snapshot != NULL;
 	spawn_fail(a, config->fault_nth[CONFIG_FAULT_SPAWN]);
 	if (config->snapshot != NULL)
 		likeness_user_first(t, &a->m, config->snapshot);

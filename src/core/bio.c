@@ -20,12 +20,17 @@
  * frame fails, from kswapd and the program alike). When there is memory again, a burst
  * of write-out takes frames from movable pageblocks, which boosts the marks.
  *
+ * Pages of a file are written in runs, a request a run; but a file system asks for as many
+ * vectors with each as a request can have, a frame's worth, whether it writes 256 pages or
+ * one. These come from slabs of eight frames: written at random, a file takes blocks of
+ * order 3 in bursts, and who does not get one wakes kswapd for it, and kswapd kcompactd.
+ *
  * What must never happen:
  *   1. a request given back twice, or to another frame than its own
  *   2. somebody asleep here while the reserve is full
  *
- * Linux: block/bio.c: bio_alloc_bioset(); mm/mempool.c. Differs: only writes to swap,
- * which need one request a page. Requests of files cover many pages each.
+ * Linux: block/bio.c: bio_alloc_bioset(), biovec_slabs; mm/mempool.c. Differs: of files only
+ * the vectors, and those of writes; when there is no memory for them nobody waits.
  */
 #include "core/bio.h"
 
@@ -43,6 +48,7 @@ void bio_enable(struct neap_machine *m)
 	struct bio_pool *pool = &m->bios;
 
 	slab_init(m, &pool->slab, BIO_BYTES, false);
+	slab_init(m, &pool->vectors, BIO_VECTORS_BYTES, false);
 	for (uint32_t i = 0; i < BIO_RESERVE; i++)
 		pool->reserve[i] = BIO_BOOT;
 	pool->nr_reserve = BIO_RESERVE;
@@ -117,11 +123,31 @@ void bio_put(struct task *t, uint32_t bio)
 		slab_free_any(t, &pool->slab, bio);
 }
 
+uint32_t bio_get_vectors(struct task *t)
+{
+	struct bio_pool *pool = &t->machine->bios;
+	uint32_t number;
+
+	if (!pool->on)
+		return BIO_NONE;
+	uint32_t vectors = slab_alloc(t, &pool->vectors, GFP_NOWAIT | POOL_FLAGS, &number);
+
+	return vectors == PFN_NONE ? BIO_NONE : vectors;
+}
+
+void bio_put_vectors(struct task *t, uint32_t vectors)
+{
+	if (vectors != BIO_NONE)
+		slab_free_any(t, &t->machine->bios.vectors, vectors);
+}
+
 const char *bio_verify(struct neap_machine *m)
 {
 	const struct bio_pool *pool = &m->bios;
 
 	if (pool->nr_reserve > BIO_RESERVE)
 		return "requests: more are in reserve than there may be";
-	return slab_verify(m, &pool->slab);
+	const char *wrong = slab_verify(m, &pool->slab);
+
+	return wrong != NULL ? wrong : slab_verify(m, &pool->vectors);
 }

@@ -6,9 +6,10 @@
 
 #include "core/machine.h"
 
-#define BIO_BYTES 192u	 /* 120 of a bio, four vectors, aligned to cache lines */
-#define BIO_PER_SLAB 21u /* in a frame */
-#define BIO_NONE 0u	 /* no request: the model is off, or the transfer needs none */
+#define BIO_BYTES 192u		/* 120 of a bio, four vectors, aligned to cache lines */
+#define BIO_PER_SLAB 21u	/* in a frame */
+#define BIO_VECTORS_BYTES 4096u /* 256 vectors: file systems ask for as many as there can be */
+#define BIO_NONE 0u		/* no request: the model is off, or the transfer needs none */
 
 /* From now on every page written to swap needs a request. => nothing is in flight */
 void bio_enable(struct neap_machine *m);
@@ -21,6 +22,14 @@ void bio_enable(struct neap_machine *m);
 uint32_t bio_get(struct task *t);
 /* The same without sleeping. => BIO_NONE also if there is none now: then call bio_get() */
 uint32_t bio_try_get(struct task *t);
+/*
+ * The vectors of a request of a file's pages: a frame's worth, however few of them are needed. Does
+ * not wait for memory, and never fails in a way that matters: the pool has two.
+ * => BIO_NONE: the model is off, or the pool's were taken. Never sleeps.
+ */
+uint32_t bio_get_vectors(struct task *t);
+/* Never sleeps. */
+void bio_put_vectors(struct task *t, uint32_t vectors);
 /* The request is finished. Never sleeps. */
 void bio_put(struct task *t, uint32_t bio);
 

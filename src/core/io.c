@@ -141,7 +141,10 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 		end_write(t, page, kind, err);
 		break;
 	}
-	bio_put(t, (uint32_t)(cookie >> IO_COOKIE_BIO_SHIFT));
+	if (kind == IO_FILE_WRITE)
+		bio_put_vectors(t, (uint32_t)(cookie >> IO_COOKIE_BIO_SHIFT));
+	else
+		bio_put(t, (uint32_t)(cookie >> IO_COOKIE_BIO_SHIFT));
 	atomic_fetch_sub(&m->nr_completing, 1);
 }
 
@@ -233,20 +236,29 @@ static uint32_t request_of(struct task *t)
 	return bio_get(t);
 }
 
-static uint64_t write_cookie(struct task *t, enum io_kind kind, uint32_t pfn)
+/* A page of swap has a request of its own, a run of a file's pages one together, on its first. */
+static uint64_t write_cookie(struct task *t, enum io_kind kind, uint32_t pfn, bool joins)
 {
-	uint64_t cookie = io_cookie(kind, pfn);
+	uint64_t request = BIO_NONE;
 
-	if (kind == IO_SWAP_WRITE && t->machine->bios.on)
-		cookie |= (uint64_t)request_of(t) << IO_COOKIE_BIO_SHIFT;
-	return cookie;
+	if (t->machine->bios.on && kind == IO_SWAP_WRITE)
+		request = request_of(t);
+	else if (t->machine->bios.on && !joins)
+		request = bio_get_vectors(t);
+	return io_cookie(kind, pfn) | request << IO_COOKIE_BIO_SHIFT;
+}
+
+static bool joins_plug(const struct io_plug *plug, const struct store *store, uint64_t offset)
+{
+	return plug->nr != 0 && plug->store == store &&
+	       offset == plug->page[plug->nr - 1].offset + 1;
 }
 
 void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64_t offset,
 		  uint32_t pfn)
 {
 	const struct store_page page = { .offset = offset,
-					 .cookie = write_cookie(t, kind, pfn),
+					 .cookie = write_cookie(t, kind, pfn, false),
 					 .pfn = pfn };
 
 	count_submit(t, kind, 1);
@@ -261,10 +273,8 @@ void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t o
 		io_write_now(t, store, kind, offset, pfn);
 		return;
 	}
-	uint64_t cookie = write_cookie(t, kind, pfn);
-
-	bool joins = plug->nr != 0 && plug->store == store &&
-		     offset == plug->page[plug->nr - 1].offset + 1;
+	uint64_t cookie = write_cookie(t, kind, pfn, joins_plug(plug, store, offset));
+	bool joins = joins_plug(plug, store, offset); /* now: it may have been sent meanwhile */
 
 	if (plug->nr == IO_PLUG_PAGES || plug->store != store ||
 	    (!joins && (plug->nr_runs == IO_PLUG_RUNS || plug->run_pages >= IO_PLUG_RUN_PAGES))) {

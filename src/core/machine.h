@@ -387,6 +387,7 @@ struct slab_cache {
 struct bio_pool {
 	bool on; /* I once the machine is used */
 	struct slab_cache slab;
+	struct slab_cache vectors;     /* of files' requests */
 	struct spinlock lock;	       /* LOCK_IO; the slab's is not taken inside */
 	uint32_t nr_reserve;	       /* lock */
 	uint32_t reserve[BIO_RESERVE]; /* lock */
@@ -425,6 +426,7 @@ struct neap_machine {
 	uint32_t nr_cpus;		/* I */
 	_Atomic bool mobility_disabled; /* w */
 	bool kswapd_rebinds;		/* I: bound again when a CPU comes (5.0); not in 6.1 */
+	bool booted;			/* I: like one that has run for a while: phases are drawn */
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */
 	_Atomic uint32_t late_off;	/* a: how many are about to set pageblocks aside */

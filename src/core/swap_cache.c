@@ -357,6 +357,21 @@ static uint32_t plan_region(struct task *t, struct swap_read *read, uint64_t pag
 /* ---- reading ---- */
 
 /*
+ * Read-ahead came upon a free slot. Usually that is seen at once; but while an area is switched off
+ * and slots are not gathered by CPU, Linux cannot tell it from one that is about to be filled, and
+ * takes a frame for it before it asks: that frame goes back unused.
+ */
+static void read_free_slot(struct task *t, struct swap_read *read, uint32_t gfp)
+{
+	if (atomic_load(&t->machine->swap_cache_barred) == 0)
+		return;
+	uint32_t pfn = mempolicy_alloc_region(t, read->region, read->page, gfp);
+
+	if (pfn != PFN_NONE)
+		page_put(t, machine_page(t->machine, pfn));
+}
+
+/*
  * Puts a new locked page into the cache for an entry that has none.
  * => 0 and *pfn with one reference for the I/O; -EEXIST cached already; -ENOENT free slot; -ENOMEM
  */
@@ -371,6 +386,8 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 
 	uint8_t peek = racy_read(area->map[slot]);
 
+	if (peek == 0)
+		read_free_slot(t, read, gfp);
 	if ((peek & SWAP_COUNT_MASK) == 0 || peek == SWAP_MAP_BAD)
 		return -ENOENT;
 	if (peek & SWAP_HAS_CACHE)

@@ -142,6 +142,7 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 	assert_non_null(f->m);
 	memset(f->m, 0, round_up_u64(sizeof(*f->m), 64));
 	assert_int_equal(machine_build(f->m, desc, f->rt, f->hw, f->host), 0);
+	f->m->booted = setup->booted;
 	atomic_store(&f->m->sysctl.compaction_proactiveness, (int32_t)setup->proactiveness);
 	rt_sim_set_machine(f->rt, f->m);
 	f->node = &f->m->nodes[0];
@@ -559,8 +560,9 @@ int machine_file_write(struct machine_fixture *f, struct fixture_file *file, uin
 		       uint64_t value)
 {
 	uint32_t pfn;
-	int err = file->mapping->ops->write_begin(f->t, file->mapping, page,
-						  MAPPING_ACCESSED | MAPPING_OVERWRITE, &pfn);
+	int err = file->mapping->ops->write_begin(
+		f->t, file->mapping, page, MAPPING_ACCESSED | MAPPING_WRITTEN | MAPPING_OVERWRITE,
+		&pfn);
 
 	if (err < 0)
 		return err;

@@ -51,6 +51,7 @@ struct machine_setup {
 	bool real;			      /* real contents; tags */
 	uint64_t seed;			      /* 1 */
 	bool explore;			      /* switch CPUs at random, under locks too */
+	bool booted;			      /* phases are drawn from the seed */
 	uint32_t proactiveness;		      /* of compaction; 0: kcompactd has no clock */
 	uint32_t nr_swaps;		      /* areas; 1 if swap_pages is set */
 	uint32_t swap_pages;		      /* of each area, header included; no swap */

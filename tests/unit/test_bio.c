@@ -180,6 +180,64 @@ static void test_gathered_requests_are_sent_before_waiting(void **state)
 	finish();
 }
 
+/* A store that notes which requests it got. */
+struct noting_store {
+	struct store store;
+	uint32_t nr;
+	uint64_t cookie[16];
+};
+
+static void noting_submit(struct store *store, struct task *t, enum store_op op,
+			  const struct store_page *pages, uint32_t nr, uint32_t flags)
+{
+	struct noting_store *noting = (struct noting_store *)(void *)store;
+
+	(void)t;
+	(void)op;
+	(void)flags;
+	for (uint32_t i = 0; i < nr; i++)
+		noting->cookie[noting->nr++] = pages[i].cookie;
+}
+
+/*
+ * Pages of a file in one run share a request; a frame of vectors comes with each, eight to a slab.
+ */
+static void test_run_of_a_file_takes_a_frame_of_vectors(void **state)
+{
+	static const struct store_ops ops = { .submit = noting_submit };
+	static const uint64_t offset[] = { 1, 2, 3, 9, 10, 30 };
+	struct noting_store noting = { .store = { .ops = &ops } };
+	struct io_plug plug;
+
+	(void)state;
+	setup();
+	io_plug(f.t, &plug);
+	for (uint32_t i = 0; i < ARRAY_LEN(offset); i++)
+		io_write(f.t, &noting.store, IO_FILE_WRITE, offset[i], 0);
+	io_unplug(f.t);
+	assert_int_equal(f.m->bios.vectors.nr_used, 3);
+	assert_int_equal(f.m->bios.slab.nr_used, 0);
+	assert_int_equal(slab_pages(), 8);
+	assert_int_equal(noting.nr, ARRAY_LEN(offset));
+	for (uint32_t i = 0; i < noting.nr; i++)
+		bio_put_vectors(f.t, (uint32_t)(noting.cookie[i] >> IO_COOKIE_BIO_SHIFT));
+	assert_int_equal(f.m->bios.vectors.nr_used, 0);
+	finish();
+}
+
+/* Nobody waits for vectors: the two that the pool keeps are thought to be enough. */
+static void test_without_memory_vectors_are_the_pools(void **state)
+{
+	(void)state;
+	setup();
+	exhaust();
+	f.t->flags |= PF_MEMALLOC;
+	assert_int_equal(bio_get_vectors(f.t), BIO_NONE);
+	f.t->flags &= ~PF_MEMALLOC;
+	release();
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +245,8 @@ int main(void)
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_gathered_requests_are_sent_before_waiting),
+		cmocka_unit_test(test_run_of_a_file_takes_a_frame_of_vectors),
+		cmocka_unit_test(test_without_memory_vectors_are_the_pools),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

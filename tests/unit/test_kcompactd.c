@@ -158,6 +158,53 @@ static void body_clock(struct machine_fixture *f)
 
 MACHINE_TEST(clock, .pages = 2560, .dma_pages = 64 * 512, .proactiveness = 20);
 
+/* When the n-th look by the clock ended: the sleep after it begins there. */
+static uint64_t turn_ns(const struct fixture_events *events, uint32_t n)
+{
+	return machine_event_at(events, TE_MM_COMPACTION_KCOMPACTD_SLEEP, n)->time_ns;
+}
+
+/* A sleep of half a second ends at a slot of the wheel of timers: 128 ticks, not 125. */
+static void body_turns_are_512_ms_apart(struct machine_fixture *f)
+{
+	struct fixture_events *events = calloc(1, sizeof(*events));
+
+	assert_non_null(events);
+	assert_int_equal(event_start(f->m), 0);
+	rt_sleep(f->t, 10 * TICK_NS);
+	machine_take_events(f, events);
+	for (uint32_t n = 2; n <= 9; n++)
+		assert_in_range(turn_ns(events, n) - turn_ns(events, n - 1), 511 * NSEC_PER_MSEC,
+				513 * NSEC_PER_MSEC);
+	free(events);
+}
+
+MACHINE_TEST(turns_are_512_ms_apart, .proactiveness = 20);
+
+static uint64_t first_turn_ns[2];
+
+/* A machine that has run before is somewhere in a turn; where, the seed says. */
+static void body_first_turn_is_drawn(struct machine_fixture *f)
+{
+	struct fixture_events *events = calloc(1, sizeof(*events));
+
+	assert_non_null(events);
+	assert_int_equal(event_start(f->m), 0);
+	rt_sleep(f->t, 2 * TICK_NS);
+	machine_take_events(f, events);
+	uint64_t first = turn_ns(events, 1) - turn_ns(events, 0);
+
+	assert_true(first <= 533 * NSEC_PER_MSEC);
+	first_turn_ns[f->setup->seed - 1] = first;
+	assert_int_not_equal(first_turn_ns[0], first_turn_ns[1]);
+	free(events);
+}
+
+MACHINE_TEST(first_turn_is_drawn, .proactiveness = 20, .booted = true, .seed = 1);
+
+#define body_first_turn_of_another_seed body_first_turn_is_drawn
+MACHINE_TEST(first_turn_of_another_seed, .proactiveness = 20, .booted = true, .seed = 2);
+
 static void body_back_off(struct machine_fixture *f)
 {
 	struct picture picture;
@@ -249,10 +296,17 @@ MACHINE_TEST(waker, .pages = 4096);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_merging),	 cmocka_unit_test(test_request),
-		cmocka_unit_test(test_failing),	 cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_back_off), cmocka_unit_test(test_off),
-		cmocka_unit_test(test_kswapd),	 cmocka_unit_test(test_waker),
+		cmocka_unit_test(test_merging),
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_failing),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_turns_are_512_ms_apart),
+		cmocka_unit_test(test_first_turn_is_drawn),
+		cmocka_unit_test(test_first_turn_of_another_seed),
+		cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_kswapd),
+		cmocka_unit_test(test_waker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "base/rng.h"
+#include "core/lru.h"
 
 static uint64_t reads(struct machine_fixture *f, struct fixture_file *file)
 {
@@ -335,14 +336,47 @@ static void body_big_real(struct machine_fixture *f)
 
 MACHINE_TEST(big_real, .pages = 2048, .real = true, .swap_pages = 4096);
 
+/* Read twice, a page is wanted; written twice, or read once in between, it is not. */
+static void body_writing_activates_nothing(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_file(f, 100);
+	uint64_t before = machine_events(f, EV_PGACTIVATE);
+
+	for (uint32_t round = 0; round < 3; round++)
+		for (uint64_t page = 0; page < 100; page++)
+			assert_int_equal(machine_file_write(f, file, page, round), 0);
+	for (uint64_t page = 0; page < 100; page++) {
+		uint64_t value = 0;
+
+		assert_int_equal(machine_file_read(f, file, page, &value), 0);
+	}
+	lru_drain_all(f->t);
+	assert_int_equal(machine_events(f, EV_PGACTIVATE), before);
+	for (uint64_t page = 0; page < 100; page++) {
+		uint64_t value = 0;
+
+		assert_int_equal(machine_file_read(f, file, page, &value), 0);
+	}
+	lru_drain_all(f->t);
+	assert_int_equal(machine_events(f, EV_PGACTIVATE) - before, 100);
+}
+
+MACHINE_TEST(writing_activates_nothing, 0);
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_windows),	    cmocka_unit_test(test_random_reads),
-		cmocka_unit_test(test_readers),	    cmocka_unit_test(test_dirty),
-		cmocka_unit_test(test_write_dirty), cmocka_unit_test(test_rewrite),
-		cmocka_unit_test(test_drop),	    cmocka_unit_test(test_files),
-		cmocka_unit_test(test_big),	    cmocka_unit_test(test_big_real),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_random_reads),
+		cmocka_unit_test(test_readers),
+		cmocka_unit_test(test_dirty),
+		cmocka_unit_test(test_write_dirty),
+		cmocka_unit_test(test_rewrite),
+		cmocka_unit_test(test_writing_activates_nothing),
+		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_big),
+		cmocka_unit_test(test_big_real),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,42 @@ static void body_again(struct machine_fixture *f)
 
 MACHINE_TEST(again, .swap_pages = 1024);
 
+static uint64_t allocated(struct machine_fixture *f)
+{
+	return machine_events(f, EV_PGALLOC_DMA) + machine_events(f, EV_PGALLOC_DMA32) +
+	       machine_events(f, EV_PGALLOC_NORMAL) + machine_events(f, EV_PGALLOC_MOVABLE);
+}
+
+/*
+ * Read-ahead by slots meets slots that nobody needs any more, every third. A fault sees that before
+ * it takes a frame; swapoff, which has barred the CPUs' slot caches, after it.
+ */
+static void body_free_slots_cost_frames(struct machine_fixture *f)
+{
+	struct region *region = machine_region_swapped(f, 300);
+
+	atomic_store(&f->m->sysctl.vma_ra_enabled, 0);
+	for (uint64_t page = 2; page < 300; page += 3)
+		region_zap(f->t, region, page, 1);
+	uint64_t before = allocated(f), in = machine_events(f, EV_PSWPIN);
+
+	for (uint64_t page = 0; page < 90; page++)
+		if (page % 3 != 2)
+			machine_check(f, region, page, 1);
+	assert_int_equal(allocated(f) - before, machine_events(f, EV_PSWPIN) - in);
+	before = allocated(f);
+	in = machine_events(f, EV_PSWPIN);
+	assert_int_equal(swap_off(f->t, f->m, 0), 0);
+	uint64_t read = machine_events(f, EV_PSWPIN) - in;
+
+	/* At most one of a window of two is free. */
+	assert_true(read > 100);
+	assert_true(allocated(f) - before >= read + 20);
+	assert_true(allocated(f) - before <= 2 * read);
+}
+
+MACHINE_TEST(free_slots_cost_frames, .swap_pages = 1024);
+
 /* Automatic priorities behind the one that goes move up; given ones stay. */
 static void body_priorities(struct machine_fixture *f)
 {
@@ -330,11 +366,17 @@ MACHINE_TEST(last_slots, .nr_cpus = 2, .swap_pages = 512, .nr_swaps = 2, .swap_p
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_back),	   cmocka_unit_test(test_again),
-		cmocka_unit_test(test_priorities), cmocka_unit_test(test_other_area),
-		cmocka_unit_test(test_no_room),	   cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_cached),	   cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_beside),	   cmocka_unit_test(test_last_slots),
+		cmocka_unit_test(test_back),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_free_slots_cost_frames),
+		cmocka_unit_test(test_priorities),
+		cmocka_unit_test(test_other_area),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_cached),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_beside),
+		cmocka_unit_test(test_last_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
