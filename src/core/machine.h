@@ -426,6 +426,7 @@ struct neap_machine {
 	uint32_t nr_cpus;		/* I */
 	_Atomic bool mobility_disabled; /* w */
 	bool kswapd_rebinds;		/* I: bound again when a CPU comes (5.0); not in 6.1 */
+	_Atomic uint32_t has_migrated;	/* a: 1 from the first migration on */
 	bool booted;			/* I: like one that has run for a while: phases are drawn */
 	uint32_t policy_zone;		/* I: highest populated zone type, Movable excluded */
 	_Atomic uint32_t pcp_draining;	/* a: 1 while somebody drains all per-CPU lists */

@@ -81,6 +81,9 @@ int migrate_pages(struct task *t, struct list *list, struct migrate_control *con
 	event_emit(t, MM_MIGRATE_PAGES_START, control->mode, control->reason);
 	control->nr_moved = 0;
 	control->nr_failed = 0;
+	if (atomic_load_explicit(&t->machine->has_migrated, memory_order_relaxed) == 0 &&
+	    atomic_exchange(&t->machine->has_migrated, 1) == 0)
+		event_add(t, EV_SIM_MIGRATE_FIRST, 1);
 	for (uint32_t i = 0; i < MIGRATE_PASSES && err == 0; i++) {
 		err = migrate_pass(t, list, control, &pass, i >= RELAXED_PASSES);
 		/* After a full pass the list is empty. */

@@ -70,6 +70,7 @@ static const char *const meter_names[] = {
 	"pages_copied",	     "list_rejects",   "context_switches", "ticks_256",
 	"io_submits",	     "io_completions", "syscall_pages",	   "slow_allocations",
 	"cma_alloc_success", "cma_alloc_fail", "compact_looks",	   "node_passes",
+	"first_migrations",
 };
 
 static bool parse_name(const char *word, struct term *term)
