@@ -377,7 +377,7 @@ int mapping_begin_access(struct task *t, struct mapping *mapping, uint64_t index
 		event_add(t, EV_SIM_SYSCALL_PAGE, 1);
 		if (!(flags & MAPPING_WRITTEN))
 			readahead_note_read(mapping, index);
-		/* What is written is not wanted for that: writing a page twice activates nothing. */
+		/* Writing is no sign that a page is wanted: done twice, it activates nothing. */
 		if ((flags & MAPPING_ACCESSED) && !(flags & MAPPING_WRITTEN))
 			lru_mark_accessed(t, machine_page(t->machine, *pfn));
 	}
