@@ -165,7 +165,8 @@ static bool swap_slot_unneeded(const struct fault *f, struct neap_machine *m,
  */
 int fault_map_swapped(struct task *t, struct region *region, struct hw_entry *entry, uint32_t slot)
 {
-	struct page *page = machine_page(t->machine, entry->pfn);
+	struct page *page = thp_head(t->machine, entry->pfn);
+	uint32_t part = entry->pfn - (uint32_t)(page - t->machine->pages);
 	struct space *space = region->space;
 
 	entry->word = word_from_swap(slot);
@@ -177,20 +178,19 @@ int fault_map_swapped(struct task *t, struct region *region, struct hw_entry *en
 		return err;
 	}
 	page->owner = region->id;
-	page->index = (uint32_t)(entry->vpn - region->start_vpn);
+	page->index = (uint32_t)(entry->vpn - region->start_vpn) - part;
 	rmap_account_add(t, space, page);
 	atomic_fetch_sub_explicit(&space->swap_entries, 1, memory_order_relaxed);
 	swap_slot_free(t, slot);
 	return 0;
 }
 
-/* Maps a locked, up to date page of the swap cache in place of its swap word. */
-static int map_swapped(struct task *t, struct fault *f, struct page *page, uint32_t slot)
+/* Maps a frame of a locked, up to date page of the swap cache in place of its swap word. */
+static int map_swapped(struct task *t, struct fault *f, uint32_t pfn, uint32_t slot)
 {
 	struct neap_machine *m = t->machine;
-	struct hw_entry entry = { .vpn = f->vpn,
-				  .pfn = (uint32_t)(page - m->pages),
-				  .flags = HW_YOUNG };
+	struct page *page = thp_head(m, pfn);
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = pfn, .flags = HW_YOUNG };
 
 	if (f->write) {
 		if (swap_area_of(m, slot)->stable_writes)
@@ -246,9 +246,9 @@ static int fault_swap_area(struct task *t, struct fault *f, uint32_t slot)
 			return waited == -ENOENT ? FAULT_AGAIN : waited;
 		f->major = true;
 	} else {
-		swap_readahead_hit(t, f->region, f->page, machine_page(m, pfn));
+		swap_readahead_hit(t, f->region, f->page, thp_head(m, pfn));
 	}
-	struct page *page = machine_page(m, pfn);
+	struct page *page = thp_head(m, pfn);
 	int result = FAULT_AGAIN;
 
 	if (!f->tried && (waited == SWAP_IN_WAITED || page_test(page, PG_LOCKED)))
@@ -260,7 +260,7 @@ static int fault_swap_area(struct task *t, struct fault *f, uint32_t slot)
 			/* A page still in our add batch has one more reference there. */
 			if (f->write && page_test(page, PG_BATCH))
 				lru_drain(t);
-			result = map_swapped(t, f, page, slot);
+			result = map_swapped(t, f, pfn, slot);
 		} else {
 			/*
 			 * The read failed. Out of the cache, so that the next access reads again.
@@ -406,9 +406,9 @@ static int fault_file(struct task *t, struct fault *f)
 
 /* ---- write to a present, read-only entry ---- */
 
-static void entry_allow_write(struct task *t, struct fault *f, struct page *page)
+static void entry_allow_write(struct task *t, struct fault *f, uint32_t pfn)
 {
-	struct hw_entry entry = { .vpn = f->vpn, .pfn = (uint32_t)(page - t->machine->pages) };
+	struct hw_entry entry = { .vpn = f->vpn, .pfn = pfn };
 
 	t->machine->hw->ops->allow_write(f->region->space->hw, &entry, 1);
 	event_add(t, EV_PGREUSE, 1);
@@ -443,7 +443,7 @@ static int fault_protected(struct task *t, struct fault *f, uint32_t pfn)
 				page_wait_writeback(t, page);
 			swap_cache_try_free(t, page);
 		}
-		entry_allow_write(t, f, page);
+		entry_allow_write(t, f, pfn);
 	}
 	page_unlock(t, page);
 	page_put(t, page);

@@ -6,7 +6,9 @@
  *               PG_WRITEBACK (writes)               └─ write: end of write-out, rotate, wake
  *
  * A transfer's cookie is (kind, frame): everything else is in the descriptor, so
- * a completion looks nothing up. A page under I/O has a reference of the I/O.
+ * a completion looks nothing up. A page under I/O has a reference of the I/O. The frames of
+ * a huge page are written one by one, and maps of its first tail, which nobody else needs,
+ * counts those that are on their way: the last one ends the page's write-out.
  *
  * Write-out is gathered in a plug, if the task has one, so that a store sees
  * neighbours in one batch. Nobody may wait for a page that sits in his own plug:
@@ -32,6 +34,7 @@
 #include "core/pagelock.h"
 #include "core/psi.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 
 /* ---- completion ---- */
@@ -72,14 +75,14 @@ static void note_write_error(struct task *t, struct page *page, enum io_kind kin
 }
 
 /* Reclaimers that wait for write-out are let go once enough was written (spec 11, section 8). */
-static void wake_throttled(struct task *t, struct node *node)
+static void wake_throttled(struct task *t, struct node *node, int64_t nr)
 {
 	uint32_t waiters = atomic_load(&node->nr_writeback_throttled);
 
 	if (waiters == 0)
 		return;
 	cpu_pin(t);
-	node_stat_add(t, node, NR_THROTTLED_WRITTEN, 1);
+	node_stat_add(t, node, NR_THROTTLED_WRITTEN, nr);
 	cpu_unpin(t);
 	uint64_t written =
 		node_stat_exact(node, NR_THROTTLED_WRITTEN) - atomic_load(&node->nr_reclaim_start);
@@ -88,22 +91,35 @@ static void wake_throttled(struct task *t, struct node *node)
 		waitq_wake(t, &node->reclaim_wait[WAIT_WRITEBACK], UINT32_MAX);
 }
 
+/* Takes one frame of a huge page off those on their way. => whether the page is written */
+static bool end_write_part(struct page *page)
+{
+	uint32_t before = atomic_fetch_sub_explicit(&page[1].maps, 1, memory_order_acq_rel);
+
+	CHECK(before != 0);
+	return before == 1;
+}
+
+/* One frame of the page is written; of a page under write-out the size stays what it is. */
 static void end_write(struct task *t, struct page *page, enum io_kind kind, int err)
 {
 	struct neap_machine *m = t->machine;
 	struct node *node = page_node(m, page);
+	int64_t nr = page_nr(page);
 
-	if (err == 0)
-		page_clear(page, PG_ERROR);
-	else
+	if (err != 0)
 		note_write_error(t, page, kind, err);
+	if (nr > 1 && !end_write_part(page))
+		return;
+	if (err == 0 && nr == 1)
+		page_clear(page, PG_ERROR);
 	if (page_test_clear(page, PG_RECLAIM))
 		lru_rotate(t, page);
 	struct cpu_slot *pinned = cpu_pin_leaf(t);
 
-	node_stat_add(t, node, NR_WRITEBACK, -1);
-	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, -1);
-	node_stat_add(t, node, NR_WRITTEN, 1);
+	node_stat_add(t, node, NR_WRITEBACK, -nr);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, -nr);
+	node_stat_add(t, node, NR_WRITTEN, nr);
 	cpu_unpin_leaf(t, pinned);
 	if (kind == IO_FILE_WRITE) {
 		struct mapping *mapping = pool_get(&m->mappings, page->owner);
@@ -117,7 +133,7 @@ static void end_write(struct task *t, struct page *page, enum io_kind kind, int 
 
 	CHECK(before & PG_WRITEBACK);
 	page_wake(t, page);
-	wake_throttled(t, node);
+	wake_throttled(t, node, nr);
 	page_put(t, page);
 }
 
@@ -138,7 +154,7 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 		break;
 	case IO_SWAP_WRITE:
 	case IO_FILE_WRITE:
-		end_write(t, page, kind, err);
+		end_write(t, thp_head(m, (uint32_t)cookie), kind, err);
 		break;
 	}
 	if (kind == IO_FILE_WRITE)
@@ -153,13 +169,18 @@ void io_done(void *ctx, struct task *t, uint64_t cookie, int err)
 void io_begin_write(struct task *t, struct page *page)
 {
 	struct neap_machine *m = t->machine;
+	int64_t nr = page_nr(page);
 
 	page_get(page);
+	if (nr > 1) {
+		page_clear(page, PG_ERROR);
+		atomic_store_explicit(&page[1].maps, (uint32_t)nr, memory_order_release);
+	}
 	page_set(page, PG_WRITEBACK);
 	struct cpu_slot *pinned = cpu_pin_leaf(t);
 
-	node_stat_add(t, page_node(m, page), NR_WRITEBACK, 1);
-	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, 1);
+	node_stat_add(t, page_node(m, page), NR_WRITEBACK, nr);
+	zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, nr);
 	cpu_unpin_leaf(t, pinned);
 }
 
@@ -236,15 +257,20 @@ static uint32_t request_of(struct task *t)
 	return bio_get(t);
 }
 
-/* A page of swap has a request of its own, a run of a file's pages one together, on its first. */
+/*
+ * A page of swap has a request of its own, a huge one for all its frames; a run of a file's pages
+ * one together, on its first.
+ */
 static uint64_t write_cookie(struct task *t, enum io_kind kind, uint32_t pfn, bool joins)
 {
 	uint64_t request = BIO_NONE;
 
-	if (t->machine->bios.on && kind == IO_SWAP_WRITE)
+	if (!t->machine->bios.on)
+		return io_cookie(kind, pfn);
+	if (kind == IO_FILE_WRITE)
+		request = joins ? BIO_NONE : bio_get_vectors(t);
+	else if (!page_test(machine_page(t->machine, pfn), PG_TAIL))
 		request = request_of(t);
-	else if (t->machine->bios.on && !joins)
-		request = bio_get_vectors(t);
 	return io_cookie(kind, pfn) | request << IO_COOKIE_BIO_SHIFT;
 }
 

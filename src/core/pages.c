@@ -24,11 +24,12 @@
  * reference count must be exactly ours plus the cache's, and is frozen at zero,
  * before the page is taken from its cache.
  *
- * A huge page is never swapped out as a whole: it is split, and its parts join the
- * list. Until then it counts for its 512 frames wherever pages are counted.
+ * A huge page whose entries go together is swapped out as a whole if an area has a
+ * free cluster for it; otherwise it is split, and its parts join the list. As long as
+ * it is one, it counts for its 512 frames wherever pages are counted.
  *
  * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion, no
- * buffers yet; no slots for a whole huge page, even where there would be some.
+ * buffers yet.
  */
 #include "core/alloc.h"
 #include "core/aops.h"
@@ -86,11 +87,11 @@ static enum fate meet_writeback(struct visit *v, struct page *page)
 	if (!page_test(page, PG_WRITEBACK))
 		return FATE_GO_ON;
 	if (v->sc->is_kswapd && page_test(page, PG_RECLAIM) && node_writeback) {
-		v->stat->nr_immediate++;
+		v->stat->nr_immediate += v->nr_pages;
 		return FATE_ACTIVATE;
 	}
 	page_set(page, PG_RECLAIM);
-	v->stat->nr_writeback++;
+	v->stat->nr_writeback += v->nr_pages;
 	return FATE_ACTIVATE;
 }
 
@@ -126,15 +127,20 @@ static void count_as_small(struct visit *v)
 }
 
 /*
- * A page whose entries are separate already is split at once: some of its parts may not be needed
- * any more. A whole one is split because it cannot have 512 slots in a row, which counts as a
- * failed attempt to swap it out. => FATE_GO_ON with the first part, the others on the list
+ * A whole huge page gets the slots of a cluster, if there is one; otherwise it is split, which
+ * counts as a failed attempt to swap it out. One whose entries are separate already is split at
+ * once: some of its parts may not be needed any more.
+ * => FATE_GO_ON with the page in the cache, or with its first part, the others on the list
  */
-static enum fate split_huge(struct task *t, struct visit *v, struct page *page)
+static enum fate give_cluster(struct task *t, struct visit *v, struct page *page)
 {
 	bool whole = page_test(page, PG_THP_WHOLE);
 
-	if (!thp_can_split(page) || thp_split(t, page, v->list) != 0)
+	if (!thp_can_split(page))
+		return FATE_ACTIVATE;
+	if (whole && swap_cache_add_whole(t, page))
+		return FATE_GO_ON;
+	if (thp_split(t, page, v->list) != 0)
 		return FATE_ACTIVATE;
 	if (whole)
 		event_add(t, EV_THP_SWPOUT_FALLBACK, 1);
@@ -151,9 +157,9 @@ static enum fate give_slot(struct task *t, struct visit *v, struct page *page)
 	if (!(v->sc->gfp_mask & GFP_BIT_IO) || page_maybe_pinned(page))
 		return FATE_KEEP;
 	if (flags & PG_HEAD) {
-		enum fate fate = split_huge(t, v, page);
+		enum fate fate = give_cluster(t, v, page);
 
-		if (fate != FATE_GO_ON)
+		if (fate != FATE_GO_ON || page_test(page, PG_SWAPCACHE))
 			return fate;
 	}
 	if (swap_cache_add_new(t, page))
@@ -213,9 +219,9 @@ static enum fate write_out(struct task *t, struct visit *v, struct page *page)
 	}
 	event_emit(t, MM_VMSCAN_WRITE_FOLIO, (uint64_t)(page - t->machine->pages),
 		   type | RECLAIM_FLAG_ASYNC);
-	v->stat->nr_pageout++;
+	v->stat->nr_pageout += v->nr_pages;
 	cpu_pin(t);
-	node_stat_add(t, v->node, NR_VMSCAN_WRITE, 1);
+	node_stat_add(t, v->node, NR_VMSCAN_WRITE, v->nr_pages);
 	cpu_unpin(t);
 	/* event: a synchronous store may be done with it; then it can be freed in this visit */
 	if (page_test(page, PG_WRITEBACK | PG_DIRTY) || !page_trylock(t, page))
@@ -314,7 +320,11 @@ static void free_isolated(struct task *t, struct page *page, struct list *freed)
 
 	page_clear(page, PG_ISOLATED);
 	page_unlock(t, page);
-	list_add_tail(pages, freed, (uint32_t)(page - pages));
+	/* A huge one is a block by itself, and gathers nothing. */
+	if (page_test(page, PG_HEAD))
+		page_free_frozen(t, page);
+	else
+		list_add_tail(pages, freed, (uint32_t)(page - pages));
 }
 
 uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
@@ -348,7 +358,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 
 		if (fate == FATE_FREED) {
 			free_isolated(t, page, &freed);
-			nr_freed++;
+			nr_freed += v.nr_pages;
 			continue;
 		}
 		if (fate == FATE_ACTIVATE)

@@ -25,6 +25,7 @@
 #include "core/mapping.h"
 #include "core/pagelock.h"
 #include "core/swap.h"
+#include "core/thp.h"
 #include "core/tlb.h"
 #include "core/vmstat.h"
 
@@ -93,17 +94,19 @@ void rmap_account_remove(struct task *t, struct space *space, struct page *page)
 				  memory_order_relaxed);
 }
 
-/* Takes one entry away; it is known to map the page. => whether it was dirty */
-static bool unmap_entry(struct task *t, struct region *region, struct page *page)
+/*
+ * Takes one entry away; it is known to map this part of the page, 0 if it is small.
+ * => whether it was dirty
+ */
+static bool unmap_entry(struct task *t, struct region *region, struct page *page, uint32_t part)
 {
 	struct neap_machine *m = t->machine;
 	struct space *space = region->space;
-	struct hw_entry entry = { .vpn = region->start_vpn + page->index,
-				  .pfn = (uint32_t)(page - m->pages) };
+	struct hw_entry entry = { .vpn = region->start_vpn + page->index + part,
+				  .pfn = (uint32_t)(page - m->pages) + part };
 
-	CHECK(!page_test(page, PG_HEAD)); /* it is split before it is swapped out */
 	if (page_test(page, PG_ANON)) {
-		uint32_t slot = m->slot_of[page - m->pages];
+		uint32_t slot = m->slot_of[entry.pfn];
 
 		CHECK(page_test(page, PG_SWAPCACHE));
 		swap_slot_dup(t, slot);
@@ -226,7 +229,7 @@ static void act_on_entry(struct task *t, struct region *region, struct page *pag
 		walk->dirty |= entry.err == 0 && (entry.flags & HW_DIRTY);
 		break;
 	case RMAP_UNMAP:
-		walk->dirty |= unmap_entry(t, region, page);
+		walk->dirty |= unmap_entry(t, region, page, walk->part);
 		break;
 	case RMAP_MIGRATE_OUT:
 	case RMAP_MIGRATE_IN: /* done above */
@@ -269,6 +272,10 @@ static ALWAYS_INLINE bool page_has_one_entry(uint64_t flags)
 static void walk_anon(struct task *t, struct page *page, struct rmap_walk *walk)
 {
 	struct region *region = region_of_anon(t, page);
+
+	/* Each becomes a swap word of its own. */
+	if (walk->action == RMAP_UNMAP && page_test(page, PG_THP_WHOLE))
+		thp_split_entries(t, region, page);
 	uint64_t flags = page_flags(page);
 
 	for (walk->part = 0; walk->part < page_nr_of(flags); walk->part++)
@@ -375,7 +382,7 @@ bool rmap_unmap(struct task *t, struct page *page)
 	}
 	rt_explore(t);
 	/* The lock keeps the one entry where it is: no look is needed. */
-	if (unmap_entry(t, region_of_anon(t, page), page))
+	if (unmap_entry(t, region_of_anon(t, page), page, 0))
 		page_aops(t->machine, page)->set_dirty(t, page);
 	event_add(t, EV_SIM_PTE_WALK, 1);
 	return true;

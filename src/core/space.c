@@ -353,7 +353,8 @@ static void zap_mapped(struct task *t, struct region *region, struct page *page,
 	CHECK(!page_put_test(page));
 	if (page_test(page, PG_SWAPCACHE))
 		swap_cache_try_free(t, page);
-	else if (thp_is_huge(page))
+	/* What no entry maps is given up whole by whoever finds it so. */
+	if (thp_is_huge(page) && (page_maps(page) != 0 || !page_test(page, PG_SWAPCACHE)))
 		thp_defer_split(t, page);
 }
 

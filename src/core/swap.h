@@ -135,6 +135,11 @@ static inline uint32_t swap_slot_of(uint32_t entry)
 
 /* A slot marked HAS_CACHE, for write-out. Nothing held. => 0 if swap is full */
 uint32_t swap_slot_get(struct task *t);
+/*
+ * The slots of a free cluster, for a huge page: each marked HAS_CACHE. Nothing held.
+ * => the first; 0 if the area whose turn it is has none to give
+ */
+uint32_t swap_cluster_get(struct task *t);
 /* Gives back a slot got and not used (its byte is exactly HAS_CACHE). */
 void swap_slot_put(struct task *t, uint32_t entry);
 /* One more page-table reference. */
@@ -172,20 +177,25 @@ bool swap_is_half_full(const struct neap_machine *m);
 
 /* Gives a locked anonymous page a slot. => false: swap is full */
 bool swap_cache_add_new(struct task *t, struct page *page);
-/* The page cached for entry, with a reference; PFN_NONE. */
+/* Gives a locked huge page the slots of a cluster. => false: there is none, and nothing changed */
+bool swap_cache_add_whole(struct task *t, struct page *page);
+/*
+ * The frame cached for entry, with a reference to its page, which is thp_head() of the frame and
+ * stays it as long as the reference is held. => PFN_NONE also if the page is changing hands
+ */
 uint32_t swap_cache_find(struct task *t, uint32_t entry);
 /* Takes a locked page out of the cache and drops the cache's reference. Not under write-out. */
 void swap_cache_delete(struct task *t, struct page *page);
 /* The same for reclaim: references frozen, leaves shadow. */
 void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow);
 /*
- * Puts locked page `to` in the place of locked page `from`, whose only references are the cache's
+ * Puts locked page `to` in the place of locked page `from`, both small, whose only references are the cache's
  * and
  * the caller's. `to` gets the cache's reference, PG_SWAPCACHE and PG_DIRTY as it was.
  * => false, nothing changed, if somebody else refers to `from`
  */
 bool swap_cache_replace(struct task *t, struct page *from, struct page *to);
-/* Frees the slot of a locked page if no page table needs it. => true if it did */
+/* Frees the slots of a locked page if no page table needs one of them. => true if it did */
 bool swap_cache_try_free(struct task *t, struct page *page);
 /*
  * A page-table reference to entry is gone: frees the slot, and the cached page if nothing else

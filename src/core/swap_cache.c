@@ -10,6 +10,11 @@
  * says that both are valid, and changes under the page lock. The cache has a
  * reference on the page.
  *
+ * A huge page has 512 slots in a row, frame i the slot i, and one reference of the cache.
+ * It comes back in parts: an entry that is faulted finds its frame in the cache, or reads
+ * a small page once the huge one was freed. Split while it is here, each part is cached
+ * for the slot that it had.
+ *
  * Two tasks may want the same slot read. Whoever sets HAS_CACHE under the area's
  * lock reads it; the other finds the locked page and waits for it.
  *
@@ -41,6 +46,7 @@
 #include "core/space.h"
 #include "core/swap_nodes.h"
 #include "core/sysctl.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 #include "core/workingset.h"
 
@@ -48,9 +54,10 @@
 
 /* ---- entering and leaving ---- */
 
-static void cache_account(struct task *t, struct page *page, int64_t delta)
+static void cache_account(struct task *t, struct page *page, int64_t sign)
 {
 	struct node *node = page_node(t->machine, page);
+	int64_t delta = sign * page_nr(page);
 
 	struct cpu_slot *pinned = cpu_pin_leaf(t);
 
@@ -91,9 +98,40 @@ bool swap_cache_add_new(struct task *t, struct page *page)
 	return true;
 }
 
+bool swap_cache_add_whole(struct task *t, struct page *page)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t pfn = (uint32_t)(page - m->pages);
+	uint32_t entry = swap_cluster_get(t);
+
+	_Static_assert(SWAP_CLUSTER_SLOTS == THP_PAGES, "a cluster is what a huge page needs");
+	DCHECK(page_test(page, PG_LOCKED) && thp_is_huge(page) && !page_test(page, PG_SWAPCACHE));
+	if (entry == 0)
+		return false;
+	struct swap_area *area = swap_area_of(m, entry);
+	uint32_t slot = swap_slot_of(entry);
+
+	for (uint32_t i = 0; i < THP_PAGES; i++) {
+		swap_nodes_prepare(t, area, slot + i,
+				   GFP_BIT_HIGH | GFP_BIT_NOMEMALLOC | GFP_BIT_NOWARN);
+		m->slot_of[pfn + i] = entry + i;
+	}
+	cache_attach(t, page, entry);
+	spin_lock(t, &area->lock, LOCK_SWAP);
+	for (uint32_t i = 0; i < THP_PAGES; i++) {
+		CHECK(area->map[slot + i] == SWAP_HAS_CACHE);
+		swap_slot_store_cache(t, area, slot + i, pfn + i);
+	}
+	spin_unlock(t, &area->lock, LOCK_SWAP);
+	page_set(page, PG_DIRTY);
+	return true;
+}
+
 uint32_t swap_cache_find(struct task *t, uint32_t entry)
 {
-	struct swap_area *area = swap_area_of(t->machine, entry);
+	struct neap_machine *m = t->machine;
+	struct swap_area *area = swap_area_of(m, entry);
+	struct page *page = NULL;
 	uint32_t pfn = PFN_NONE;
 
 	spin_lock(t, &area->lock, LOCK_SWAP);
@@ -101,17 +139,28 @@ uint32_t swap_cache_find(struct task *t, uint32_t entry)
 
 	if (cached != 0 && !(cached & 1)) {
 		pfn = (uint32_t)(cached >> 1);
-		if (!page_get_unless_zero(machine_page(t->machine, pfn)))
-			pfn = PFN_NONE;
+		page = thp_head(m, pfn);
+		if (!page_get_unless_zero(page))
+			page = NULL;
 	}
 	spin_unlock(t, &area->lock, LOCK_SWAP);
-	return pfn;
+	if (page == NULL)
+		return PFN_NONE;
+	if (likely(thp_head(m, pfn) == page))
+		return pfn;
+	/* Split between the two looks: it is the first part, and not what was asked for. */
+	page_put(t, page);
+	return PFN_NONE;
 }
 
 /* The common end of leaving: slot_of stays as it is, meaningless without the flag. */
 static void cache_detach(struct task *t, struct page *page, uint64_t shadow)
 {
-	swap_slot_drop_cache(t, t->machine->slot_of[page - t->machine->pages], shadow);
+	const uint32_t *slot = &t->machine->slot_of[page - t->machine->pages];
+	uint32_t nr = page_nr(page);
+
+	for (uint32_t i = 0; i < nr; i++)
+		swap_slot_drop_cache(t, slot[i], shadow);
 	page_clear(page, PG_SWAPCACHE);
 	cache_account(t, page, -1);
 }
@@ -138,7 +187,7 @@ bool swap_cache_replace(struct task *t, struct page *from, struct page *to)
 	struct swap_area *area = swap_area_of(m, entry);
 
 	DCHECK(page_test(from, PG_LOCKED) && page_test(to, PG_LOCKED));
-	DCHECK(page_test(from, PG_SWAPCACHE) && !page_test(from, PG_WRITEBACK));
+	DCHECK(page_test(from, PG_SWAPCACHE) && !page_test(from, PG_WRITEBACK | PG_HEAD));
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	/* Under the lock: whoever looks finds the one or the other. */
 	bool frozen = page_freeze(from, 2);
@@ -158,11 +207,14 @@ bool swap_cache_replace(struct task *t, struct page *from, struct page *to)
 bool swap_cache_try_free(struct task *t, struct page *page)
 {
 	struct neap_machine *m = t->machine;
+	const uint32_t *slot = &m->slot_of[page - m->pages];
 
 	if (!page_test(page, PG_SWAPCACHE) || page_test(page, PG_WRITEBACK))
 		return false;
-	if (swap_slot_count(m, m->slot_of[page - m->pages]) != 0)
-		return false;
+	/* From the end: who gives entries up begins with the first. */
+	for (uint32_t i = page_nr(page); i > 0; i--)
+		if (swap_slot_count(m, slot[i - 1]) != 0)
+			return false;
 	page_set(page, PG_DIRTY);
 	swap_cache_delete(t, page);
 	return true;
@@ -176,7 +228,7 @@ void swap_release_entry(struct task *t, uint32_t entry)
 	swap_slot_free(t, entry);
 	if (pfn == PFN_NONE)
 		return;
-	struct page *page = machine_page(m, pfn);
+	struct page *page = thp_head(m, pfn);
 
 	if (page_maps(page) == 0 && page_trylock(t, page)) {
 		if (page_test(page, PG_SWAPCACHE) && m->slot_of[pfn] == entry)
@@ -199,19 +251,27 @@ void swap_write_page(struct task *t, struct page *page)
 		page_unlock(t, page);
 		return;
 	}
+	uint32_t nr = page_nr(page);
+
 	page_clear(page, PG_DIRTY);
 	io_begin_write(t, page);
 	page_unlock(t, page);
+	if (nr > 1)
+		event_add(t, EV_THP_SWPOUT, 1);
 	/*
 	 * A synchronous store gains nothing from neighbours, and ends the write before reclaim
 	 * looks at the page again, which can free it in the same visit.
 	 */
 	const struct swap_area *area = swap_area_of(m, entry);
 
-	if (area->synchronous)
-		io_write_now(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
-	else
-		io_write(t, area->store, IO_SWAP_WRITE, swap_slot_of(entry), pfn);
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t slot = swap_slot_of(entry) + i;
+
+		if (area->synchronous)
+			io_write_now(t, area->store, IO_SWAP_WRITE, slot, pfn + i);
+		else
+			io_write(t, area->store, IO_SWAP_WRITE, slot, pfn + i);
+	}
 }
 
 /* ---- read-ahead windows ---- */

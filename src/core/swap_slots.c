@@ -10,7 +10,8 @@
  * behind its peers for each batch. Which slot: solid state areas give each CPU a
  * cluster of its own, taken from a FIFO of wholly free ones; rotational areas go
  * on from the last slot and look for 512 free slots in a row every 515 slots.
- * When neither works, any free slot.
+ * When neither works, any free slot. A huge page gets a whole cluster of a solid state
+ * block device, from the same FIFO, or none.
  *
  * Invariants (swap_verify):
  *   1. map byte 0 <=> the slot is free; inuse counts the others, bad ones excluded.
@@ -41,6 +42,7 @@
 #include "core/racy.h"
 #include "core/sleeplock.h"
 #include "core/swap_nodes.h"
+#include "core/thp.h"
 #include "core/visit.h"
 #include "core/vmstat.h"
 
@@ -541,6 +543,57 @@ static uint32_t get_batch(struct task *t, uint32_t *entries, uint32_t want)
 	return got;
 }
 
+/* => the first slot of a free cluster, all of which are taken; 0 if there is none */
+static uint32_t take_cluster(struct swap_area *area)
+{
+	uint32_t cluster = fifo_pop(area);
+	uint32_t first = cluster * SWAP_CLUSTER_SLOTS;
+
+	if (cluster == SWAP_NO_CLUSTER)
+		return 0;
+	for (uint32_t i = 0; i < SWAP_CLUSTER_SLOTS; i++)
+		slot_take(area, first + i);
+	return first;
+}
+
+/* Takes a cluster's slots off the machine's free count. => false: there are not so many */
+static bool reserve_cluster(struct neap_machine *m)
+{
+	int64_t free = atomic_load(&m->nr_swap_free);
+
+	do { /* bounded: somebody else took or gave slots */
+		if (free < (int64_t)SWAP_CLUSTER_SLOTS)
+			return false;
+	} while (!atomic_compare_exchange_weak(&m->nr_swap_free, &free,
+					       free - (int64_t)SWAP_CLUSTER_SLOTS));
+	return true;
+}
+
+uint32_t swap_cluster_get(struct task *t)
+{
+	struct neap_machine *m = t->machine;
+	uint32_t entry = 0;
+
+	if (!reserve_cluster(m))
+		return 0;
+	cpu_pin(t);
+	struct swap_area *area = choose_area(t, m, 0);
+
+	/* Slots in a row of a file may lie anywhere; a disk that turns has no list of clusters. */
+	if (area != NULL && !area->is_file && !area->rotational) {
+		spin_lock(t, &area->lock, LOCK_SWAP);
+		if (atomic_load(&area->state) == SWAP_ACTIVE)
+			entry = take_cluster(area);
+		spin_unlock(t, &area->lock, LOCK_SWAP);
+	}
+	cpu_unpin(t);
+	if (entry == 0) {
+		atomic_fetch_add(&m->nr_swap_free, SWAP_CLUSTER_SLOTS);
+		return 0;
+	}
+	return area->type << SWAP_TYPE_SHIFT | entry;
+}
+
 /* Are per-CPU slot caches worth their slots? With hysteresis. *ended: not any more */
 static bool slot_cache_wanted(struct neap_machine *m, bool *ended)
 {
@@ -780,7 +833,7 @@ static bool reclaim_slot(struct task *t, struct swap_area *area, uint32_t slot)
 
 	if (pfn == PFN_NONE)
 		return false;
-	struct page *page = machine_page(t->machine, pfn);
+	struct page *page = thp_head(t->machine, pfn);
 
 	if (page_trylock(t, page)) {
 		if (page_test(page, PG_SWAPCACHE) && t->machine->slot_of[pfn] == entry)
@@ -840,7 +893,7 @@ static const char *verify_slots(const struct neap_machine *m, const struct swap_
 
 		if (!(byte & SWAP_HAS_CACHE))
 			return "a swap slot caches a page without HAS_CACHE";
-		if (!page_test(machine_page(m, pfn), PG_SWAPCACHE) ||
+		if (!page_test(thp_head(m, pfn), PG_SWAPCACHE) ||
 		    m->slot_of[pfn] != (area->type << SWAP_TYPE_SHIFT | slot))
 			return "a cached page does not know its swap slot";
 	}

@@ -33,18 +33,19 @@
 #include "core/racy.h"
 #include "core/sleeplock.h"
 #include "core/space.h"
+#include "core/thp.h"
 #include "core/vmstat.h"
 
 #define UNUSE_BATCH 32u
 #define ROUND_PAUSE_NS (4 * NSEC_PER_MSEC)
 #define LOOK_AGAIN 1
 
-/* Brings entry's page back from where the read left it. => LOCKED page; 0 or LOOK_AGAIN */
+/* Brings entry's frame back from where the read left it. => LOCKED page; 0 or LOOK_AGAIN */
 static int unuse_locked(struct task *t, struct region *region, uint64_t vpn, uint32_t entry,
-			struct page *page)
+			uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
-	uint32_t pfn = (uint32_t)(page - m->pages);
+	struct page *page = thp_head(m, pfn);
 	struct hw_entry at = { .vpn = vpn, .pfn = pfn };
 
 	page_wait_writeback(t, page);
@@ -79,12 +80,12 @@ static int unuse_entry(struct task *t, struct region *region, uint64_t vpn, uint
 		if (err < 0)
 			return err == -ENOENT ? LOOK_AGAIN : err;
 	} else {
-		swap_readahead_hit(t, region, index, machine_page(m, pfn));
+		swap_readahead_hit(t, region, index, thp_head(m, pfn));
 	}
-	struct page *page = machine_page(m, pfn);
+	struct page *page = thp_head(m, pfn);
 
 	page_lock(t, page);
-	int result = unuse_locked(t, region, vpn, entry, page);
+	int result = unuse_locked(t, region, vpn, entry, pfn);
 
 	page_unlock(t, page);
 	page_put(t, page);
@@ -192,7 +193,7 @@ static void unuse_cached(struct task *t, struct swap_area *area)
 
 		if (pfn == PFN_NONE)
 			continue;
-		struct page *page = machine_page(m, pfn);
+		struct page *page = thp_head(m, pfn);
 
 		page_lock(t, page);
 		page_wait_writeback(t, page);

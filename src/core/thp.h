@@ -62,7 +62,10 @@ void thp_split_entries(struct task *t, struct region *region, struct page *page)
 
 /* ---- thp_split.c: becoming 512 small pages ---- */
 
-/* Could it be split, as far as references can tell? Page locked, one reference is ours. */
+/*
+ * Could it be split, as far as references and write-out can tell? Page locked, one reference is
+ * ours.
+ */
 bool thp_can_split(const struct page *page);
 
 /*

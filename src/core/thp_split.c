@@ -2,6 +2,7 @@
  * thp_split.c: from one huge page to 512 small ones.
  *
  *   refs  maps + 1 ──freeze──> 0 ── descriptors of the tails are written ──> refs of 512 pages
+ *                    (one more if the swap cache has it; then each part has one of the cache)
  *   entries   map the same frames before, meanwhile and after
  *
  * Splitting changes descriptors only. The head's count is frozen at zero, so nobody gets hold of
@@ -26,7 +27,7 @@
  *
  * Linux: split_huge_page_to_list(), __split_huge_page(), deferred_split_huge_page(),
  * deferred_split_scan() of mm/huge_memory.c, 6.1. DIFF: entries are not turned into migration
- * words meanwhile.
+ * words meanwhile. DIFF: parts in the swap cache whose slots nothing needs are left to reclaim.
  */
 #include "core/thp.h"
 
@@ -42,7 +43,7 @@
 /* Flags that each part has from the whole. */
 #define FLAGS_OF_PARTS                                                                             \
 	(PG_REFERENCED | PG_UPTODATE | PG_DIRTY | PG_ACTIVE | PG_WORKINGSET | PG_SWAPBACKED |      \
-	 PG_UNEVICTABLE | PG_MLOCKED | PG_ANON)
+	 PG_UNEVICTABLE | PG_MLOCKED | PG_ANON | PG_SWAPCACHE)
 
 /* ---- the queue ---- */
 
@@ -148,7 +149,9 @@ static void make_part(struct task *t, struct split *split, uint32_t i)
 	struct page *part = &split->page[i];
 	uint64_t flags = page_flags(split->page);
 	uint32_t mapped = part_is_mapped(split, i) ? 1 : 0;
-	uint32_t others = split->list != NULL ? 1 : 0; /* the isolation */
+	uint32_t others = split->list != NULL ? 1 : 0; /* the isolation's; the cache's */
+
+	others += (flags & PG_SWAPCACHE) != 0;
 	bool listed = mapped + others != 0;
 
 	flags &= FLAGS_OF_PARTS | PAGE_PLACE_MASK;
@@ -169,6 +172,11 @@ static void make_part(struct task *t, struct split *split, uint32_t i)
 	atomic_store_explicit(&part->refs, mapped + others, memory_order_release);
 }
 
+static uint32_t cache_refs(const struct page *page)
+{
+	return page_test(page, PG_SWAPCACHE) ? 1 : 0;
+}
+
 /* => the head's references are frozen; and as struct split says */
 static void make_parts(struct task *t, struct split *split)
 {
@@ -184,12 +192,13 @@ static void make_parts(struct task *t, struct split *split)
 	if (split->lruvec != NULL)
 		lru_resize(t, split->lruvec, page, 1);
 	atomic_store_explicit(&page->maps, mapped, memory_order_relaxed);
-	atomic_store_explicit(&page->refs, mapped + 1, memory_order_release);
+	atomic_store_explicit(&page->refs, mapped + 1 + cache_refs(page), memory_order_release);
 }
 
 bool thp_can_split(const struct page *page)
 {
-	return page_refs(page) == page_maps(page) + 1;
+	return page_refs(page) == page_maps(page) + 1 + cache_refs(page) &&
+	       !page_test(page, PG_WRITEBACK);
 }
 
 /* => whether the page was split. Nothing here sleeps once it is frozen. */
@@ -198,7 +207,7 @@ static bool try_split(struct task *t, struct split *split)
 	struct page *page = split->page;
 	struct node *node = page_node(t->machine, page);
 
-	if (!page_freeze(page, page_maps(page) + 1))
+	if (!page_freeze(page, page_maps(page) + 1 + cache_refs(page)))
 		return false;
 	thp_forget(t, page);
 	cpu_pin(t);

@@ -121,8 +121,6 @@ static const char *census_huge(struct census *c, uint32_t pfn, const struct page
 
 	if (!thp_is_huge(page) || page_order(page) != THP_ORDER || pfn % THP_PAGES != 0)
 		return fail(m, "a user page of several frames is no huge page, frame", pfn, 0);
-	if (flags & PG_SWAPCACHE)
-		return fail(m, "a huge page is in the swap cache, frame", pfn, 0);
 	for (uint32_t i = 1; i < THP_PAGES; i++)
 		if (!page_test(&page[i], PG_TAIL) || page_refs(&page[i]) != 0 ||
 		    page_maps(&page[i]) != 0)
@@ -168,8 +166,8 @@ static const char *census_user(struct census *c, uint32_t pfn, const struct page
 	/* Frames of a huge page are counted one by one. */
 	c->node[NR_ANON_PAGES] += (flags & PG_ANON) ? min_u32(page_maps(page), nr) : 0;
 	c->node[NR_MAPPED] += !(flags & PG_ANON) && page_maps(page) != 0;
-	c->node[NR_FILE_PAGES] += cached;
-	c->node[NR_SWAPCACHED] += (flags & PG_SWAPCACHE) != 0;
+	c->node[NR_FILE_PAGES] += cached * nr;
+	c->node[NR_SWAPCACHED] += (flags & PG_SWAPCACHE) != 0 ? nr : 0;
 	c->node[NR_DIRTY] += !(flags & PG_ANON) && (flags & PG_DIRTY);
 	return NULL;
 }

@@ -43,7 +43,7 @@ uint64_t workingset_eviction(struct page *page, struct node *node)
 	shadow |= SHADOW_TAG;
 	if (page_test(page, PG_WORKINGSET))
 		shadow |= SHADOW_WORKINGSET;
-	workingset_age(node, 1);
+	workingset_age(node, page_nr(page));
 	return shadow;
 }
 

@@ -3,7 +3,8 @@
  *
  *   thp_fault ── 512 entries ─┬─ zapped as a whole ───────> freed, and again
  *                             ├─ zapped in part ── queue ─> split by the shrinker
- *                             └─ reclaimed ───────────────> split, parts to swap
+ *                             └─ reclaimed ─┬─ a cluster > swapped out as a whole
+ *                                           └─ none ────> split, parts to swap
  *
  * The last test lets three programs, reclaim and the shrinker meet in every order that a seed
  * produces: contents, and the laws, at the end.
@@ -412,7 +413,7 @@ static void body_reclaim(struct machine_fixture *f)
 	machine_check(f, region, 0, THP_PAGES);
 }
 
-MACHINE_TEST(reclaim, .pages = 4096, .swap_pages = 2048, .real = true);
+MACHINE_TEST(reclaim, .pages = 4096, .swap_pages = 2048, .swap_rotational = true, .real = true);
 
 /* Pinned: neither reclaim nor the shrinker touches it. */
 static void body_pinned(struct machine_fixture *f)
@@ -460,7 +461,224 @@ static void body_pressure(struct machine_fixture *f)
 	machine_verify(f);
 }
 
-MACHINE_TEST(pressure, .pages = 4096, .swap_pages = 8192);
+MACHINE_TEST(pressure, .pages = 4096, .swap_pages = 8192, .swap_rotational = true);
+
+/* ---- as a whole, to swap ---- */
+
+/* A filled huge page, used by nobody lately. */
+static struct page *old_huge_page(struct machine_fixture *f, struct region *region)
+{
+	set(f, ENABLED, "madvise");
+	machine_fill(f, region, 0, THP_PAGES);
+	machine_age(f, region, 0, THP_PAGES);
+	return huge_at(f, region, 0);
+}
+
+/* Reclaim meets it once. => pages freed */
+static uint64_t meet(struct machine_fixture *f, struct page *page)
+{
+	struct scan_control sc = machine_scan();
+	struct reclaim_stat stat = { 0 };
+
+	return machine_reclaim(f, &sc, &stat, &page, 1);
+}
+
+static void body_swapped_whole(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+	struct scan_control sc = machine_scan();
+	struct reclaim_stat stat = { 0 };
+
+	assert_int_equal(machine_reclaim(f, &sc, &stat, &page, 1), 0);
+	assert_int_equal(stat.nr_pageout, THP_PAGES);
+	assert_int_equal(sc.nr_scanned, THP_PAGES);
+	assert_int_equal(machine_events(f, EV_THP_SWPOUT), 1);
+	assert_int_equal(machine_events(f, EV_THP_SWPOUT_FALLBACK), 0);
+	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE), 0);
+	assert_int_equal(machine_events(f, EV_THP_SPLIT_PMD), 1);
+	assert_int_equal(machine_events(f, EV_PSWPOUT), THP_PAGES);
+	assert_int_equal(machine_node_count(f, NR_VMSCAN_WRITE), THP_PAGES);
+	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), THP_PAGES);
+	machine_settle(f);
+	machine_verify(f);
+	assert_int_equal(machine_node_count(f, NR_WRITTEN), THP_PAGES);
+	/* A cluster's slots, in the order of the frames. */
+	uint32_t first = machine_swap_at(f, region, 0);
+
+	assert_int_equal(swap_slot_of(first) % SWAP_CLUSTER_SLOTS, 0);
+	for (uint64_t i = 1; i < THP_PAGES; i++)
+		assert_int_equal(machine_swap_at(f, region, i), first + i);
+	/* Met clean: one block is free again, and every part leaves a shadow. */
+	assert_true(thp_is_huge(page));
+	assert_int_equal(meet(f, page), THP_PAGES);
+	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0);
+	machine_verify(f);
+	machine_check(f, region, 0, THP_PAGES);
+	assert_int_equal(machine_events(f, EV_THP_FAULT_ALLOC), 1); /* small pages come back */
+	machine_settle(f);
+	machine_verify(f);
+}
+
+MACHINE_TEST(swapped_whole, .pages = 4096, .swap_pages = 2048, .real = true);
+
+/* Parts come back while the whole is in the cache; a written part makes all of it dirty. */
+static void body_parts_come_back(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+	uint64_t majors = machine_events(f, EV_PGMAJFAULT);
+	uint64_t value;
+
+	assert_int_equal(meet(f, page), 0);
+	machine_settle(f);
+	assert_int_equal(machine_read(f, region, 100, &value), 0);
+	assert_ptr_equal(huge_at(f, region, 100), page);
+	assert_int_equal(page_maps(page), 1);
+	assert_int_equal(machine_events(f, EV_PGMAJFAULT), majors);
+	machine_verify(f);
+	assert_int_equal(machine_write(f, region, 100, 4711), 0); /* its entry was read-only */
+	assert_int_equal(machine_write(f, region, 200, 4712), 0);
+	assert_int_equal(page_maps(page), 2);
+	machine_verify(f);
+	machine_age(f, region, 0, THP_PAGES);
+	page_clear(page, PG_REFERENCED);
+	assert_int_equal(meet(f, page), 0); /* dirty: written once more, all of it */
+	assert_int_equal(machine_events(f, EV_THP_SWPOUT), 2);
+	machine_settle(f);
+	assert_int_equal(meet(f, page), THP_PAGES);
+	machine_verify(f);
+	assert_int_equal(machine_read(f, region, 100, &value), 0);
+	assert_int_equal(value, 4711);
+	assert_int_equal(machine_read(f, region, 200, &value), 0);
+	assert_int_equal(value, 4712);
+	machine_check(f, region, 0, 100);
+	machine_check(f, region, 201, THP_PAGES - 201);
+	machine_settle(f);
+	machine_verify(f);
+}
+
+MACHINE_TEST(parts_come_back, .pages = 4096, .swap_pages = 2048, .real = true);
+
+/* Split in the cache: each part is there for the slot that it had. */
+static void body_split_in_cache(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+	uint64_t value;
+
+	assert_int_equal(meet(f, page), 0);
+	page_get(page);
+	page_lock(f->t, page);
+	assert_int_equal(thp_split(f->t, page, NULL), -EAGAIN); /* it is being written */
+	page_unlock(f->t, page);
+	page_put(f->t, page);
+	machine_settle(f);
+	assert_int_equal(machine_read(f, region, 9, &value), 0);
+	page_get(page);
+	page_lock(f->t, page);
+	assert_int_equal(thp_split(f->t, page, NULL), 0);
+	page_unlock(f->t, page);
+	page_put(f->t, page);
+	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), THP_PAGES);
+	machine_verify(f);
+	assert_false(thp_is_huge(machine_page_at(f, region, 9)));
+	machine_check(f, region, 0, THP_PAGES);
+	assert_int_equal(machine_events(f, EV_PSWPIN), 0);
+	machine_settle(f);
+	machine_verify(f);
+}
+
+MACHINE_TEST(split_in_cache, .pages = 4096, .swap_pages = 2048, .real = true);
+
+/* Given up while it is in the cache: slots and frames are free when the last entry goes. */
+static void body_given_up_in_cache(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+	int64_t free_slots = atomic_load(&f->m->nr_swap_free);
+	uint64_t value;
+
+	assert_int_equal(meet(f, page), 0);
+	machine_settle(f);
+	assert_int_equal(atomic_load(&f->m->nr_swap_free), free_slots - THP_PAGES);
+	assert_int_equal(machine_read(f, region, 9, &value), 0);
+	assert_int_equal(region_zap(f->t, region, 0, 9), 9);
+	assert_int_equal(region_zap(f->t, region, 10, THP_PAGES - 10), THP_PAGES - 10);
+	machine_verify(f);
+	assert_int_equal(page_maps(page), 1);
+	assert_int_equal(region_zap(f->t, region, 9, 1), 1);
+	swap_slots_drain(f->t, f->m);
+	assert_int_equal(atomic_load(&f->m->nr_swap_free), free_slots);
+	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), 0);
+	machine_verify(f);
+}
+
+MACHINE_TEST(given_up_in_cache, .pages = 4096, .swap_pages = 2048);
+
+/* A file gives no cluster, and an area without a wholly free one gives none either. */
+static void body_no_cluster(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, 2 * THP_PAGES, REGION_HUGE);
+
+	(void)old_huge_page(f, region);
+	f->m->swap[0].is_file = true;
+	assert_int_equal(swap_cluster_get(f->t), 0);
+	f->m->swap[0].is_file = false;
+	/* 1023 slots: the cluster with the header is not wholly free, the other one is. */
+	uint32_t entry = swap_cluster_get(f->t);
+
+	assert_int_equal(swap_slot_of(entry), SWAP_CLUSTER_SLOTS);
+	assert_int_equal(swap_cluster_get(f->t), 0);
+	for (uint32_t i = 0; i < SWAP_CLUSTER_SLOTS; i++)
+		swap_slot_put(f->t, entry + i);
+	swap_slots_drain(f->t, f->m);
+	machine_verify(f);
+	entry = swap_slot_get(f->t); /* of a cluster: either may be begun */
+	assert_int_not_equal(entry, 0);
+	swap_slot_put(f->t, entry);
+}
+
+MACHINE_TEST(no_cluster, .pages = 4096, .swap_pages = 1024);
+
+/* An error of one frame's write: the page stays, dirty, and is written again. */
+static void body_error_in_part(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+
+	store_fault_arm(f->swap[0], f->t, STORE_WRITE, 300, -EIO);
+	assert_int_equal(meet(f, page), 0);
+	machine_settle(f);
+	assert_true(page_test(page, PG_DIRTY));
+	assert_true(page_test(page, PG_ERROR));
+	page_clear(page, PG_ACTIVE);
+	machine_verify(f);
+	assert_int_equal(meet(f, page), 0);
+	machine_settle(f);
+	assert_false(page_test(page, PG_DIRTY));
+	assert_int_equal(meet(f, page), THP_PAGES);
+	machine_check(f, region, 0, THP_PAGES);
+}
+
+MACHINE_TEST(error_in_part, .pages = 4096, .swap_pages = 2048, .real = true);
+
+/* Memory is full of huge pages, and swap has clusters: most go whole, and all comes back. */
+static void body_pressure_whole(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, 12 * THP_PAGES, REGION_HUGE);
+
+	set(f, ENABLED, "madvise");
+	machine_fill(f, region, 0, 12 * THP_PAGES);
+	assert_true(machine_events(f, EV_THP_SWPOUT) >= 3);
+	machine_settle(f);
+	machine_verify(f);
+	machine_check(f, region, 0, 12 * THP_PAGES);
+	machine_settle(f);
+	machine_verify(f);
+}
+
+MACHINE_TEST(pressure_whole, .pages = 4096, .swap_pages = 16384);
 
 /* ---- laws ---- */
 
@@ -658,6 +876,7 @@ static void test_world(void **state)
 						     .seed = world_seed,
 						     .real = world_seed % 4 == 0,
 						     .swap_synchronous = world_seed % 4 < 2,
+						     .swap_rotational = world_seed % 8 == 7,
 						     .explore = true },
 			    body_world);
 	print_message("%llu interleavings: %llu huge pages, %llu splits\n", (unsigned long long)nr,
@@ -668,14 +887,29 @@ static void test_world(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gfp),	 cmocka_unit_test(test_policy),
-		cmocka_unit_test(test_places),	 cmocka_unit_test(test_marks),
-		cmocka_unit_test(test_requests), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_locked),
-		cmocka_unit_test(test_parts),	 cmocka_unit_test(test_headless),
-		cmocka_unit_test(test_emptied),	 cmocka_unit_test(test_share),
-		cmocka_unit_test(test_reclaim),	 cmocka_unit_test(test_pinned),
-		cmocka_unit_test(test_pressure), cmocka_unit_test(test_laws),
+		cmocka_unit_test(test_gfp),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_locked),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_headless),
+		cmocka_unit_test(test_emptied),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_reclaim),
+		cmocka_unit_test(test_pinned),
+		cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_swapped_whole),
+		cmocka_unit_test(test_parts_come_back),
+		cmocka_unit_test(test_split_in_cache),
+		cmocka_unit_test(test_given_up_in_cache),
+		cmocka_unit_test(test_no_cluster),
+		cmocka_unit_test(test_error_in_part),
+		cmocka_unit_test(test_pressure_whole),
+		cmocka_unit_test(test_laws),
 		cmocka_unit_test(test_world),
 	};
 
