@@ -189,9 +189,9 @@ void swap_cache_delete(struct task *t, struct page *page);
 /* The same for reclaim: references frozen, leaves shadow. */
 void swap_cache_remove_frozen(struct task *t, struct page *page, uint64_t shadow);
 /*
- * Puts locked page `to` in the place of locked page `from`, both small, whose only references are the cache's
- * and
- * the caller's. `to` gets the cache's reference, PG_SWAPCACHE and PG_DIRTY as it was.
+ * Puts locked page `to` in the place of locked page `from`, both small, whose only references are
+ * the cache's and the caller's. `to` gets the cache's reference, PG_SWAPCACHE and PG_DIRTY as it
+ * was.
  * => false, nothing changed, if somebody else refers to `from`
  */
 bool swap_cache_replace(struct task *t, struct page *from, struct page *to);
