@@ -276,7 +276,7 @@ static void test_snapshots(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	run_on(fake_machine(40, false, false),
-	       "snapshot start\nevery 60 snapshot tick\nsleep 400\nsnapshot end\n", dir);
+	       "snapshot start\nevery 60 snapshot tick\nsleep 1500\nsnapshot end\n", dir);
 	expect_outcome(RUN_FINE, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
 		snprintf(path, sizeof(path), "%s/%s/vmstat", dir, labels[i]);
