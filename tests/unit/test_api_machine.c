@@ -188,8 +188,12 @@ static void test_larger_than_memory(void **state)
 		neap_gauge(machine, &gauge);
 		assert_int_equal(gauge.managed_pages, 2048);
 		assert_true(gauge.peak_used_pages > 1500 && gauge.peak_used_pages <= 2048);
-		/* Slots that CPUs keep at hand count as used, as Linux counts them. */
-		assert_true(gauge.swap_used_pages <= 2 * 64);
+		/*
+		 * Slots that CPUs keep at hand count as used, as Linux counts them; a page that was
+		 * being written when its region went keeps its slot until reclaim comes by.
+		 */
+		assert_true(gauge.swap_used_pages <=
+			    2 * 64 + neap_counter(machine, "nr_swapcached"));
 		assert_int_equal(gauge.nr_kswapd, 1);
 		api_machine_end(machine);
 	}
