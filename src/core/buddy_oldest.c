@@ -110,31 +110,34 @@ static ALWAYS_INLINE uint32_t rise_head(uint32_t block, uint32_t order)
 }
 
 /*
- * Blocks of an order come free: parts those that merge from those that stay. Merged ones are free
- * blocks of the next order now, and know whether they merge there, too; for the others the same
- * answer is the end of the list. frame: the blocks; may be rise->up.
+ * A block of an order comes free, after `nr` others of which nr_up merge. A merged one is a free
+ * block of the next order now, and knows whether it merges there, too; for another one the same
+ * answer is the end of the list. => 1 if it merges, else 0
  */
+static ALWAYS_INLINE uint32_t rise_add(struct rise *rise, uint32_t pfn, uint32_t order, uint32_t nr,
+				       uint32_t nr_up)
+{
+	uint8_t *here = &rise->zone->machine->pair[order][pfn >> (order + 1)];
+	uint8_t *above = &rise->zone->machine->pair[order + 1][pfn >> (order + 2)];
+	uint32_t merges = *here;
+	uint32_t next = *above;
+
+	*here = (uint8_t)(merges ^ 1);
+	*above = (uint8_t)(next ^ merges);
+	rise->stay[nr - nr_up] = pfn << 1 | next;
+	rise->up[nr_up] = pfn << 1 | next;
+	return merges;
+}
+
+/* Blocks of an order come free: parts those that merge from those that stay. */
 static ALWAYS_INLINE void rise_begin(struct rise *rise, const uint32_t *frame, uint32_t nr,
 				     uint32_t order)
 {
-	const struct page *pages = rise->pages;
-	uint8_t *pair = rise->zone->machine->pair[order];
-	uint8_t *pair_above = rise->zone->machine->pair[order + 1];
 	uint32_t nr_up = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t pfn = frame[i];
-		uint8_t *here = &pair[pfn >> (order + 1)];
-		uint8_t *above = &pair_above[pfn >> (order + 2)];
-		uint32_t merges = *here;
-		uint32_t next = *above;
-
-		__builtin_prefetch(&pages[pfn], 1);
-		*here = (uint8_t)(merges ^ 1);
-		*above = (uint8_t)(next ^ merges);
-		rise->stay[i - nr_up] = pfn << 1 | next;
-		rise->up[nr_up] = pfn << 1 | next;
-		nr_up += merges;
+		__builtin_prefetch(&rise->pages[frame[i]], 1);
+		nr_up += rise_add(rise, frame[i], order, i, nr_up);
 	}
 	rise->nr = nr_up;
 	rise->nr_stay = nr - nr_up;
@@ -282,11 +285,9 @@ static NOINLINE void rise_above(struct rise *rise, uint32_t order)
 	rise_top(rise);
 }
 
-/* Frees blocks of the type one after the other. */
-static ALWAYS_INLINE void rise_free(struct rise *rise, const uint32_t *frame, uint32_t nr,
-				    uint32_t order)
+/* Frees the blocks that have begun. */
+static ALWAYS_INLINE void rise_free(struct rise *rise, uint32_t order)
 {
-	rise_begin(rise, frame, nr, order);
 	rise_lists(rise, order);
 	rise_above(rise, order + 1);
 }
@@ -341,23 +342,31 @@ static ALWAYS_INLINE bool oldest_is_run(const struct page *pages, const struct o
 	       oldest_run(pages, at, RUN_MIN, &run, &before);
 }
 
-/* The next blocks of one type, to rise->up. => how many; at least one */
-static ALWAYS_INLINE uint32_t oldest_gather(struct rise *rise, struct oldest *at)
+/*
+ * rise_begin() of the next blocks of one type, at least one. From one block to the next it is a
+ * look into a cache that is not the nearest: what is to be done with a block is done meanwhile.
+ */
+static ALWAYS_INLINE void oldest_begin(struct rise *rise, struct oldest *at, uint32_t order)
 {
 	const struct page *pages = rise->pages;
 	const uint32_t most = min_u32(at->left, RISE_MAX);
 	const uint64_t flags = page_flags(&pages[at->pfn]);
 	uint32_t pfn = at->pfn;
+	uint32_t nr_up = 0;
 	uint32_t nr = 0;
 
 	do {
-		rise->up[nr++] = pfn;
-		pfn = page_at(pages, page_offset(pfn))->prev;
+		uint32_t before = page_at(pages, page_offset(pfn))->prev;
+
+		nr_up += rise_add(rise, pfn, order, nr, nr_up);
+		pfn = before;
+		nr++;
 	} while (nr < most && pfn != PFN_NONE && page_flags(&pages[pfn]) == flags);
 	rise->type = (uint32_t)(flags >> PAGE_TYPE_SHIFT) & 0x7;
+	rise->nr = nr_up;
+	rise->nr_stay = nr - nr_up;
 	at->pfn = pfn;
 	at->left -= nr;
-	return nr;
 }
 
 static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *at, uint32_t order)
@@ -367,10 +376,12 @@ static ALWAYS_INLINE void oldest_free(struct zone *zone, struct oldest *at, uint
 	rise.zone = zone;
 	rise.pages = zone->machine->pages;
 	while (at->left >= RISE_MIN && at->pfn != PFN_NONE) {
-		if (unlikely(oldest_is_run(rise.pages, at)))
+		if (unlikely(oldest_is_run(rise.pages, at))) {
 			oldest_free_run(zone, at);
-		else
-			rise_free(&rise, rise.up, oldest_gather(&rise, at), order);
+			continue;
+		}
+		oldest_begin(&rise, at, order);
+		rise_free(&rise, order);
 	}
 }
 
@@ -471,12 +482,14 @@ void buddy_free_frames(struct task *t, struct zone *zone, const struct buddy_fra
 		uint32_t run = frames_are_run(part.pfn, left);
 
 		part.nr = run != 0 ? run : min_u32(left, RISE_MAX);
-		if (unlikely(run != 0))
+		if (unlikely(run != 0)) {
 			frames_free_run(zone, &part);
-		else if (unlikely(part.nr < RISE_MIN || zone->shares_pairs))
+		} else if (unlikely(part.nr < RISE_MIN || zone->shares_pairs)) {
 			frames_free_singles(zone, &part);
-		else
-			rise_free(&rise, part.pfn, part.nr, 0);
+		} else {
+			rise_begin(&rise, part.pfn, part.nr, 0);
+			rise_free(&rise, 0);
+		}
 	}
 	zone_stat_add_each(t, zone, NR_FREE_PAGES, 1, frames->nr);
 }
