@@ -797,7 +797,7 @@ static ALWAYS_INLINE void free_quick(struct task *t, uint32_t pfn, uint32_t orde
 	struct zone *zone = page_zone_of(m, flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	uint32_t count = racy_read(pcp->count) + (1u << order);
-	bool room = count < pcp_limit(pcp, zone, order);
+	bool room = pcp_has_room(pcp, zone, order, count);
 
 	if (likely(room)) {
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);

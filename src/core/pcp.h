@@ -88,6 +88,21 @@ static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone
 	return high;
 }
 
+/*
+ * A put that makes it `count` pages does not meet the limit, for certain: fewer registers than
+ * pcp_limit(), which tells the rest.
+ */
+static ALWAYS_INLINE bool pcp_has_room(const struct pcp *pcp, const struct zone *zone,
+				       uint32_t order, uint32_t count)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+	uint32_t flags = atomic_load_explicit(&z->flags, memory_order_relaxed);
+
+	if (order != 0 && order <= NEAP_COSTLY_ORDER && pcp->free_factor != 0)
+		return false;
+	return (flags & ZONE_RECLAIM_ACTIVE) == 0 && count < racy_read(pcp->high);
+}
+
 /* What the descriptor of a block on the lists says. */
 static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t order, uint32_t type)
 {
