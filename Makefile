@@ -74,7 +74,9 @@ soak: build ## seeds, random jobs, failures, planted bugs, compaction, the stres
 	@tools/build check && build-check/tests/stress/stress --sim --compact --seed $$(date +%s) \
 		--seconds $$(($(SOAK_SECONDS) / 30))
 	@if [ -x tools/stress ]; then \
-		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 4)); \
+		tools/build tsan && tools/stress build-tsan $$(($(SOAK_SECONDS) / 4)) && \
+		tools/check-random --live --neap build-tsan/neap --from $$(date +%s) \
+			--seconds $$(($(SOAK_SECONDS) / 12)); \
 	fi
 	@tools/check-four-times --seconds $$(($(SOAK_SECONDS) / 6))
 

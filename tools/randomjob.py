@@ -393,7 +393,13 @@ def movable(job):
 def huge(job):
     """More huge pages than memory: they are split, moved, given up in parts, made anew."""
     job.memory, job.swap = 128, 192
-    job.say(f"machine memory=128M cpus={job.pick([1, 2, 4])} swap=192M")
+    two = job.chance(2)
+    job.say(f"machine memory=128M cpus={job.pick([1, 2, 4])} swap=192M"
+            + (" swap2=192M noswapon=1" if two else ""))
+    if two:
+        job.areas = {1, 2}
+        job.say("swapon 1")
+        job.say("swapon 2")
     job.say(f"thp {job.pick(['always', 'always', 'madvise'])} {job.pick(DEFRAG)}")
     for more in (" thp", "", " thp"):
         job.add_anon(job.pick([32, 48, 64]), more)
@@ -417,7 +423,7 @@ def huge(job):
         job.say(f"  {job.pick(['free ' + name + ' every=2', f'advise {name} pageout', 'compact'])}")
         job.say(f"  {job.access(False)}")
         job.say("end")
-    job.steps([holes, part, beside])
+    job.steps([holes, part, beside] + ([job.step_swap] if two else []))
 
 
 def pieces(job):
@@ -590,6 +596,11 @@ def new_set(job):
 
 KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
          movable, contiguous, saved, huge, pieces]
+
+
+def kind(seed):
+    """=> the name of the kind of machine"""
+    return KINDS[seed % len(KINDS)].__name__
 
 
 def text(seed):
