@@ -152,6 +152,12 @@ struct task *api_task_attach(struct api_machine *a);
 /* The error of a call that found no task. */
 int api_no_task(struct api_machine *a);
 
+/* The caller's task if it is at hand, without any call. => NULL: ask api_task() */
+static ALWAYS_INLINE struct task *api_task_known(struct api_machine *a)
+{
+	return likely(!a->sim) ? rt_live_current_known(a->rt) : rt_sim_current(a->rt);
+}
+
 /* The caller's task. => NULL: no memory for one (live), or outside neap_run() (simulated) */
 static ALWAYS_INLINE struct task *api_task(struct api_machine *a)
 {

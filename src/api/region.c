@@ -64,8 +64,8 @@ static NOINLINE int region_fault(struct neap_region *region, struct task *t, uin
  * Begins an access to a page that was not ready: faults until it is.
  * => 0 and *access; or the fault's error
  */
-static NOINLINE int region_begin_slow(struct neap_region *region, struct task *t, uint64_t page,
-				      uint32_t flags, struct hw_access *access)
+static ALWAYS_INLINE int region_begin_again(struct neap_region *region, struct task *t,
+					    uint64_t page, uint32_t flags, struct hw_access *access)
 {
 	int err;
 
@@ -76,6 +76,12 @@ static NOINLINE int region_begin_slow(struct neap_region *region, struct task *t
 						(flags & NEAP_PAGE_WRITE) != 0, access);
 	} while (err == -EFAULT);
 	return err;
+}
+
+static NOINLINE int region_begin_slow(struct neap_region *region, struct task *t, uint64_t page,
+				      uint32_t flags, struct hw_access *access)
+{
+	return region_begin_again(region, t, page, flags, access);
 }
 
 /* Why an access may not even begin; the unlikely half of region_check(). */
@@ -123,30 +129,63 @@ int neap_access(struct neap_region *region, uint64_t page, bool write)
 	return 0;
 }
 
+static ALWAYS_INLINE void page_take_access(struct neap_page *page, const struct hw_access *access,
+					   struct task *t)
+{
+	page->data = access->data;
+	page->tag = access->tag;
+	page->frame = access->pfn;
+	page->private_[0] = (void *)access->entry;
+	page->private_[1] = (void *)(uintptr_t)access->value;
+	page->private_[2] = t;
+}
+
+/* The rest of neap_page_begin(), by itself, so that an access to a resident page saves nothing. */
+static NOINLINE int page_begin_slow(struct neap_region *region, struct task *t, uint64_t page_index,
+				    uint32_t flags, struct neap_page *page)
+{
+	struct hw_access access;
+	int err = -EFAULT;
+
+	if (!page->faulted)
+		err = soft_access_begin(region->hw_space, region->start_vpn + page_index,
+					(flags & NEAP_PAGE_WRITE) != 0, &access);
+	page->faulted = err == -EFAULT;
+	if (err == -EFAULT)
+		err = region_begin_again(region, t, page_index, flags, &access);
+	if (err == 0)
+		page_take_access(page, &access, t);
+	return err;
+}
+
+/* The caller has no task yet, or what it wants cannot be. */
+static NOINLINE int page_begin_first(struct neap_region *region, uint64_t page_index,
+				     uint32_t flags, struct neap_page *page)
+{
+	struct task *t = api_task(region->a);
+
+	if (t == NULL || page_index >= region->nr_pages ||
+	    ((flags & NEAP_PAGE_WRITE) && region->read_only))
+		return region_refuse(region, t, page_index);
+	page->faulted = false;
+	return page_begin_slow(region, t, page_index, flags, page);
+}
+
 int neap_page_begin(struct neap_region *region, uint64_t page_index, uint32_t flags,
 		    struct neap_page *page)
 {
-	struct task *t = api_task(region->a);
+	struct task *t = api_task_known(region->a);
 	bool write = (flags & NEAP_PAGE_WRITE) != 0;
 	struct hw_access access;
-	int err = 0;
 
 	if (unlikely(t == NULL || page_index >= region->nr_pages || (write && region->read_only)))
-		return region_refuse(region, t, page_index);
-	page->faulted = false;
-	if (unlikely(soft_access_begin(region->hw_space, region->start_vpn + page_index, write,
-				       &access) != 0)) {
-		page->faulted = true;
-		err = region_begin_slow(region, t, page_index, flags, &access);
-	}
+		return page_begin_first(region, page_index, flags, page);
+	int err = soft_access_try(region->hw_space, region->start_vpn + page_index, write, &access);
+
+	page->faulted = err == -EFAULT;
 	if (unlikely(err != 0))
-		return err;
-	page->data = access.data;
-	page->tag = access.tag;
-	page->frame = access.pfn;
-	page->private_[0] = (void *)access.entry;
-	page->private_[1] = (void *)(uintptr_t)access.value;
-	page->private_[2] = t;
+		return page_begin_slow(region, t, page_index, flags, page);
+	page_take_access(page, &access, t);
 	return 0;
 }
 

@@ -49,12 +49,14 @@ uint64_t workingset_eviction(struct page *page, struct node *node)
 
 static ALWAYS_INLINE uint64_t list_pages(_Atomic uint64_t *zones)
 {
-	uint64_t pages = 0;
-
-	for (uint32_t zone = 0; zone < NR_ZONES; zone++)
-		pages += atomic_load_explicit(&zones[zone], memory_order_relaxed);
-	return pages;
+	return atomic_load_explicit(&zones[0], memory_order_relaxed) +
+	       atomic_load_explicit(&zones[1], memory_order_relaxed) +
+	       atomic_load_explicit(&zones[2], memory_order_relaxed) +
+	       atomic_load_explicit(&zones[3], memory_order_relaxed) +
+	       atomic_load_explicit(&zones[4], memory_order_relaxed);
 }
+
+_Static_assert(NR_ZONES == 5, "list_pages() adds up every zone's");
 
 /* Pages that compete with a refaulting one: the S of spec 10. */
 static uint64_t workingset_size(const struct node *node, bool file)

@@ -121,6 +121,17 @@ static int page_read(struct model_store *model, uint64_t page, uint32_t pfn)
 	return model_data_get(&model->data, page, hw_window(hw, pfn), NULL);
 }
 
+/* What page_read() will touch, random memory all of it, is asked for when the request comes. */
+static void page_read_soon(const struct model_store *model, uint64_t page, uint32_t pfn)
+{
+	struct hw *hw = model->host->hw;
+
+	if (!model->data.tags)
+		return;
+	__builtin_prefetch(hw->ops->tag(hw, pfn), 1);
+	model_data_soon(&model->data, page);
+}
+
 /* ---- requests ---- */
 
 static struct model_request *request_get(struct model_host *host, uint32_t nr)
@@ -233,6 +244,8 @@ static void run_start(struct model_store *model, struct task *t, enum store_op o
 		request->pages[i].cookie = pages[i].cookie;
 		request->pages[i].pfn = pages[i].pfn;
 		request->pages[i].err = op == STORE_WRITE ? page_write(model, &pages[i]) : 0;
+		if (op == STORE_READ)
+			page_read_soon(model, request->first + i, pages[i].pfn);
 	}
 	finish_ns = model_device_serve(model->device, rt_now(t), model->area, request->first, nr);
 	if (t->rt->ops->call_at(t, task_cpu(t), finish_ns, request_fired, request, 0, 0) != 0)

@@ -152,6 +152,14 @@ int model_data_put(struct model_data *data, uint64_t page, const void *bytes, ui
 	return 0;
 }
 
+void model_data_soon(const struct model_data *data, uint64_t page)
+{
+	const void *slot = slot_find(data, page);
+
+	if (slot != NULL)
+		__builtin_prefetch(slot);
+}
+
 int model_data_get(struct model_data *data, uint64_t page, void *bytes, uint64_t *tag)
 {
 	void *to = data->tags ? (void *)tag : bytes;

@@ -19,6 +19,8 @@ void model_data_destroy(struct model_data *data);
 /* Stores one page: `bytes` with real contents, `tag` otherwise. => 0, -ENOSPC, -EIO */
 int MUST_CHECK model_data_put(struct model_data *data, uint64_t page, const void *bytes,
 			      uint64_t tag);
+/* The page will be fetched soon: asks for the memory that holds it. */
+void model_data_soon(const struct model_data *data, uint64_t page);
 /* Fetches one page into `bytes` (real contents) or *tag. => 0 or -EIO */
 int MUST_CHECK model_data_get(struct model_data *data, uint64_t page, void *bytes, uint64_t *tag);
 /* Extends a backing file, if need be, to hold page `last` whole. The rest is put's work. */

@@ -130,8 +130,8 @@ static bool entry_replace(struct soft_space *space, _Atomic uint64_t *slot, uint
  * Replaces the word `expect`; no waiting, as only present entries are ever busy.
  * => 0, or -EAGAIN with the value found
  */
-static int entry_replace_expected(struct soft_space *space, _Atomic uint64_t *slot, uint64_t expect,
-				  uint64_t new, uint64_t *found)
+static ALWAYS_INLINE int entry_replace_expected(struct soft_space *space, _Atomic uint64_t *slot,
+						uint64_t expect, uint64_t new, uint64_t *found)
 {
 	do { /* bounded: another task got ahead each time */
 		*found = atomic_load_explicit(slot, memory_order_acquire) & ~SOFT_BUSY;

@@ -80,7 +80,11 @@ static ALWAYS_INLINE _Atomic uint64_t *soft_enter_table(const struct soft_space 
 
 	if (unlikely(value == 0))
 		return NULL;
-	return (_Atomic uint64_t *)(void *)(space->frames + (value & SOFT_FRAME_MASK));
+	char *table = space->frames + (value & SOFT_FRAME_MASK);
+
+	if (table == NULL)
+		__builtin_unreachable(); /* the caller's test is the one above */
+	return (_Atomic uint64_t *)(void *)table;
 }
 
 /* Index of vpn in a table of `level`, 1 = leaf. */
@@ -111,6 +115,47 @@ static ALWAYS_INLINE _Atomic uint64_t *soft_find_entry(const struct soft_space *
 	return &table[soft_table_index(vpn, 1)];
 }
 
+static ALWAYS_INLINE void soft_access_fill(const struct soft_space *space, struct hw_access *access,
+					   _Atomic uint64_t *entry, uint64_t value)
+{
+	access->pfn = (uint32_t)(value >> NEAP_PAGE_SHIFT);
+	access->entry = entry;
+	if (space->tags == NULL) {
+		access->data = space->frames + (value & SOFT_FRAME_MASK);
+		access->tag = NULL;
+	} else {
+		access->data = NULL;
+		access->tag = space->tags + access->pfn;
+	}
+}
+
+/*
+ * soft_access_begin() as far as it goes without a call, so that its callers need no stack frame for
+ * it. => 0; -EFAULT; -EBUSY: another task is at the entry, begin properly
+ */
+static ALWAYS_INLINE int MUST_CHECK soft_access_try(struct hw_space *hw_space, uint64_t vpn,
+						    bool write, struct hw_access *access)
+{
+	struct soft_space *space = soft_space_of(hw_space);
+	uint64_t need = write ? SOFT_PRESENT | SOFT_WRITE : SOFT_PRESENT;
+	_Atomic uint64_t *entry;
+	uint64_t value;
+
+	DCHECK(vpn <= HW_VPN_MAX);
+	entry = soft_find_entry(space, vpn);
+	if (unlikely(entry == NULL))
+		return -EFAULT;
+	value = atomic_load_explicit(entry, memory_order_relaxed);
+	if (unlikely((value & (need | SOFT_BUSY)) != need))
+		return (value & SOFT_BUSY) != 0 ? -EBUSY : -EFAULT;
+	if (unlikely(!atomic_compare_exchange_strong_explicit(
+		    entry, &value, value | SOFT_BUSY, memory_order_acquire, memory_order_relaxed)))
+		return -EBUSY;
+	access->value = value | (write ? SOFT_YOUNG | SOFT_DIRTY : SOFT_YOUNG);
+	soft_access_fill(space, access, entry, value);
+	return 0;
+}
+
 /* hw_ops.access_begin, inline. */
 static ALWAYS_INLINE int MUST_CHECK soft_access_begin(struct hw_space *hw_space, uint64_t vpn,
 						      bool write, struct hw_access *access)
@@ -135,16 +180,8 @@ static ALWAYS_INLINE int MUST_CHECK soft_access_begin(struct hw_space *hw_space,
 		if (err != 0)
 			return err;
 	}
-	access->pfn = (uint32_t)(value >> NEAP_PAGE_SHIFT);
-	access->entry = entry;
 	access->value = value | touched;
-	if (space->tags == NULL) {
-		access->data = space->frames + (value & SOFT_FRAME_MASK);
-		access->tag = NULL;
-	} else {
-		access->data = NULL;
-		access->tag = space->tags + access->pfn;
-	}
+	soft_access_fill(space, access, entry, value);
 	return 0;
 }
 

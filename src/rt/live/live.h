@@ -54,6 +54,14 @@ void rt_live_detach(struct rt *rt);
 /* The slow half of rt_live_current(): looks in the thread's list. */
 struct task *rt_live_current_slow(struct rt *rt);
 
+/* The same if this runtime is the one that the thread used last; else NULL. */
+static inline struct task *rt_live_current_known(struct rt *rt)
+{
+	bool known = rt_live_tls.serial == ((const struct rt_live_head *)(const void *)rt)->serial;
+
+	return likely(known) ? rt_live_tls.task : NULL;
+}
+
 /* The calling thread's task in this runtime; NULL when it has none. */
 static inline struct task *rt_live_current(struct rt *rt)
 {

@@ -346,13 +346,32 @@ static uint64_t sim_random(struct task *t)
 	return value;
 }
 
-static void sim_preempt(struct task *t)
+static NOINLINE void sim_preempt_any(struct sim *sim, struct task *t)
 {
-	struct sim *sim = sim_of(t->rt);
 	uint64_t now_ns = clock_preempt_ns(sim, t->slot);
 
 	if (unlikely(now_ns >= sim->due_ns || sim->head.rt.explore))
 		sched_preempt_slow(sim, t);
+}
+
+/* Nearly always the clock has moved, no host is asked, and nothing is due: no call for that. */
+static void sim_preempt(struct task *t)
+{
+	struct sim *sim = sim_of(t->rt);
+	const struct cpu_slot *slot = t->slot;
+	struct sim_cpu *c = slot->own;
+
+	if (likely(slot->meter == c->plain && sim->metered && !t->explore)) {
+		DCHECK(clock_verify(sim, slot->cpu));
+		if (slot->worth_ps != c->metered)
+			clock_take_worth(c, slot);
+		if (likely(c->clock_ns < sim->due_ns && c->clock_ns != c->preempted_ns)) {
+			c->preempted_ns = c->clock_ns;
+			c->still = 0;
+			return;
+		}
+	}
+	sim_preempt_any(sim, t);
 }
 
 static void sim_lock_contended(struct task *t, struct spinlock *lock, enum lock_class class)
