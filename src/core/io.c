@@ -44,15 +44,16 @@ static void end_read(struct task *t, struct page *page, enum io_kind kind, int e
 	struct neap_machine *m = t->machine;
 
 	if (err == 0) {
-		page_clear(page, PG_ERROR);
-		page_set(page, PG_UPTODATE);
+		if (unlikely(page_test(page, PG_ERROR)))
+			page_clear(page, PG_ERROR);
+		page_unlock_read(t, page);
 	} else {
 		page_set(page, PG_ERROR);
 		if (kind == IO_SWAP_READ)
 			atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->read_errors,
 					 1);
+		page_unlock_from_io(t, page, 0);
 	}
-	page_unlock_from_io(t, page);
 	page_put(t, page);
 }
 
@@ -111,9 +112,9 @@ static void end_write(struct task *t, struct page *page, enum io_kind kind, int 
 		note_write_error(t, page, kind, err);
 	if (nr > 1 && !end_write_part(page))
 		return;
-	if (err == 0 && nr == 1)
+	if (err == 0 && nr == 1 && unlikely(page_test(page, PG_ERROR)))
 		page_clear(page, PG_ERROR);
-	if (page_test_clear(page, PG_RECLAIM))
+	if (page_test(page, PG_RECLAIM) && page_test_clear(page, PG_RECLAIM))
 		lru_rotate(t, page);
 	struct cpu_slot *pinned = cpu_pin_leaf(t);
 

@@ -37,29 +37,12 @@ static void page_wait_flag(struct task *t, struct page *page, uint64_t flag)
 	waitq_end(wq);
 }
 
-void page_lock(struct task *t, struct page *page)
+void page_lock_wait(struct task *t, struct page *page)
 {
-	rt_explore(t);
 	/* event loop: until we are the one who set the bit */
-	while (page_test_set(page, PG_LOCKED))
+	do
 		page_wait_flag(t, page, PG_LOCKED);
-	t->sleep_locks++;
-}
-
-static void page_unlock_bit(struct task *t, struct page *page, uint64_t also)
-{
-	uint64_t before = atomic_fetch_and(&page->flags, ~(PG_LOCKED | also));
-
-	CHECK(before & PG_LOCKED);
-	page_wake(t, page);
-}
-
-void page_unlock_clear(struct task *t, struct page *page, uint64_t also)
-{
-	DCHECK(t->sleep_locks > 0);
-	rt_explore(t);
-	t->sleep_locks--;
-	page_unlock_bit(t, page, also);
+	while (page_test_set(page, PG_LOCKED));
 }
 
 void page_unlock_set(struct task *t, struct page *page, uint64_t set)
@@ -74,16 +57,6 @@ void page_unlock_set(struct task *t, struct page *page, uint64_t set)
 		;
 	CHECK(flags & PG_LOCKED);
 	page_wake(t, page);
-}
-
-void page_unlock(struct task *t, struct page *page)
-{
-	page_unlock_clear(t, page, 0);
-}
-
-void page_unlock_from_io(struct task *t, struct page *page)
-{
-	page_unlock_bit(t, page, 0);
 }
 
 void page_wait_unlocked(struct task *t, struct page *page)

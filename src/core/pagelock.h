@@ -16,16 +16,25 @@ static inline bool page_trylock(struct task *t, struct page *page)
 	return true;
 }
 
+/* page_lock() of a page that somebody else has locked. */
+void page_lock_wait(struct task *t, struct page *page);
+
+/* May sleep. These flags come before the lock, whoever has it. */
+static inline void page_lock_set(struct task *t, struct page *page, uint64_t set)
+{
+	rt_explore(t);
+	if (unlikely((atomic_fetch_or(&page->flags, PG_LOCKED | set) & PG_LOCKED) != 0))
+		page_lock_wait(t, page);
+	t->sleep_locks++;
+}
+
 /* May sleep. */
-void page_lock(struct task *t, struct page *page);
-/* From the task that locked it. */
-void page_unlock(struct task *t, struct page *page);
-/* The same, and these flags go with the lock. */
-void page_unlock_clear(struct task *t, struct page *page, uint64_t also);
+static inline void page_lock(struct task *t, struct page *page)
+{
+	page_lock_set(t, page, 0);
+}
 /* The same, and these flags come as the lock goes. */
 void page_unlock_set(struct task *t, struct page *page, uint64_t set);
-/* A completion unlocks a page that its submitter locked. */
-void page_unlock_from_io(struct task *t, struct page *page);
 /* The submitter hands the lock over to the completion. */
 static inline void page_lock_handover(struct task *t)
 {
@@ -52,6 +61,39 @@ static inline void page_wake(struct task *t, const struct page *page)
 
 	if (unlikely(waitq_active(wq)))
 		waitq_wake(t, wq, UINT32_MAX);
+}
+
+/* A completion unlocks a page that its submitter locked. */
+static inline void page_unlock_from_io(struct task *t, struct page *page, uint64_t also)
+{
+	uint64_t before = atomic_fetch_and(&page->flags, ~(PG_LOCKED | also));
+
+	CHECK(before & PG_LOCKED);
+	page_wake(t, page);
+}
+
+/* The same of a page that was read: it is up to date, as nobody could say before. */
+static inline void page_unlock_read(struct task *t, struct page *page)
+{
+	uint64_t before = atomic_fetch_xor(&page->flags, PG_LOCKED | PG_UPTODATE);
+
+	CHECK((before & (PG_LOCKED | PG_UPTODATE)) == PG_LOCKED);
+	page_wake(t, page);
+}
+
+/* From the task that locked it; these flags go with the lock. */
+static inline void page_unlock_clear(struct task *t, struct page *page, uint64_t also)
+{
+	DCHECK(t->sleep_locks > 0);
+	rt_explore(t);
+	t->sleep_locks--;
+	page_unlock_from_io(t, page, also);
+}
+
+/* From the task that locked it. */
+static inline void page_unlock(struct task *t, struct page *page)
+{
+	page_unlock_clear(t, page, 0);
 }
 
 #endif

@@ -458,8 +458,7 @@ static int read_add(struct task *t, struct swap_read *read, uint32_t entry, uint
 		return -ENOMEM;
 	struct page *page = machine_page(m, pfn);
 
-	page_set(page, PG_ANON | PG_SWAPBACKED);
-	page_lock(t, page);
+	page_lock_set(t, page, PG_ANON | PG_SWAPBACKED);
 	swap_nodes_prepare(t, area, slot, gfp & (GFP_KERNEL | GFP_BIT_NOWARN));
 	spin_lock(t, &area->lock, LOCK_SWAP);
 	if ((area->map[slot] & SWAP_COUNT_MASK) == 0)

@@ -40,6 +40,12 @@ static ALWAYS_INLINE void event_add(struct task *t, enum meter_item item, uint64
 void zone_stat_carry(struct zone *zone, enum zone_item item, int64_t delta);
 void node_stat_carry(struct node *node, enum node_item item, int64_t delta);
 
+/* Beyond +-threshold, in one comparison. */
+static ALWAYS_INLINE bool stat_must_carry(int64_t sum, int64_t threshold)
+{
+	return (uint64_t)(sum + threshold) > (uint64_t)(2 * threshold);
+}
+
 /* => pinned; any delta */
 static inline void zone_stat_add(struct task *t, struct zone *zone, enum zone_item item,
 				 int64_t delta)
@@ -49,7 +55,7 @@ static inline void zone_stat_add(struct task *t, struct zone *zone, enum zone_it
 	int64_t sum = racy_read(pcp->diff[item]) + delta;
 	int64_t threshold = racy_read(pcp->threshold);
 
-	if (unlikely(sum > threshold || sum < -threshold)) {
+	if (unlikely(stat_must_carry(sum, threshold))) {
 		zone_stat_carry(zone, item, sum);
 		sum = 0;
 	}
@@ -68,7 +74,7 @@ static inline void node_stat_add(struct task *t, struct node *node, enum node_it
 	int64_t sum = racy_read(cpu->diff[item]) + delta;
 	int64_t threshold = racy_read(cpu->threshold);
 
-	if (unlikely(sum > threshold || sum < -threshold)) {
+	if (unlikely(stat_must_carry(sum, threshold))) {
 		node_stat_carry(node, item, sum);
 		sum = 0;
 	}
@@ -86,7 +92,7 @@ static inline void node_stat_add_each(struct task *t, struct node *node, enum no
 
 	for (uint32_t i = 0; i < nr; i++) {
 		sum += delta;
-		if (unlikely(sum > threshold || sum < -threshold)) {
+		if (unlikely(stat_must_carry(sum, threshold))) {
 			node_stat_carry(node, item, sum);
 			sum = 0;
 		}
