@@ -144,7 +144,7 @@ static ALWAYS_INLINE void page_take_access(struct neap_page *page, const struct 
 static NOINLINE int page_begin_slow(struct neap_region *region, struct task *t, uint64_t page_index,
 				    uint32_t flags, struct neap_page *page)
 {
-	struct hw_access access;
+	struct hw_access access = { .entry = NULL };
 	int err = -EFAULT;
 
 	if (!page->faulted)
