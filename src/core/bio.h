@@ -30,6 +30,11 @@ uint32_t bio_try_get(struct task *t);
 uint32_t bio_get_vectors(struct task *t);
 /* Never sleeps. */
 void bio_put_vectors(struct task *t, uint32_t vectors);
+/*
+ * A request of that many pages of swap is sent: its table of segments comes from a slab of this
+ * CPU, which gets one, and keeps it, when it needs its first table of that size. Never sleeps.
+ */
+void bio_use_segments(struct task *t, uint32_t nr_segments);
 /* The request is finished. Never sleeps. */
 void bio_put(struct task *t, uint32_t bio);
 

@@ -209,10 +209,28 @@ static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 	cpu_unpin_leaf(t, pinned);
 }
 
+/* Neighbouring slots are one request of the device. */
+static void use_segments(struct task *t, enum io_kind kind, const struct store_page *pages,
+			 uint32_t nr)
+{
+	uint32_t run = 0;
+
+	if (!t->machine->bios.on || (kind != IO_SWAP_WRITE && kind != IO_SWAP_READ))
+		return;
+	for (uint32_t i = 0; i < nr; i++) {
+		run++;
+		if (i + 1 < nr && pages[i + 1].offset == pages[i].offset + 1)
+			continue;
+		bio_use_segments(t, run);
+		run = 0;
+	}
+}
+
 void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 		   const struct store_page *pages, uint32_t nr)
 {
 	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
+	use_segments(t, kind, pages, nr);
 	count_submit(t, kind, nr);
 	store->ops->submit(store, t, STORE_READ, pages, nr, STORE_OWN);
 }
@@ -234,7 +252,10 @@ static void send(struct task *t, struct io_plug *plug)
 	plug->nr = 0;
 	plug->nr_runs = 0;
 	plug->run_pages = 0;
-	count_submit(t, (enum io_kind)(plug->page[0].cookie >> IO_COOKIE_KIND_SHIFT & 3), nr);
+	enum io_kind kind = (enum io_kind)(plug->page[0].cookie >> IO_COOKIE_KIND_SHIFT & 3);
+
+	use_segments(t, kind, plug->page, nr);
+	count_submit(t, kind, nr);
 	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
 }
 

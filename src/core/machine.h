@@ -323,7 +323,8 @@ struct cpu {
 	uint32_t batches_filled; /* bit for each kind that has pages */
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
-	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
+	uint32_t segment_tables; /* bit for each size of which it has a slab: core/bio.c */
+	uint32_t nr_swap_slots;	 /* slots got in a batch and not yet used */
 	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
 	uint32_t nr_swap_returned;	     /* slots freed and not yet given back */
 	uint32_t swap_returned[SWAP_SLOT_CACHE];
@@ -384,14 +385,17 @@ struct slab_cache {
 };
 
 /* Memory of requests to the block layer: core/bio.c. */
+#define SEGMENT_TABLES 5u
+
 struct bio_pool {
 	bool on; /* I once the machine is used */
 	struct slab_cache slab;
-	struct slab_cache vectors;     /* of files' requests */
-	struct spinlock lock;	       /* LOCK_IO; the slab's is not taken inside */
-	uint32_t nr_reserve;	       /* lock */
-	uint32_t reserve[BIO_RESERVE]; /* lock */
-	struct waitq wait;	       /* a: for one of the reserve */
+	struct slab_cache vectors;		  /* of files' requests */
+	struct slab_cache tables[SEGMENT_TABLES]; /* of requests' segments: 8, 16, ... 128 */
+	struct spinlock lock;			  /* LOCK_IO; the slab's is not taken inside */
+	uint32_t nr_reserve;			  /* lock */
+	uint32_t reserve[BIO_RESERVE];		  /* lock */
+	struct waitq wait;			  /* a: for one of the reserve */
 };
 
 /* Buffer heads of written pages: core/buffer.c. */

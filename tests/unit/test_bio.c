@@ -4,6 +4,7 @@
 #include "core_fixture.h"
 
 #include "core/bio.h"
+#include "core/slab.h"
 #include "core/io.h"
 #include "core/lru.h"
 
@@ -224,6 +225,64 @@ static void test_without_memory_vectors_are_the_pools(void **state)
 	finish();
 }
 
+/* Neighbouring slots are one request, with a table of its segments from a slab of the CPU. */
+static void test_long_runs_take_a_slab_for_their_tables(void **state)
+{
+	static const struct store_ops ops = { .submit = quick_submit };
+	struct quick_store quick = { .store = { .ops = &ops } };
+	struct io_plug plug;
+	uint32_t pfn;
+
+	(void)state;
+	setup();
+	pfn = alloc_page(f.t, GFP_KERNEL);
+	bio_use_segments(f.t, 2);
+	assert_int_equal(slab_pages(), 0);
+	bio_use_segments(f.t, 3);
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_pages(), 1);
+	bio_use_segments(f.t, 16);
+	assert_int_equal(slab_pages(), 1 + 2);
+	bio_use_segments(f.t, 17);
+	assert_int_equal(slab_pages(), 1 + 2 + 4);
+	/* A run of 65 pages needs the largest table, a block of order 3; the second has it. */
+	assert_int_equal(f.m->bios.tables[4].nr_used, 0);
+	for (uint32_t round = 0; round < 2; round++) {
+		io_plug(f.t, &plug);
+		for (uint32_t i = 0; i < 65; i++)
+			io_write(f.t, &quick.store, IO_SWAP_WRITE, 100 + i, pfn);
+		io_unplug(f.t);
+		assert_int_equal(slab_frames(&f.m->bios.tables[4]), 8);
+	}
+	assert_int_equal(f.m->bios.tables[4].nr_used, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[3]), 0);
+	page_put(f.t, machine_page(f.m, pfn));
+	finish();
+}
+
+/* Without memory the pool's own table serves, and the next request asks again. */
+static void test_tables_are_asked_for_again(void **state)
+{
+	(void)state;
+	setup();
+	exhaust();
+	f.t->flags |= PF_MEMALLOC;
+	while (slab_frames(&f.m->bios.tables[0]) == 0 && nr_hogs < PAGES) {
+		uint32_t pfn = alloc_page(f.t, GFP_ATOMIC | GFP_BIT_NOMEMALLOC | GFP_BIT_NOWARN);
+
+		if (pfn == PFN_NONE)
+			break;
+		hog[nr_hogs++] = pfn;
+	}
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 0);
+	f.t->flags &= ~PF_MEMALLOC;
+	release();
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 1);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +292,8 @@ int main(void)
 		cmocka_unit_test(test_gathered_requests_are_sent_before_waiting),
 		cmocka_unit_test(test_run_of_a_file_takes_a_frame_of_vectors),
 		cmocka_unit_test(test_without_memory_vectors_are_the_pools),
+		cmocka_unit_test(test_long_runs_take_a_slab_for_their_tables),
+		cmocka_unit_test(test_tables_are_asked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
