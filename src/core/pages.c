@@ -28,8 +28,7 @@
  * free cluster for it; otherwise it is split, and its parts join the list. As long as
  * it is one, it counts for its 512 frames wherever pages are counted.
  *
- * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion, no
- * buffers yet.
+ * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion.
  */
 #include "core/alloc.h"
 #include "core/aops.h"

@@ -439,16 +439,20 @@ static bool continue_for_order(struct task *t, struct node *node, const struct s
 	return inactive > gap;
 }
 
-/* Other caches give up what falls to them; the pages freed so count as reclaimed. */
-static void shrink_caches(struct task *t, struct node *node, struct scan_control *sc)
+/*
+ * The lists, then other caches, which give up what falls to them. What slabs give back meanwhile
+ * counts as reclaimed, whether a shrinker freed the objects or they went with the pages.
+ */
+static void shrink_all(struct task *t, struct node *node, struct scan_control *sc)
 {
-	struct reclaim_tally tally_of_caches = { 0 };
+	struct reclaim_tally tally_of_slabs = { 0 };
 	struct reclaim_tally *outer = t->tally;
 
-	t->tally = &tally_of_caches;
+	t->tally = &tally_of_slabs;
+	shrink_lruvec(t, node, sc);
 	(void)shrinker_shrink_node(t, node, sc->gfp_mask, sc->priority);
 	t->tally = outer;
-	sc->nr_reclaimed += tally_of_caches.slab_pages;
+	sc->nr_reclaimed += tally_of_slabs.slab_pages;
 }
 
 void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control *sc)
@@ -462,8 +466,7 @@ void reclaim_shrink_node(struct task *t, struct node *node, struct scan_control 
 		sc->nr.dirty = sc->nr.unqueued_dirty = sc->nr.congested = 0;
 		sc->nr.writeback = sc->nr.immediate = sc->nr.file_taken = sc->nr.taken = 0;
 		balance_prepare(t->machine, node, sc);
-		shrink_lruvec(t, node, sc);
-		shrink_caches(t, node, sc);
+		shrink_all(t, node, sc);
 		event_add(t, EV_SIM_NODE_PASS, 1);
 		reclaimed = sc->nr_reclaimed - before;
 		progress |= reclaimed != 0;

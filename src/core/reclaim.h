@@ -16,7 +16,8 @@
  *
  * Linux has some more, for what neap has not got: target_mem_cgroup, proactive, memcg_low_reclaim
  * and memcg_low_skipped (memory groups), no_demotion (tiers of memory), memcgs_need_aging and
- * last_reclaimed (multi-generation LRU), and reclaim_state (pages freed by slab shrinkers).
+ * last_reclaimed (multi-generation LRU). Its reclaim_state, pages that slabs gave back, is the
+ * task's tally here (core/shrinker.h).
  */
 struct scan_control {
 	/* The request. */

@@ -34,6 +34,7 @@
 #include "core/lru.h"
 #include "core/mempolicy.h"
 #include "core/racy.h"
+#include "core/shrinker.h"
 #include "core/vmstat.h"
 
 #define SLAB_ORDER_MAX 3u   /* beyond it blocks are costly */
@@ -255,6 +256,7 @@ static void slab_release(struct task *t, const struct slab_cache *cache, uint32_
 	struct page *page = machine_page(t->machine, pfn);
 
 	slab_count(t, cache, pfn, -(int64_t)page_nr(page));
+	shrinker_tally_freed(t, page_nr(page));
 	page_clear(page, PG_SLAB | PG_INDEX);
 	page_put(t, page);
 }

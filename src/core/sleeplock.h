@@ -19,9 +19,10 @@ static inline bool sleeplock_try(_Atomic uint32_t *lock)
 	return atomic_exchange(lock, 1) == 0;
 }
 
-/* May sleep. */
+/* May sleep. => not in a pass of reclaim */
 static inline void sleeplock_take(struct task *t, _Atomic uint32_t *lock)
 {
+	rt_assert_no_reclaim(t);
 	while (!sleeplock_try(lock))
 		(void)rt_wait(t, lock, 1, SLEEPLOCK_LOOK_NS); /* any return: look again */
 }

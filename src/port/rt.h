@@ -136,7 +136,7 @@ struct task {
 	uint64_t policy_mems;  /* o: the nodes that memory could come from when it was set */
 	uint64_t mems;	       /* o: the nodes that memory may come from (core/cpuset.h) */
 	uint64_t random_state; /* o */
-	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside reclaim */
+	struct reclaim_tally *tally; /* o: where freed slab is counted; NULL outside passes */
 	void *group;		     /* o: memory cgroup, NULL = root */
 	void *plug;		     /* o: write-out being gathered (core/io.c), NULL = none */
 	void *capture; /* o: block a run of compaction waits for (core/compact.h), NULL = none */
@@ -433,6 +433,16 @@ static inline void rt_tell(struct task *t, bool running)
 
 /* => stops the program if a spin lock or a pin is held, or in completion context */
 void rt_assert_may_sleep(const struct task *t);
+
+/*
+ * Debug builds: the task is in no pass of reclaim. There it waits for no lock that is held across
+ * waiting, page locks included: whoever holds one may be allocating, and so may wait for reclaim.
+ * (Linux: fs_reclaim_acquire(), of locks that are taken in both places.)
+ */
+static inline void rt_assert_no_reclaim(const struct task *t)
+{
+	DCHECK(t->tally == NULL);
+}
 
 static inline int MUST_CHECK rt_spawn(struct task *t, const struct task_spec *spec,
 				      struct task **out)

@@ -19,6 +19,9 @@
 #include <cmocka.h>
 
 #include "aborts.h"
+#include "core/pagelock.h"
+#include "core/shrinker.h"
+#include "core/sleeplock.h"
 #include "rt/live/live.h"
 #include "rt/panic.h"
 
@@ -97,6 +100,54 @@ static void test_sleep_rules(void **state)
 	assert_non_null(strstr(text, "PF_IRQ"));
 	assert_false(aborts(sleep_after_release, text, sizeof(text)));
 	assert_string_equal(text, "");
+}
+
+/* ---- reclaim ---- */
+
+static struct reclaim_tally tally;
+
+static void wait_in_reclaim(void)
+{
+	struct task *t = new_task();
+
+	t->tally = &tally;
+	sleeplock_take(t, &word);
+}
+
+static void lock_page_in_reclaim(void)
+{
+	static struct page page;
+	struct task *t = new_task();
+
+	t->tally = &tally;
+	page_lock(t, &page);
+}
+
+static void try_in_reclaim(void)
+{
+	struct task *t = new_task();
+
+	t->tally = &tally;
+	if (!sleeplock_try(&word))
+		_exit(9);
+	t->tally = NULL;
+	sleeplock_release(t, &word);
+	sleeplock_take(t, &word);
+}
+
+/* Whoever holds such a lock may allocate, and the request may wait for this very reclaim. */
+static void test_reclaim_waits_for_no_lock(void **state)
+{
+	char text[512];
+
+	(void)state;
+	assert_int_equal(aborts(wait_in_reclaim, text, sizeof(text)), NEAP_DEBUG_BUILD);
+	if (NEAP_DEBUG_BUILD)
+		assert_non_null(strstr(text, "tally"));
+	assert_int_equal(aborts(lock_page_in_reclaim, text, sizeof(text)), NEAP_DEBUG_BUILD);
+	if (NEAP_DEBUG_BUILD)
+		assert_non_null(strstr(text, "tally"));
+	assert_false(aborts(try_in_reclaim, text, sizeof(text)));
 }
 
 static void fail_check(void)
@@ -228,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_sleep_rules),
 		cmocka_unit_test(test_check_message),
 		cmocka_unit_test(test_order_rules),
+		cmocka_unit_test(test_reclaim_waits_for_no_lock),
 		cmocka_unit_test(test_class_names),
 	};
 

@@ -16,11 +16,13 @@
 #include "base/rng.h"
 #include "core/direct.h"
 #include "core/shrinker.h"
+#include "core/slab.h"
 #include "core/sysctl.h"
 
 #define ENGINES 2u /* huge pages to be split, leaves of shadows: before those of the tests */
 
 #define CALLS_MAX 64u
+#define SLAB_OBJECTS 1024u
 
 struct cache {
 	uint64_t objects;
@@ -296,6 +298,69 @@ static void body_reclaim(struct machine_fixture *f)
 
 MACHINE_TEST(reclaim, .nr_cpus = 1);
 
+/* Objects out of slabs, all of them given up at the first call. */
+struct slab_user {
+	struct slab_cache cache;
+	uint32_t nr;
+	uint32_t pfn[SLAB_OBJECTS], number[SLAB_OBJECTS];
+};
+
+static uint64_t slab_user_count(struct task *t, void *ctx, const struct shrink_request *request)
+{
+	(void)t;
+	(void)request;
+	return ((struct slab_user *)ctx)->nr;
+}
+
+static uint64_t slab_user_scan(struct task *t, void *ctx, struct shrink_request *request)
+{
+	struct slab_user *user = ctx;
+	uint64_t freed = user->nr;
+
+	(void)request;
+	while (user->nr > 0) {
+		user->nr--;
+		slab_free(t, &user->cache, user->pfn[user->nr], user->number[user->nr]);
+	}
+	return freed;
+}
+
+/* Pages that slabs give back during a pass count as reclaimed. */
+static void body_slab_tally(struct machine_fixture *f)
+{
+	static struct slab_user user;
+	const struct shrinker_spec spec = { .name = "test",
+					    .ctx = &user,
+					    .count = slab_user_count,
+					    .scan = slab_user_scan,
+					    .seeks = SHRINKER_SEEKS };
+	struct scan_control sc = machine_scan();
+
+	memset(&user, 0, sizeof(user));
+	slab_init(f->m, &user.cache, 1024, true);
+	for (; user.nr < SLAB_OBJECTS; user.nr++) {
+		user.pfn[user.nr] =
+			slab_alloc(f->t, &user.cache, GFP_KERNEL, &user.number[user.nr]);
+		assert_int_not_equal(user.pfn[user.nr], PFN_NONE);
+	}
+	int number = shrinker_register(f->t, f->m, &spec);
+	uint64_t before = slab_frames(&user.cache);
+
+	assert_true(number > 0);
+	sc.priority = 0;
+	reclaim_shrink_node(f->t, f->node, &sc);
+	assert_int_equal(user.nr, 0);
+	assert_true(sc.nr_reclaimed >= 8);
+	assert_int_equal(sc.nr_reclaimed, before - slab_frames(&user.cache));
+	assert_null(f->t->tally);
+	/* What is given back outside a pass is nobody's progress. */
+	slab_drain(f->t, &user.cache);
+	assert_int_equal(slab_frames(&user.cache), 0);
+	drop(f, (uint32_t)number);
+}
+
+MACHINE_TEST(slab_tally, .nr_cpus = 1);
+
 /* Files 1, 2 and 3 of drop_caches: rounds at priority 0 while they are worth it. */
 static void body_drop_caches(struct machine_fixture *f)
 {
@@ -518,7 +583,7 @@ int main(void)
 		cmocka_unit_test(test_nodes),	    cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_drop_caches), cmocka_unit_test(test_events),
 		cmocka_unit_test(test_shrink_all),  cmocka_unit_test(test_shrink_all_clean),
-		cmocka_unit_test(test_coming),
+		cmocka_unit_test(test_slab_tally),  cmocka_unit_test(test_coming),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
