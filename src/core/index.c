@@ -53,6 +53,7 @@ static uint64_t node_of_slot(uint64_t value)
 void index_init(struct neap_machine *m)
 {
 	slab_init(m, &m->index_nodes, INDEX_NODE_BYTES, true);
+	m->index_nodes.later = true;
 }
 
 static uint32_t slot_at(uint64_t index, uint32_t level)

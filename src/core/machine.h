@@ -373,10 +373,11 @@ struct cma_area {
 
 /* Kernel objects of one size: core/slab.c. */
 struct slab_cache {
-	uint32_t object_bytes; /* I, as the next four */
+	uint32_t object_bytes; /* I, as the next five */
 	uint32_t order;	       /* of its slabs, when there is such a block */
 	uint32_t kept;	       /* slabs with free objects that stay when they are empty */
 	bool reclaimable;
+	bool later; /* Linux frees the objects when no reader is left: not in a pass of reclaim */
 	struct spinlock lock; /* LOCK_IO */
 	struct list partial;  /* lock: slabs with objects that are free */
 	uint32_t nr_partial;  /* lock: slabs on that list */

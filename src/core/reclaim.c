@@ -441,7 +441,8 @@ static bool continue_for_order(struct task *t, struct node *node, const struct s
 
 /*
  * The lists, then other caches, which give up what falls to them. What slabs give back meanwhile
- * counts as reclaimed, whether a shrinker freed the objects or they went with the pages.
+ * counts as reclaimed, whether a shrinker freed the objects or they went with the pages. (Nodes of
+ * caches' indexes do not: Linux frees them when no reader is left, in nobody's pass.)
  */
 static void shrink_all(struct task *t, struct node *node, struct scan_control *sc)
 {

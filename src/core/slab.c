@@ -256,7 +256,8 @@ static void slab_release(struct task *t, const struct slab_cache *cache, uint32_
 	struct page *page = machine_page(t->machine, pfn);
 
 	slab_count(t, cache, pfn, -(int64_t)page_nr(page));
-	shrinker_tally_freed(t, page_nr(page));
+	if (!cache->later)
+		shrinker_tally_freed(t, page_nr(page));
 	page_clear(page, PG_SLAB | PG_INDEX);
 	page_put(t, page);
 }

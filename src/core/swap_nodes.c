@@ -53,6 +53,7 @@ static struct swap_node *node_of(const struct swap_area *area, uint32_t slot, ui
 void swap_nodes_enable(struct neap_machine *m)
 {
 	slab_init(m, &m->swap_nodes, SWAP_NODE_BYTES, true);
+	m->swap_nodes.later = true;
 }
 
 static bool nodes_are_on(const struct neap_machine *m)
