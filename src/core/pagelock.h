@@ -23,6 +23,7 @@ void page_lock_wait(struct task *t, struct page *page);
 static inline void page_lock_set(struct task *t, struct page *page, uint64_t set)
 {
 	rt_explore(t);
+	rt_assert_no_reclaim(t);
 	if (unlikely((atomic_fetch_or(&page->flags, PG_LOCKED | set) & PG_LOCKED) != 0))
 		page_lock_wait(t, page);
 	t->sleep_locks++;
