@@ -79,8 +79,8 @@ NEAP_API void neap_config_free(struct neap_config *config);
  *   explore   0 | 1: simulator may preempt under locks. Default 0.
  *   costs     emulated-guest | server | path of a cost file (simulator). Default
  *             emulated-guest with `machine`, else server.
- *   host_others  0..1000: threads that share the host of virtual CPUs, instead of as many as
- *             the cost table says (simulator).
+ *   host_others  0..1000, up to three decimals: threads that share the host of virtual CPUs, in
+ *             the mean, instead of as many as the cost table says (simulator).
  *   cma       SIZE of the contiguous memory area, in whole pageblocks of 2 MiB. Default none.
  *   swap      SIZE or FILE:SIZE, optionally ",pri=N" and, for a simulated machine, ",disk=N": which
  *             of two modelled disks it lies on, 1 (default) or 2, or 0: memory of its own, which

@@ -248,16 +248,46 @@ static int set_costs(struct neap_config *config, const char *name, const char *v
 	return copy_text(config, name, value, config->costs, sizeof(config->costs));
 }
 
+int config_parse_thousandths(const char *text, uint64_t *out)
+{
+	uint64_t value = 0;
+	uint32_t decimals = 0;
+	bool point = false;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	for (; *text != '\0'; text++) {
+		if (*text == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*text < '0' || *text > '9' || decimals == 3 || value > UINT64_MAX / 20)
+			return -EINVAL;
+		value = value * 10 + (uint64_t)(*text - '0');
+		decimals += point ? 1 : 0;
+	}
+	for (; decimals < 3; decimals++) {
+		if (value > UINT64_MAX / 10)
+			return -EINVAL;
+		value *= 10;
+	}
+	*out = value;
+	return 0;
+}
+
 static int set_host_others(struct neap_config *config, const char *name, const char *value)
 {
-	uint64_t others;
-	int err = config_parse_number(config, name, value, COSTS_HOST_OTHERS_MAX, &others);
+	uint64_t permille;
 
-	if (err == 0) {
-		config->host_others = (uint32_t)others;
-		config->host_others_given = true;
-	}
-	return err;
+	if (config_parse_thousandths(value, &permille) != 0 ||
+	    permille > COSTS_HOST_OTHERS_MAX * 1000)
+		return config_fail(config, -EINVAL,
+				   "%s: '%s' is not a number from 0 to %u with at most three"
+				   " decimals.",
+				   name, value, COSTS_HOST_OTHERS_MAX);
+	config->host_others_permille = (uint32_t)permille;
+	config->host_others_given = true;
+	return 0;
 }
 
 static int set_tmp(struct neap_config *config, const char *name, const char *value)

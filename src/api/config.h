@@ -81,7 +81,7 @@ struct neap_config {
 	uint64_t seed;
 	char costs[CONFIG_PATH_BYTES];
 	bool host_others_given;
-	uint32_t host_others; /* instead of the table's; valid if given */
+	uint32_t host_others_permille; /* instead of the table's; valid if given */
 	char tmp[CONFIG_PATH_BYTES];
 	uint32_t nr_swaps;
 	struct config_swap swap[NEAP_MAX_SWAPS];
@@ -107,6 +107,8 @@ static inline bool config_has_tags(const struct neap_config *config)
 /* "swap-read" and the like. => NR_CONFIG_FAULTS if there is no such kind */
 enum config_fault config_fault_by_name(const char *name);
 
+/* A number with up to three decimals, in thousandths. => 0 or -EINVAL */
+int MUST_CHECK config_parse_thousandths(const char *text, uint64_t *out);
 /*
  * A whole text as a number of lowest..highest, as a size ("64M").
  * => 0, or -EINVAL with a sentence that begins with `name`

@@ -42,6 +42,7 @@ static const char *const item_names[NR_METER_ITEMS] = {
 enum cost_kind {
 	COST_U64,
 	COST_U32,
+	COST_PERMILLE, /* up to three decimals, kept in thousandths */
 	COST_BOOL,
 };
 
@@ -78,39 +79,12 @@ static const struct cost_parameter cost_parameters[] = {
 	{ "host.round_ns", offsetof(struct costs, host_round_ns), COST_U64, UINT32_MAX },
 	{ "host.balance_ns", offsetof(struct costs, host_balance_ns), COST_U64, UINT32_MAX },
 	{ "host.processors", offsetof(struct costs, host_processors), COST_U32, 16 },
-	{ "host.others", offsetof(struct costs, host_others), COST_U32, COSTS_HOST_OTHERS_MAX },
+	{ "host.stay_ns", offsetof(struct costs, host_stay_ns), COST_U64, UINT32_MAX },
+	{ "host.together_ns", offsetof(struct costs, host_together_ns), COST_U64, UINT32_MAX },
+	{ "host.apart_ns", offsetof(struct costs, host_apart_ns), COST_U64, UINT32_MAX },
+	{ "host.others", offsetof(struct costs, host_others_permille), COST_PERMILLE,
+	  COSTS_HOST_OTHERS_MAX },
 };
-
-/*
- * A number with up to three decimals, in thousandths.
- * => 0 or -EINVAL
- */
-static int parse_thousandths(const char *text, uint64_t *out)
-{
-	uint64_t value = 0;
-	uint32_t decimals = 0;
-	bool point = false;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	for (; *text != '\0'; text++) {
-		if (*text == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (*text < '0' || *text > '9' || decimals == 3 || value > UINT64_MAX / 20)
-			return -EINVAL;
-		value = value * 10 + (uint64_t)(*text - '0');
-		decimals += point ? 1 : 0;
-	}
-	for (; decimals < 3; decimals++) {
-		if (value > UINT64_MAX / 10)
-			return -EINVAL;
-		value *= 10;
-	}
-	*out = value;
-	return 0;
-}
 
 /* Where an error is, for messages. */
 struct cost_place {
@@ -131,15 +105,21 @@ static int set_parameter(const struct cost_place *place, const struct cost_param
 	char *field = (char *)out + parameter->offset;
 	uint64_t number;
 
-	if (parse_thousandths(value, &number) != 0 || number % 1000 != 0 ||
-	    number / 1000 > parameter->highest)
-		return place_fail(place, "a whole number in range is expected instead of", value);
-	number /= 1000;
+	bool whole = parameter->kind != COST_PERMILLE;
+
+	if (config_parse_thousandths(value, &number) != 0 || (whole && number % 1000 != 0) ||
+	    (number + 999) / 1000 > parameter->highest)
+		return place_fail(place,
+				  whole ? "a whole number in range is expected instead of"
+					: "a number in range is expected instead of",
+				  value);
+	number /= whole ? 1000 : 1;
 	switch (parameter->kind) {
 	case COST_U64:
 		memcpy(field, &number, sizeof(number));
 		break;
 	case COST_U32:
+	case COST_PERMILLE:
 		memcpy(field, &(uint32_t){ (uint32_t)number }, sizeof(uint32_t));
 		break;
 	case COST_BOOL:
@@ -160,7 +140,7 @@ static int set_entry(const struct cost_place *place, const char *name, const cha
 	for (size_t i = 0; i < NR_METER_ITEMS; i++) {
 		if (strcmp(name, item_names[i]) != 0)
 			continue;
-		if (parse_thousandths(value, &ps) != 0 || ps > UINT32_MAX)
+		if (config_parse_thousandths(value, &ps) != 0 || ps > UINT32_MAX)
 			return place_fail(place,
 					  "nanoseconds (at most 4294967) are expected instead of",
 					  value);

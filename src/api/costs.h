@@ -13,7 +13,8 @@ struct costs {
 	uint32_t item_ps[NR_METER_ITEMS]; /* picoseconds an increment */
 	uint64_t quantum_ns, slice_ns, wake_latency_ns;
 	uint64_t host_round_ns, host_balance_ns; /* of virtual CPUs; rt/sim/sim.h */
-	uint32_t host_processors, host_others;
+	uint64_t host_stay_ns, host_together_ns, host_apart_ns;
+	uint32_t host_processors, host_others_permille;
 	struct store_device_cost swap, disk;
 	bool swap_rotational, disk_rotational;
 };

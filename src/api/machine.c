@@ -97,7 +97,10 @@ static int runtime_create(struct api_machine *a, const struct neap_config *confi
 		.host_round_ns = costs->host_round_ns,
 		.host_balance_ns = costs->host_balance_ns,
 		.host_processors = costs->host_processors,
-		.host_others = costs->host_others,
+		.host_others_permille = costs->host_others_permille,
+		.host_stay_ns = costs->host_stay_ns,
+		.host_together_ns = costs->host_together_ns,
+		.host_apart_ns = costs->host_apart_ns,
 		.switch_item = EV_SIM_SWITCH,
 		.flush_item = EV_SIM_TLB_FLUSH,
 		.explore = config->explore,
@@ -128,7 +131,7 @@ static int ports_create(struct api_machine *a, struct neap_config *config,
 	if (err != 0)
 		return err;
 	if (config->host_others_given)
-		costs.host_others = config->host_others;
+		costs.host_others_permille = config->host_others_permille;
 	err = runtime_create(a, config, desc->nr_cpus, &costs);
 	if (err != 0)
 		return config_fail(config, err, "The runtime for %u CPUs could not be made: %s.",

@@ -54,22 +54,36 @@ static int work_both(struct task *t, void *arg)
 	return 0;
 }
 
-static struct pair run_pair(int (*fn)(struct task *t, void *arg), uint32_t processors,
-			    uint32_t others, bool asks)
+static struct rt_sim_config host_config(uint32_t processors, uint32_t others_permille)
 {
 	struct rt_sim_config config = plain_config(2);
-	struct pair pair = { .asks = asks };
-	struct bench bench;
 
 	config.seed = test_seed();
 	config.host_round_ns = ROUND_NS;
 	config.host_balance_ns = 64 * MSEC;
 	config.host_processors = processors;
-	config.host_others = others;
-	bench_open(&bench, &config);
+	config.host_others_permille = others_permille;
+	return config;
+}
+
+static struct pair run_config(int (*fn)(struct task *t, void *arg),
+			      const struct rt_sim_config *config, bool asks)
+{
+	struct pair pair = { .asks = asks };
+	struct bench bench;
+
+	bench_open(&bench, config);
 	assert_int_equal(rt_sim_run(bench.rt, fn, &pair), 0);
 	rt_sim_destroy(bench.rt);
 	return pair;
+}
+
+static struct pair run_pair(int (*fn)(struct task *t, void *arg), uint32_t processors,
+			    uint32_t others, bool asks)
+{
+	struct rt_sim_config config = host_config(processors, others * 1000);
+
+	return run_config(fn, &config, asks);
 }
 
 static void test_create_refuses(void **state)
@@ -123,6 +137,48 @@ static void test_one_answer_a_round(void **state)
 	assert_true(pair.nr_answers > 100 * rounds);
 }
 
+/*
+ * With a mean of one, nobody, one or two others are there a quarter, half and a quarter of the
+ * time, which leaves 7 of 12 parts of the processor; with half a one, one is there or not: 3 of 4.
+ */
+static void test_others_come_and_go(void **state)
+{
+	struct rt_sim_config config = host_config(1, 1000);
+	uint64_t ended_ns;
+
+	(void)state;
+	config.host_stay_ns = 10 * MSEC;
+	ended_ns = run_config(work_second, &config, false).ended_ns[1];
+	assert_in_range(ended_ns, WORK_NS * 14 / 10, WORK_NS * 21 / 10);
+	config.host_others_permille = 500;
+	ended_ns = run_config(work_second, &config, false).ended_ns[1];
+	assert_in_range(ended_ns, WORK_NS * 115 / 100, WORK_NS * 16 / 10);
+	config.host_others_permille = 0;
+	ended_ns = run_config(work_second, &config, false).ended_ns[1];
+	assert_in_range(ended_ns, WORK_NS, WORK_NS + MSEC);
+}
+
+/* Where numbers alone would leave two of ours where they are, they meet and part all the same. */
+static void test_two_meet_and_part(void **state)
+{
+	struct rt_sim_config config = host_config(2, 2000);
+	uint32_t most, nr;
+
+	(void)state;
+	config.host_balance_ns = 1000 * MSEC;
+	config.host_apart_ns = 1000 * MSEC;
+	config.host_together_ns = 1;
+	most = run_config(work_both, &config, true).nr_answers;
+	config.host_together_ns = 30 * MSEC;
+	config.host_apart_ns = 10 * MSEC;
+	nr = run_config(work_both, &config, true).nr_answers;
+	assert_in_range(nr, 1000, most * 3 / 4);
+	/* Nobody is left alone with an idle processor beside him. */
+	config.host_others_permille = 0;
+	nr = run_config(work_both, &config, true).nr_answers;
+	assert_true(nr > most);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +186,8 @@ int main(void)
 		cmocka_unit_test(test_share_of_processor),
 		cmocka_unit_test(test_one_processor_for_two),
 		cmocka_unit_test(test_one_answer_a_round),
+		cmocka_unit_test(test_others_come_and_go),
+		cmocka_unit_test(test_two_meet_and_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

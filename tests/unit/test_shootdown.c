@@ -152,7 +152,7 @@ static struct waits run_often(uint64_t round_ns, uint32_t processors)
 	config.host_round_ns = round_ns;
 	config.host_processors = processors;
 	config.host_balance_ns = 20 * MSEC;
-	config.host_others = 2;
+	config.host_others_permille = 2000;
 	bench_open(&bench, &config);
 	assert_int_equal(rt_sim_run(bench.rt, ask_beside_program, &waits), 0);
 	rt_sim_destroy(bench.rt);

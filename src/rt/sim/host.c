@@ -2,13 +2,7 @@
  * host.c: the processors on which virtual CPUs run in turn.
  *
  * A recorded guest is one of several programs of a host. Its virtual CPUs are threads
- * there, and other threads that always have something to do share the host's few
- * processors with them:
- *
- *	processor 0   [CPU 0][other][CPU 0][other] ...     each a turn a round
- *	processor 1   [other][other][other][other] ...
- *
- * and with a second virtual CPU at work, wherever the host put it:
+ * there, and others that have something to do share the host's few processors:
  *
  *	processor 0   [CPU 0][CPU 1][other][CPU 0] ...  or  [CPU 0][other] ...
  *	processor 1   [other][other][other][other] ...      [CPU 1][other][other] ...
@@ -16,8 +10,7 @@
  * Two virtual CPUs on one processor never run at the same time. One that waits for an
  * answer of the other (shootdown.c) spins its whole turn away, gets the answer when the
  * other has its turn, and goes on in the next round: one answer a round, where two
- * processors would give thousands. So it matters much where the host put them, and
- * nobody in the guest can tell.
+ * processors would give thousands. So it matters much where the host put them.
  *
  * The rules are those of a fair scheduler (CFS), in short. The numbers of threads of two
  * processors differ by one at most; while they do, a thread is moved now and then, so that
@@ -25,6 +18,13 @@
  * two. Who wakes after a long sleep is put on a processor anew, each place being as
  * likely as any other; it begins at once, ending the turn of a neighbour, unless
  * somebody else is having his. Short idle times are not noticed: they are credit.
+ *
+ * The others come and go, as another guest's CPUs do: of twice as many as their mean each
+ * is there for half of the time. Two virtual CPUs of a guest wake each other all the
+ * time, for interrupts and the emulator's locks, and who is woken is drawn to who woke
+ * him if no processor is idle; other wakings part them. So they change places with
+ * others now and then, where numbers alone would leave them for ever: together for
+ * host_together_ns in the mean, apart for host_apart_ns.
  *
  * For the guest's tasks the time away is gone, callbacks are late, and other CPUs have
  * gone ahead when a CPU comes back.
@@ -35,6 +35,10 @@
 
 /* A host leaves the processor of who sleeps for less to it (CFS: sched_migration_cost, 0.5 ms). */
 #define HOST_HOT_NS (500 * NSEC_PER_USEC)
+/* How often it is drawn who of the others comes and who goes, in the time that one stays. */
+#define HOST_DRAWS 16u
+/* After so many draws nothing of before is left: e^-16 of it. */
+#define HOST_FORGOTTEN 128u
 
 static bool host_is_busy(const struct sim_cpu *c)
 {
@@ -66,6 +70,61 @@ static uint32_t host_count_guests(const struct sim *sim, const struct sim_cpu *s
 		nr += guests[i];
 	}
 	return nr;
+}
+
+/* A length around the mean; evenly, up to twice that. */
+static uint64_t host_draw_ns(struct sim *sim, uint64_t mean_ns)
+{
+	return rng_below(&sim->host_rng, 2 * mean_ns + 1);
+}
+
+/* How many others there are at times: each is there for half of its time, or less. */
+static uint32_t host_population(const struct sim *sim)
+{
+	return (2 * sim->config.host_others_permille + 999) / 1000;
+}
+
+/* As many as are there when nothing is known of before. */
+static uint32_t host_draw_others(struct sim *sim)
+{
+	uint64_t permille = sim->config.host_others_permille;
+	uint32_t population = host_population(sim), nr = 0;
+
+	if (sim->config.host_stay_ns == 0)
+		return (uint32_t)((permille + 500) / 1000);
+	for (uint32_t i = 0; i < population; i++)
+		nr += rng_below(&sim->host_rng, UINT64_C(1000) * population) < permille;
+	return nr;
+}
+
+/* Some go and some come, as many in the long run. => how many are there now */
+static uint32_t host_change_others(struct sim *sim)
+{
+	uint64_t permille = sim->config.host_others_permille;
+	uint32_t population = host_population(sim), nr = sim->host_others;
+	uint64_t away_permille = UINT64_C(1000) * population - permille;
+
+	for (uint32_t i = 0; i < sim->host_others; i++)
+		nr -= rng_below(&sim->host_rng, HOST_DRAWS) == 0;
+	for (uint32_t i = sim->host_others; i < population; i++)
+		nr += rng_below(&sim->host_rng, HOST_DRAWS * away_permille) < permille;
+	return nr;
+}
+
+/* Brings the others up to date. => how many are there */
+static uint32_t host_count_others(struct sim *sim, uint64_t now_ns)
+{
+	uint64_t step_ns = sim->config.host_stay_ns / HOST_DRAWS;
+	bool forgotten = now_ns >= sim->host_drawn_ns + HOST_FORGOTTEN * step_ns;
+
+	if (sim->host_drawn_ns == 0 || (step_ns != 0 && forgotten)) {
+		sim->host_others = host_draw_others(sim);
+		sim->host_drawn_ns = now_ns + 1;
+	}
+	for (; step_ns != 0 && now_ns >= sim->host_drawn_ns + step_ns;
+	     sim->host_drawn_ns += step_ns)
+		sim->host_others = host_change_others(sim);
+	return sim->host_others;
 }
 
 static void host_find_extremes(const struct sim *sim, uint32_t *most, uint32_t *least)
@@ -110,7 +169,8 @@ static void host_place(struct sim *sim, struct sim_cpu *c)
 
 	c->placed = true;
 	c->place = UINT32_MAX; /* nowhere while the others are counted */
-	host_seat(sim, host_count_guests(sim, c, guests) + sim->config.host_others + 1, guests);
+	host_seat(sim, host_count_guests(sim, c, guests) + host_count_others(sim, c->clock_ns) + 1,
+		  guests);
 	for (uint32_t i = 0; i < sim->config.host_processors; i++)
 		seats_free += sim->host[i].seats - guests[i];
 	uint64_t chosen = rng_below(&sim->host_rng, seats_free);
@@ -137,16 +197,61 @@ static void host_move_one(struct sim *sim, uint32_t from, uint32_t to)
 	}
 }
 
+/* One of the virtual CPUs with work, each as likely; not `except`. => NULL: there is none */
+static struct sim_cpu *host_pick_guest(struct sim *sim, const struct sim_cpu *self,
+				       const struct sim_cpu *except)
+{
+	struct sim_cpu *picked = NULL;
+	uint32_t nr = 0;
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		struct sim_cpu *c = &sim->cpus[cpu];
+
+		if (c == except || !c->placed || (c != self && !host_is_busy(c)))
+			continue;
+		if (rng_below(&sim->host_rng, ++nr) == 0)
+			picked = c;
+	}
+	return picked;
+}
+
+/* A virtual CPU goes to the next one, or away from it, and another thread takes its place. */
+static void host_meet_or_part(struct sim *sim, const struct sim_cpu *self, const uint32_t *guests)
+{
+	struct sim_cpu *c = host_pick_guest(sim, self, NULL);
+	const struct sim_cpu *mate = c == NULL ? NULL : host_pick_guest(sim, self, c);
+	uint32_t nr = sim->config.host_processors;
+	uint64_t mean_ns = sim->config.host_together_ns;
+
+	sim->host_change_ns = self->clock_ns + sim->config.host_apart_ns;
+	if (mate == NULL)
+		return;
+	uint32_t to = mate->place;
+
+	if (guests[c->place] > 1) {
+		to = (c->place + 1 + (uint32_t)rng_below(&sim->host_rng, max_u32(nr, 2) - 1)) % nr;
+		mean_ns = sim->config.host_apart_ns;
+	}
+	if (sim->host[to].seats <= guests[to])
+		return;
+	c->place = to;
+	c->turn_ns = c->ran_ns; /* the next one is there */
+	sim->host_change_ns = self->clock_ns + host_draw_ns(sim, mean_ns);
+}
+
 /* Brings the seats up to date, and moves threads: at once from far too many, else now and then. */
 static void host_balance(struct sim *sim, const struct sim_cpu *c)
 {
 	uint32_t guests[SIM_HOST_PROCESSORS_MAX] = { 0 };
-	uint32_t threads = host_count_guests(sim, c, guests) + sim->config.host_others;
+	uint32_t threads = host_count_guests(sim, c, guests) + host_count_others(sim, c->clock_ns);
 	uint32_t most, least;
 
 	if (threads != sim->host_threads)
 		host_seat(sim, threads, guests);
 	host_find_extremes(sim, &most, &least);
+	if (sim->config.host_apart_ns != 0 && sim->host[least].seats > 0 &&
+	    c->clock_ns >= sim->host_change_ns)
+		host_meet_or_part(sim, c, guests);
 	if (c->clock_ns >= sim->host_moved_ns + sim->config.host_balance_ns) {
 		sim->host_moved_ns = c->clock_ns;
 		if (sim->host[most].seats > sim->host[least].seats)
@@ -156,12 +261,6 @@ static void host_balance(struct sim *sim, const struct sim_cpu *c)
 	for (; sim->host[most].seats > sim->host[least].seats + 1;
 	     host_find_extremes(sim, &most, &least))
 		host_move_one(sim, most, least);
-}
-
-/* A length around the mean; evenly, up to twice that. */
-static uint64_t host_draw_ns(struct sim *sim, uint64_t mean_ns)
-{
-	return rng_below(&sim->host_rng, 2 * mean_ns + 1);
 }
 
 static uint64_t host_turn_ns(const struct sim *sim, uint32_t threads)

@@ -123,6 +123,9 @@ struct sim {
 	struct event_heap events;
 	struct sim_processor host[SIM_HOST_PROCESSORS_MAX];
 	uint32_t host_threads;	      /* on all of them, when they were seated */
+	uint32_t host_others;	      /* threads of others that are there */
+	uint64_t host_drawn_ns;	      /* when that was drawn; 0: never */
+	uint64_t host_change_ns;      /* when one of ours changes places with one of theirs */
 	uint64_t host_moved_ns;	      /* when one of them was moved, or could have been */
 	struct rng host_rng;	      /* draws only what host.c does */
 	struct rng rng;		      /* ties and exploration */

@@ -22,14 +22,17 @@ struct rt_sim_config {
 	uint64_t slice_ns;	  /* turn of one task when several share a CPU; 0 = 4 ms */
 	uint64_t wake_latency_ns; /* until a woken engine thread preempts; 0 = at once */
 	/*
-	 * Virtual CPUs on a busy host (host.c): host_others threads want one of its processors all
-	 * the time, as do our CPUs with work; in a round each thread of a processor has a turn.
-	 * Each host_balance_ns a thread goes to a less crowded one. host_round_ns 0: our CPUs have
-	 * processors of their own.
+	 * Virtual CPUs on a busy host (host.c): thousandths of host_others_permille other threads
+	 * want one of its processors, as do our CPUs with work; in a round each thread of a
+	 * processor has a turn. Each host_balance_ns a thread goes to a less crowded one.
+	 * host_round_ns 0: our CPUs have processors of their own.
 	 */
 	uint64_t host_round_ns, host_balance_ns;
+	uint64_t host_stay_ns; /* how long another is there in the mean; 0: always, rounded */
+	/* How long two of ours are on one processor in the mean, and on two; apart 0: no rule. */
+	uint64_t host_together_ns, host_apart_ns;
 	uint32_t host_processors; /* 1..16, if host_round_ns is given */
-	uint32_t host_others;
+	uint32_t host_others_permille;
 	uint32_t switch_item; /* meter item counted at each context switch; RT_SIM_NO_ITEM = none */
 	uint32_t flush_item;  /* the same for each time a CPU forgets all translations */
 	bool explore;	      /* also switch CPUs at random, under locks too */
