@@ -5,7 +5,8 @@
  *            --> tables
  *
  * A recorded job is played as `neap sim --like BOOT --seed N JOB` would play it: the
- * same defaults, models and counters. Every counter of the rule's list is compared
+ * same defaults, models and counters, on a host as busy as the run's log tells
+ * (conform_host.c; `--host-others` gives it again). Every counter of the rule's list is compared
  * between the job's snapshots (diag/rule.c is the rule, printed with every table).
  * The kernel's own score stands beside ours: its runs differ, too.
  *
@@ -54,8 +55,7 @@ static const struct argp_option option_table[] = {
 	{ "save", KEY_SAVE, "FILE", 0, "keep our counters for --compare", 0 },
 	{ "compare", KEY_COMPARE, "FILE", 0, "what has changed since --save FILE", 0 },
 	{ "costs", KEY_COSTS, "NAME|FILE", 0, "as of neap sim (emulated-guest)", 0 },
-	{ "host", KEY_HOST, "table|log", 0, "how busy the guests' hosts are said to be (table)",
-	  0 },
+	{ "host", KEY_HOST, "log|table", 0, "how busy the guests' hosts are said to be (log)", 0 },
 	{ "help", '?', NULL, 0, "this list", 0 },
 	{ 0 },
 };
@@ -97,7 +97,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 		options->host_from_log = strcmp(value, "log") == 0;
 		if (options->host_from_log || strcmp(value, "table") == 0)
 			return 0;
-		cmd_error("--host %s: table, as the cost table says, or log, as each log tells",
+		cmd_error("--host %s: log, as each log tells, or table, as the cost table says",
 			  value);
 		return EINVAL;
 	case ARGP_KEY_ARGS:
@@ -252,6 +252,7 @@ int cmd_conform(int argc, char **argv)
 	struct conform_options options = {
 		.nr_seeds = 5,
 		.nr_processes = cpus > 0 ? (uint64_t)cpus : 1,
+		.host_from_log = true,
 		.tmp_dir = tmp != NULL && *tmp != '\0' ? tmp : "/tmp",
 	};
 	struct conform conform = { .options = &options };

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "cmd/conform_host.h"
 #include "diag/record.h"
 #include "diag/witness.h"
 
@@ -35,12 +36,16 @@ struct conform_job {
 	/* The machine before the first command, of each run that recorded it, written out. */
 	char *boot_dir[CONFORM_BOOTS_MAX];
 	uint32_t nr_boots; /* 0: not recorded */
-	/* Of each run of the kernel: how long its first load took, 0 unknown; and so, the other */
-	uint64_t load_ns[RULE_RUNS_MAX]; /* threads of its host, -1 as the cost table says. */
-	int64_t host_others[RULE_RUNS_MAX];
-	char *load_path;	 /* the job up to its first load; NULL: it has none first */
-	uint64_t our_load_ns[2]; /* with no other threads, and CONFORM_HOST_MANY */
-	char *trace_path;	 /* the kernel's trace of reclaim; NULL */
+	/*
+	 * Of each run of the kernel: its times, and what they say of the threads of others on its
+	 * host, -1: as the cost table says.
+	 */
+	struct conform_times log_times[RULE_RUNS_MAX];
+	int64_t host_others_permille[RULE_RUNS_MAX];
+	/* For each of conform_host_points: sums of so many runs, until they are divided. */
+	struct conform_times our_times[CONFORM_HOST_POINTS];
+	uint32_t nr_our_times[CONFORM_HOST_POINTS];
+	char *trace_path; /* the kernel's trace of reclaim; NULL */
 	struct record_set kernel, ours;
 	struct record_set before;	 /* of an earlier build; may be empty */
 	char *refused;			 /* why the job cannot be played; NULL */

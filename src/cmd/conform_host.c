@@ -3,26 +3,27 @@
  *
  * A recorded guest shared its host with others, from run to run with more or fewer of
  * them (rt/sim/host.c). That is not in the state of its boot, but in the times of its
- * log, of which the first load of memory is taken:
+ * log: how long it took from each snapshot to the next.
  *
- *	log.txt of each run     7.015765 8.520700 touch A seq all     1.5 s
- *	                        6.703255 11.97535 touch A seq all     5.3 s
+ *	log.txt     7.000 7.015 snapshot start
+ *	            7.016 8.520 touch A seq all            1.506 s
+ *	            8.521 8.533 snapshot filled
+ *	            8.534 10.65 touch A zipf 80000         2.120 s
+ *	            10.65 10.66 snapshot touched
  *
- * Our machine does the same commands up to there, once with a host that runs nothing
- * else and once with MANY threads. What lies between is a straight line, since who
+ * Our machine does the same job with a host that runs nothing else, and with MANY
+ * other threads. What lies between and beyond is taken to be a straight line, since who
  * works all the time gets his part of the host:
  *
  *	duration        .   <- MANY
- *	           .  x     <- recorded: so many others
+ *	           .  x     <- recorded: so many others, in thousandths
  *	    .  .            <- alone
  *
- * It is the same for all jobs, and it looks at times alone, never at a counter that is
- * compared. Jobs that begin with another load have no such line: they keep the number
- * of the cost table, as jobs do whose log is not there.
- *
- * This is not the default (--host log), as one number for all is easier to judge, and
- * the model of the host is rough where the threads can be shared out evenly: then
- * nobody is moved, and two virtual CPUs on one processor stay there.
+ * The number of others is that with which the squares of what all stretches differ by
+ * are least: a stretch that sleeps or waits for disks says little of the host, as its
+ * line is flat, and counts as little. It is the same for all jobs, and it looks at times
+ * alone, never at a counter that is compared. Jobs without a stretch to which the host
+ * matters keep the number of the cost table, as those do whose log is not there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,96 +31,79 @@
 
 #include "cmd/cmd.h"
 #include "cmd/conform_host.h"
-#include "text/buf.h"
 
-/* Commands after which the machine has not been loaded yet. */
-static bool is_quiet_command(const char *line)
+bool conform_log_times(const char *log, struct conform_times *out)
 {
-	static const char *const quiet[] = { "#",      "machine",  "sysctl", "anon",
-					     "sleep",  "snapshot", "file",   "trace",
-					     "swapon", "settle",   "mems",   "policy" };
+	double last = -1;
 
-	for (size_t i = 0; i < ARRAY_LEN(quiet); i++) {
-		size_t length = strlen(quiet[i]);
-
-		if (strncmp(line, quiet[i], length) == 0 &&
-		    (quiet[i][0] == '#' || line[length] == ' '))
-			return true;
-	}
-	return line[strspn(line, " \t")] == '\0';
-}
-
-static bool is_first_load(const char *line)
-{
-	char name[64], end;
-
-	return sscanf(line, "touch %63s seq al%c", name, &end) == 2 && end == 'l';
-}
-
-/* The next line of *at, which moves on, without its end. => false: there is none, or it is long */
-static bool next_line(const char **at, char *line, size_t room)
-{
-	size_t bytes = strcspn(*at, "\n");
-
-	if (**at == '\0' || bytes >= room)
-		return false;
-	memcpy(line, *at, bytes);
-	line[bytes] = '\0';
-	*at += bytes + ((*at)[bytes] == '\n');
-	return true;
-}
-
-uint64_t conform_log_load_ns(const char *log)
-{
-	char line[256];
-
-	while (next_line(&log, line, sizeof(line))) {
+	out->nr = 0;
+	for (; *log != '\0'; log += strcspn(log, "\n"), log += *log == '\n') {
 		double begin, end;
 		int used = 0;
 
-		if (line[0] == '#')
+		if (sscanf(log, "%lf %lf snapshot %n", &begin, &end, &used) != 2 || used == 0)
 			continue;
-		if (sscanf(line, "%lf %lf %n", &begin, &end, &used) != 2 || used == 0)
-			return 0;
-		if (is_first_load(line + used))
-			return end > begin && end - begin < 1e6 ? (uint64_t)((end - begin) * 1e9)
-								: 0;
-		if (!is_quiet_command(line + used))
-			return 0;
+		if (end < begin || begin < last || end > 1e6 || out->nr == CONFORM_STRETCHES_MAX) {
+			out->nr = 0;
+			return false;
+		}
+		if (last >= 0)
+			out->ns[out->nr++] = (uint64_t)((begin - last) * 1e9);
+		last = end;
 	}
-	return 0;
+	return out->nr != 0;
 }
 
-char *conform_first_load(const char *job)
+const uint32_t conform_host_points[CONFORM_HOST_POINTS] = { 0, 8 };
+
+/* How long a stretch takes with so many others, between the two points that are next. */
+static double duration_ns(const struct conform_times *ours, uint32_t stretch, uint32_t permille)
 {
-	struct text_buf out;
-	char line[256];
-	bool found = false;
+	uint32_t k = 1;
 
-	text_buf_init(&out);
-	while (!found && next_line(&job, line, sizeof(line))) {
-		found = is_first_load(line);
-		if (!found && !is_quiet_command(line))
-			break;
-		if (!found && strncmp(line, "snapshot ", 9) == 0)
-			continue;
-		(void)text_buf_printf(
-			&out, found ? "snapshot before\n%s\nsnapshot after\n" : "%s\n", line);
-	}
-	char *text = found && out.error == 0 ? strdup(text_buf_text(&out)) : NULL;
+	while (k + 1 < CONFORM_HOST_POINTS && permille > conform_host_points[k] * 1000)
+		k++;
+	double from_ns = (double)ours[k - 1].ns[stretch], to_ns = (double)ours[k].ns[stretch];
+	uint32_t from = conform_host_points[k - 1], to = conform_host_points[k];
 
-	text_buf_free(&out);
-	return text;
+	return from_ns + (to_ns - from_ns) * ((double)permille / 1000 - from) / (to - from);
 }
 
-int64_t conform_host_others(uint64_t recorded_ns, const uint64_t ours_ns[2])
+/* Is there a stretch to which the host matters? */
+static bool host_matters(const struct conform_times *ours)
 {
-	if (recorded_ns == 0 || ours_ns[0] == 0 || ours_ns[1] <= ours_ns[0])
+	const struct conform_times *most = &ours[CONFORM_HOST_POINTS - 1];
+
+	for (uint32_t i = 0; i < most->nr; i++)
+		if (most->ns[i] > ours->ns[i] + ours->ns[i] / CONFORM_HOST_MATTERS &&
+		    most->ns[i] > ours->ns[i] + CONFORM_HOST_LEAST_NS)
+			return true;
+	return false;
+}
+
+int64_t conform_host_others(const struct conform_times *recorded, const struct conform_times *ours)
+{
+	double least = 0;
+	int64_t best = -1;
+
+	for (uint32_t k = 0; k < CONFORM_HOST_POINTS; k++)
+		if (recorded->nr == 0 || ours[k].nr != recorded->nr)
+			return -1;
+	if (!host_matters(ours))
 		return -1;
-	if (recorded_ns <= ours_ns[0])
-		return 0;
-	double others = (double)(recorded_ns - ours_ns[0]) * CONFORM_HOST_MANY /
-			(double)(ours_ns[1] - ours_ns[0]);
+	for (uint32_t permille = 0; permille <= CONFORM_HOST_MOST * 1000;
+	     permille += CONFORM_HOST_STEP_PERMILLE) {
+		double squares = 0;
 
-	return others < CONFORM_HOST_MOST ? (int64_t)(others + 0.5) : CONFORM_HOST_MOST;
+		for (uint32_t i = 0; i < recorded->nr; i++) {
+			double differ = duration_ns(ours, i, permille) - (double)recorded->ns[i];
+
+			squares += differ * differ;
+		}
+		if (best < 0 || squares < least) {
+			least = squares;
+			best = permille;
+		}
+	}
+	return best;
 }

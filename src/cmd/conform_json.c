@@ -100,7 +100,7 @@ static json_t *json_hosts(const struct conform_job *job)
 	json_t *array = json_array();
 
 	for (uint32_t run = 0; run < job->kernel.nr; run++)
-		(void)json_array_append_new(array, json_integer(job->host_others[run]));
+		(void)json_array_append_new(array, json_integer(job->host_others_permille[run]));
 	return array;
 }
 
@@ -116,7 +116,7 @@ static json_t *json_job(const struct conform_job *job)
 		return object;
 	}
 	(void)json_object_set_new(object, "boots", json_integer(job->nr_boots));
-	(void)json_object_set_new(object, "host_others", json_hosts(job));
+	(void)json_object_set_new(object, "host_others_permille", json_hosts(job));
 	(void)json_object_set_new(object, "score", json_score(&score));
 	(void)json_object_set_new(object, "kswapd_share_permille",
 				  json_integer(record_kswapd_share(&job->ours)));

@@ -194,8 +194,9 @@ static int load_run(struct conform *conform, struct conform_job *job, const char
 	if (error == 0) {
 		const struct unpack_file *log = unpack_find(&files, "log.txt");
 
-		job->load_ns[kernel->nr] =
-			log != NULL ? conform_log_load_ns(text_buf_text(&log->text)) : 0;
+		if (log != NULL)
+			(void)conform_log_times(text_buf_text(&log->text),
+						&job->log_times[kernel->nr]);
 		kernel->nr++;
 		status = keep_boot(conform, job, &files);
 	} else {
@@ -203,33 +204,6 @@ static int load_run(struct conform *conform, struct conform_job *job, const char
 		status = CMD_USAGE;
 	}
 	unpack_free(&files);
-	return status;
-}
-
-/* Writes the commands up to the first load to a file of ours, if its time was recorded. */
-static int keep_first_load(struct conform *conform, struct conform_job *job)
-{
-	struct text_buf text;
-	char *load = NULL;
-	int status = CMD_FINE;
-
-	text_buf_init(&text);
-	if (job->load_ns[0] != 0 && text_buf_read_file(&text, job->job_path, MIB) == 0)
-		load = conform_first_load(text_buf_text(&text));
-	text_buf_free(&text);
-	if (load == NULL)
-		return CMD_FINE;
-	status = make_tmp(conform);
-	if (status == CMD_FINE && asprintf(&job->load_path, "%s/%u.job", conform->tmp,
-					   (uint32_t)(job - conform->job)) < 0)
-		status = out_of_memory();
-	FILE *file = status == CMD_FINE ? fopen(job->load_path, "w") : NULL;
-
-	if (status == CMD_FINE && (file == NULL || fputs(load, file) < 0 || fclose(file) != 0)) {
-		cmd_error("%s: %s", job->load_path, strerror(errno));
-		status = CMD_WORLD;
-	}
-	free(load);
 	return status;
 }
 
@@ -255,8 +229,6 @@ static int load_job(struct conform *conform, struct conform_job *job)
 			  job->dir);
 		return CMD_USAGE;
 	}
-	if (status == CMD_FINE && conform->options->host_from_log)
-		status = keep_first_load(conform, job);
 	job->trace_path = path_of(job->dir, "trace-reclaim.txt.xz");
 	if (job->trace_path != NULL && access(job->trace_path, F_OK) != 0) {
 		free(job->trace_path);
@@ -301,7 +273,6 @@ void conform_free(struct conform *conform)
 		free(job->job_path);
 		for (uint32_t boot = 0; boot < job->nr_boots; boot++)
 			free(job->boot_dir[boot]);
-		free(job->load_path);
 		free(job->trace_path);
 		free(job->kernel.run);
 		free(job->ours.run);

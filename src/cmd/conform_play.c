@@ -43,8 +43,9 @@ struct task {
 	struct conform_job *job;
 	const char *boot; /* where it begins; NULL: as built */
 	uint64_t seed;
-	int64_t host_others; /* -1: as the cost table says */
-	bool load;	     /* only the first load, of which the time is wanted */
+	int64_t host_others_permille; /* -1: as the cost table says */
+	bool timed;		      /* only how long it takes is wanted, ... */
+	uint32_t point;		      /* ... for this one of conform_host_points */
 	bool traced;
 	pid_t pid;
 	int out, complaints; /* files in memory; -1 = none */
@@ -88,10 +89,10 @@ static void set_options(const struct task *task, struct options *options)
 	options->quiet = true;
 	options->like = task->boot;
 	options->costs = task->job->costs;
-	if (task->load)
-		options->files = &task->job->load_path;
-	if (task->host_others >= 0) {
-		(void)snprintf(host_others, sizeof(host_others), "%" PRId64, task->host_others);
+	if (task->host_others_permille >= 0) {
+		(void)snprintf(host_others, sizeof(host_others), "%" PRId64 ".%03" PRId64,
+			       task->host_others_permille / 1000,
+			       task->host_others_permille % 1000);
 		options->host_others = host_others;
 	}
 }
@@ -149,24 +150,29 @@ static int play_counters(const struct task *task)
 	return reply(task, status, &text);
 }
 
-/* When the first load began, and when it ended. */
-static void on_load_snapshot(void *ctx, struct neap_machine *machine, const char *label)
-{
-	uint64_t *at_ns = ctx;
+struct stopwatch {
+	struct text_buf text; /* a line for each stretch */
+	uint64_t last_ns;     /* 0: no snapshot yet */
+};
 
-	at_ns[strcmp(label, "after") == 0] = neap_now(machine);
+static void on_timed_snapshot(void *ctx, struct neap_machine *machine, const char *label)
+{
+	struct stopwatch *watch = ctx;
+	uint64_t now_ns = neap_now(machine);
+
+	(void)label;
+	if (watch->last_ns != 0)
+		(void)text_buf_printf(&watch->text, "%" PRIu64 "\n", now_ns - watch->last_ns);
+	watch->last_ns = now_ns;
 }
 
-static int play_load(const struct task *task)
+static int play_timed(const struct task *task)
 {
-	uint64_t at_ns[2] = { 0, 0 };
-	const struct run_observer observer = { .ctx = at_ns, .snapshot = on_load_snapshot };
-	struct text_buf text;
-	int status = play_observed(task, &observer, NULL);
+	struct stopwatch watch = { .last_ns = 0 };
+	const struct run_observer observer = { .ctx = &watch, .snapshot = on_timed_snapshot };
 
-	text_buf_init(&text);
-	(void)text_buf_printf(&text, "%" PRIu64 "\n", at_ns[1] - at_ns[0]);
-	return reply(task, status, &text);
+	text_buf_init(&watch.text);
+	return reply(task, play_observed(task, &observer, NULL), &watch.text);
 }
 
 /* One side: its trace, the decisions in it, when snapshots were taken. */
@@ -323,8 +329,8 @@ static bool start_task(struct task *task)
 	(void)signal(SIGTERM, SIG_DFL);
 	if (dup2(task->complaints, STDERR_FILENO) < 0)
 		_exit(CMD_WORLD);
-	if (task->load)
-		_exit(play_load(task));
+	if (task->timed)
+		_exit(play_timed(task));
 	_exit(task->traced ? play_traced(task) : play_counters(task));
 }
 
@@ -459,13 +465,21 @@ static int take_evidence(struct task *task)
 	return error;
 }
 
-/* What cannot be played is said by the runs of the whole job. */
-static void take_load(const struct task *task)
+/* What cannot be played is said by the runs that are compared. */
+static void take_times(const struct task *task)
 {
 	char *text = task->status == CMD_FINE ? read_reply(task->out) : NULL;
+	struct conform_times *times = &task->job->our_times[task->point];
+	uint32_t nr = 0;
 
-	if (text != NULL)
-		(void)sscanf(text, "%" SCNu64, &task->job->our_load_ns[task->host_others != 0]);
+	for (char *at = text, *end; at != NULL && *at != '\0' && nr < CONFORM_STRETCHES_MAX; nr++) {
+		times->ns[nr] += strtoull(at, &end, 10);
+		at = end + strspn(end, "\n");
+	}
+	if (text != NULL) {
+		times->nr = nr;
+		task->job->nr_our_times[task->point]++;
+	}
 	free(text);
 }
 
@@ -474,8 +488,8 @@ static int take_result(struct task *task)
 	struct conform_job *job = task->job;
 	char **where = task->status == CMD_USAGE ? &job->refused : &job->failed;
 
-	if (task->load) {
-		take_load(task);
+	if (task->timed) {
+		take_times(task);
 		return 0;
 	}
 	if (task->status == CMD_FINE)
@@ -485,20 +499,29 @@ static int take_result(struct task *task)
 	return *where == NULL ? -ENOMEM : 0;
 }
 
-/* The first loads, with an idle and with a busy host. => how many tasks */
-static uint32_t make_loads(const struct conform *conform, struct task *tasks)
+/* Jobs whose durations were recorded, on hosts more and less busy. => how many tasks */
+static uint32_t make_timed(const struct conform *conform, struct task *tasks)
 {
 	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < conform->nr_jobs; i++)
-		for (uint32_t k = 0; k < 2 && conform->job[i].load_path != NULL; k++)
-			tasks[nr++] = (struct task){ .job = &conform->job[i],
-						     .boot = conform->job[i].boot_dir[0],
-						     .seed = 1,
-						     .host_others = k * CONFORM_HOST_MANY,
-						     .load = true,
-						     .out = -1,
-						     .complaints = -1 };
+	for (uint32_t i = 0; i < conform->nr_jobs && conform->options->host_from_log; i++) {
+		struct conform_job *job = &conform->job[i];
+		struct task task = { .job = job,
+				     .boot = job->boot_dir[0],
+				     .timed = true,
+				     .out = -1,
+				     .complaints = -1 };
+
+		for (; task.point < CONFORM_HOST_POINTS && job->log_times[0].nr != 0;
+		     task.point++) {
+			uint32_t others = conform_host_points[task.point];
+
+			task.host_others_permille = others * 1000;
+			for (task.seed = 1; task.seed <= (others == 0 ? 1 : CONFORM_HOST_SEEDS);
+			     task.seed++)
+				tasks[nr++] = task;
+		}
+	}
 	return nr;
 }
 
@@ -507,9 +530,12 @@ static void estimate_hosts(struct conform *conform)
 	for (uint32_t i = 0; i < conform->nr_jobs; i++) {
 		struct conform_job *job = &conform->job[i];
 
+		for (uint32_t k = 0; k < CONFORM_HOST_POINTS; k++)
+			for (uint32_t at = 0; at < job->our_times[k].nr; at++)
+				job->our_times[k].ns[at] /= max_u32(job->nr_our_times[k], 1);
 		for (uint32_t run = 0; run < job->kernel.nr; run++)
-			job->host_others[run] =
-				conform_host_others(job->load_ns[run], job->our_load_ns);
+			job->host_others_permille[run] =
+				conform_host_others(&job->log_times[run], job->our_times);
 	}
 }
 
@@ -525,15 +551,15 @@ static uint32_t make_tasks(const struct conform *conform, struct task *tasks)
 		for (uint32_t boot = 0; boot < max_u32(job->nr_boots, 1); boot++) {
 			for (task.seed = 1; task.seed <= conform->options->nr_seeds; task.seed++) {
 				task.boot = job->boot_dir[boot];
-				task.host_others =
-					job->host_others[(task.seed - 1) % job->kernel.nr];
+				task.host_others_permille =
+					job->host_others_permille[(task.seed - 1) % job->kernel.nr];
 				tasks[nr++] = task;
 			}
 		}
 		if (job->trace_path != NULL && !conform->options->brief) {
 			task.boot = job->boot_dir[0];
 			task.seed = SEED_TRACED;
-			task.host_others = job->host_others[0];
+			task.host_others_permille = job->host_others_permille[0];
 			task.traced = true;
 			tasks[nr++] = task;
 		}
@@ -590,10 +616,10 @@ static int perform(struct conform *conform, struct task *tasks, uint32_t nr)
 
 int conform_play(struct conform *conform)
 {
-	size_t most =
-		(size_t)conform->nr_jobs * (conform->options->nr_seeds * CONFORM_BOOTS_MAX + 2);
+	size_t most = (size_t)conform->nr_jobs * (conform->options->nr_seeds * CONFORM_BOOTS_MAX +
+						  1 + CONFORM_HOST_POINTS * CONFORM_HOST_SEEDS);
 	struct task *tasks = calloc(most + 1, sizeof(*tasks));
-	int error = tasks == NULL ? -ENOMEM : perform(conform, tasks, make_loads(conform, tasks));
+	int error = tasks == NULL ? -ENOMEM : perform(conform, tasks, make_timed(conform, tasks));
 
 	if (error == 0) {
 		estimate_hosts(conform);

@@ -278,54 +278,66 @@ static void test_decisions(void **state)
 	decisions_free(&ours);
 }
 
-/* How busy a host was: how long the first load took, and how long ours takes. */
-static void test_host_of_a_recording(void **state)
+/* How busy a host was: how long a job took from snapshot to snapshot. */
+static void test_times_of_a_log(void **state)
 {
-	const uint64_t ours_ns[2] = { 1000000000, 5000000000 };
-	const uint64_t flat_ns[2] = { 1000000000, 1000000000 };
+	struct conform_times times;
 
 	(void)state;
-	assert_int_equal(conform_log_load_ns("# snapshot boot at 6.1\n"
-					     "6.19 6.20 machine nodes=256M cpus=2\n"
-					     "6.20 6.70 sleep 500\n"
-					     "6.75 8.25 touch A seq all\n"
-					     "8.25 9.00 touch A seq all\n"),
-			 1500000000);
-	assert_int_equal(conform_log_load_ns("1.0 2.0 read F seq all\n2.0 3.0 touch A seq all\n"),
-			 0);
-	assert_int_equal(conform_log_load_ns("1.0 2.0 touch A random 100\n"), 0);
-	assert_int_equal(conform_log_load_ns("not a log\n"), 0);
-	assert_int_equal(conform_log_load_ns("3.0 2.0 touch A seq all\n"), 0);
-
-	assert_int_equal(conform_host_others(1000000000, ours_ns), 0);
-	assert_int_equal(conform_host_others(500000000, ours_ns), 0);
-	assert_int_equal(conform_host_others(2400000000, ours_ns), 3);
-	assert_int_equal(conform_host_others(5000000000, ours_ns), CONFORM_HOST_MANY);
-	assert_int_equal(conform_host_others(UINT64_C(900) * 1000000000, ours_ns),
-			 CONFORM_HOST_MOST);
-	assert_int_equal(conform_host_others(0, ours_ns), -1);
-	assert_int_equal(conform_host_others(2400000000, flat_ns), -1);
+	assert_true(conform_log_times("# snapshot boot at 6.1\n"
+				      "6.19 6.25 machine nodes=256M cpus=2\n"
+				      "6.25 6.50 snapshot start\n"
+				      "6.75 8.25 touch A seq all\n"
+				      "8.25 8.50 snapshot filled\n"
+				      "9.50 9.75 snapshot end\n"
+				      "9.75 9.99 touch A seq all\n",
+				      &times));
+	assert_int_equal(times.nr, 2);
+	assert_int_equal(times.ns[0], 1750000000);
+	assert_int_equal(times.ns[1], 1000000000);
+	assert_false(conform_log_times("6.0 6.5 snapshot start\n1.0 2.0 touch A all\n", &times));
+	assert_false(conform_log_times("not a log\n", &times));
+	assert_false(conform_log_times("3.0 2.0 snapshot a\n4.0 5.0 snapshot b\n", &times));
+	assert_false(conform_log_times("3.0 4.0 snapshot a\n3.5 5.0 snapshot b\n", &times));
+	assert_int_equal(times.nr, 0);
 }
 
-static void test_first_load_of_a_job(void **state)
+/* And how long ours takes: what the host does not matter to says little. */
+static void test_host_of_a_recording(void **state)
 {
-	char *text = conform_first_load("# a job\nmachine nodes=64M\nanon A 80M\nsnapshot start\n"
-					"touch A seq all\nsnapshot end\n");
+	const struct conform_times ours[] = { { 2, { 1000000000, 3000000000 } },
+					      { 2, { 9000000000, 3000000000 } } };
+	const struct conform_times flat[] = { { 1, { 1000000000 } }, { 1, { 1200000000 } } };
+	const struct conform_times small[] = { { 1, { 1000000 } }, { 1, { 8000000 } } };
+	struct conform_times recorded = { 2, { 1000000000, 3000000000 } };
 
 	(void)state;
-	assert_non_null(text);
-	assert_string_equal(text, "# a job\nmachine nodes=64M\nanon A 80M\n"
-				  "snapshot before\ntouch A seq all\nsnapshot after\n");
-	free(text);
-	assert_null(conform_first_load("machine nodes=64M\nread F seq all\ntouch A seq all\n"));
-	assert_null(conform_first_load("machine nodes=64M\n"));
+	assert_int_equal(conform_host_others(&recorded, ours), 0);
+	recorded.ns[0] = 500000000;
+	assert_int_equal(conform_host_others(&recorded, ours), 0);
+	recorded.ns[0] = 1500000000;
+	assert_int_equal(conform_host_others(&recorded, ours), 500);
+	recorded.ns[0] = 5000000000;
+	assert_int_equal(conform_host_others(&recorded, ours), 4000);
+	recorded.ns[1] = 9000000000; /* a slow disk */
+	assert_int_equal(conform_host_others(&recorded, ours), 4000);
+	recorded.ns[0] = 11000000000;
+	assert_int_equal(conform_host_others(&recorded, ours), 10000);
+	recorded.ns[0] = UINT64_C(900) * 1000000000;
+	assert_int_equal(conform_host_others(&recorded, ours), CONFORM_HOST_MOST * 1000);
+	recorded.nr = 1;
+	assert_int_equal(conform_host_others(&recorded, ours), -1);
+	assert_int_equal(conform_host_others(&recorded, flat), -1);
+	assert_int_equal(conform_host_others(&recorded, small), -1);
+	recorded.nr = 0;
+	assert_int_equal(conform_host_others(&recorded, flat), -1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_times_of_a_log),
 		cmocka_unit_test(test_host_of_a_recording),
-		cmocka_unit_test(test_first_load_of_a_job),
 		cmocka_unit_test(test_rule_borders),
 		cmocka_unit_test(test_rule_small_numbers),
 		cmocka_unit_test(test_rule_two_outcomes),
