@@ -23,7 +23,7 @@
  *   3. nr_free or nonempty other than the lists say
  *   4. two free buddies of one order below 9 (whole pageblocks may stay apart: their
  *      types can forbid the merge, and change later)
- *   5. a pair's byte (core/buddy_link.h) other than its buddies say
+ *   5. a pair's bit (core/buddy_link.h) other than its buddies say
  *
  * A block's list need not be its pageblock's type: single blocks are moved.
  *
@@ -285,20 +285,19 @@ void buddy_move(struct task *t, struct zone *zone, uint32_t pfn, uint32_t type)
 static bool pair_knows(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
 	return order >= NR_PAIR_ORDERS || zone->shares_pairs ||
-	       racy_read(zone->machine->pair[order][pfn >> (order + 1)]) == 1;
+	       pair_is_odd(zone->machine, pfn, order);
 }
 
 /* Pairs of the zone with one free block of the order; some lie in it with one half only. */
 static uint64_t pair_count(const struct zone *zone, uint32_t order)
 {
-	const uint8_t *pair = zone->machine->pair[order];
 	uint32_t end = zone_end(zone);
 	uint64_t nr = 0;
 
 	for (uint32_t pfn = zone->start_pfn; pfn < end;) {
 		uint32_t last = pfn | ((2u << order) - 1);
 
-		nr += racy_read(pair[pfn >> (order + 1)]) != 0 &&
+		nr += pair_is_odd(zone->machine, pfn, order) &&
 		      (zone_has_frame(zone, pfn) || zone_has_frame(zone, last));
 		pfn = last + 1;
 	}

@@ -2,14 +2,16 @@
  * How a block comes to a free list and leaves it: what core/buddy.c and core/buddy_oldest.c share,
  * and nobody else.
  *
- *   pair[0]  [01][23][45][67]   a byte for two buddies: 1 if exactly one of them is a free
- *   pair[1]  [ 0..3 ][ 4..7 ]   block of the order
- *   pair[2]  [     0..7     ]
+ *   frames        0  1  2  3  4  5  6  7 ...  63
+ *   order 0       [bit0 ][bit1 ][bit2 ][bit3 ]          machine.pairs[pfn / 64]: a bit for two
+ *   order 1       [   bit 32   ][   bit 33   ]          buddies, 1 if exactly one of them is a
+ *   order 2       [          bit 48          ]          free block of the order
+ *   ...                                                 order 5: bit 62; bit 63 is none
  *
- * Whether a buddy is free stands in its descriptor, too, but those are 32 bytes a frame; the bytes
- * are one a frame for all orders together, and near. A block that a list gets or loses changes its
- * pair's byte. Two buddies that are both free merge, except where a state is put together that has
- * them apart, and then the byte says what a merge needs to know: nobody's buddy is alone.
+ * Whether a buddy is free stands in its descriptor, too, but those are 2 KiB for the same frames:
+ * the bits stay in the nearest caches. A block that a list gets or loses changes its pair's bit.
+ * Two buddies that are both free merge, except where a state is put together that has them apart,
+ * and then the bit says what a merge needs to know: nobody's buddy is alone.
  */
 #ifndef NEAP_CORE_BUDDY_LINK_H
 #define NEAP_CORE_BUDDY_LINK_H
@@ -62,13 +64,24 @@ static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offse
 	return (struct page *)((uintptr_t)pages + offset);
 }
 
-/* A block came to a list, or left it. Of zones that share pairs both may write: nobody reads. */
+/* The bit of a block and its buddy. */
+static ALWAYS_INLINE uint32_t pair_bit(uint32_t pfn, uint32_t order)
+{
+	return 64 - (64u >> order) + ((pfn & 63) >> (order + 1));
+}
+
+static inline bool pair_is_odd(const struct neap_machine *m, uint32_t pfn, uint32_t order)
+{
+	return (racy_read(m->pairs[pfn >> PAIRS_SHIFT]) >> pair_bit(pfn, order) & 1) != 0;
+}
+
+/* A block came to a list, or left it. Of zones that share words both may write: nobody reads. */
 static ALWAYS_INLINE void pair_toggle(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
 	if (order < NR_PAIR_ORDERS) {
-		uint8_t *pair = &zone->machine->pair[order][pfn >> (order + 1)];
+		uint64_t *word = &zone->machine->pairs[pfn >> PAIRS_SHIFT];
 
-		racy_write(*pair, racy_read(*pair) ^ 1);
+		racy_write(*word, racy_read(*word) ^ (uint64_t)1 << pair_bit(pfn, order));
 	}
 }
 

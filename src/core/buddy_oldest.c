@@ -9,9 +9,9 @@
  *      c ──> merges ───> stays                      stay[]: those that do not
  *      d ──> stays
  *
- * What becomes of a block depends on its pair's byte (core/buddy_link.h) and changes it, and so it
- * does again one order higher. A block that is freed later finds the bytes as the earlier ones left
- * them, at each order; and one order's bytes decide nothing about another order's, except that a
+ * What becomes of a block depends on its pair's bit (core/buddy_link.h) and changes it, and so it
+ * does again one order higher. A block that is freed later finds the bits as the earlier ones left
+ * them, at each order; and one order's bits decide nothing about another order's, except that a
  * block that stays looks at the next order's for the end of the list that it goes to. So all blocks
  * can be taken through one order before any of them is taken through the next one. At each order
  * those that merge are parted from those that stay without a branch: whether a buddy is free nobody
@@ -27,7 +27,7 @@
  * parts.
  *
  * What must never happen: a descriptor written for an order before all that was to be done for the
- * order below is done; a pair's byte used in a zone that shares it with another zone.
+ * order below is done; a word of pairs used in a zone that shares it with another zone.
  *
  * Linux: free_pcppages_bulk(), __free_one_page() of mm/page_alloc.c, 6.1, which take each block
  * through all orders.
@@ -36,7 +36,7 @@
 #include "core/pcp.h"
 #include "core/vmstat.h"
 
-#define RISE_MAX 128u /* blocks taken up together: their descriptors fit a near cache */
+#define RISE_MAX 256u /* blocks taken up together: their descriptors fit a near cache */
 #define RISE_MIN 4u   /* fewer go one by one */
 #define RUN_MIN 8u    /* fewer beside each other are no run */
 
@@ -117,13 +117,14 @@ static ALWAYS_INLINE uint32_t rise_head(uint32_t block, uint32_t order)
 static ALWAYS_INLINE uint32_t rise_add(struct rise *rise, uint32_t pfn, uint32_t order, uint32_t nr,
 				       uint32_t nr_up)
 {
-	uint8_t *here = &rise->zone->machine->pair[order][pfn >> (order + 1)];
-	uint8_t *above = &rise->zone->machine->pair[order + 1][pfn >> (order + 2)];
-	uint32_t merges = *here;
-	uint32_t next = *above;
+	uint64_t *word = &rise->zone->machine->pairs[pfn >> PAIRS_SHIFT];
+	uint32_t here = pair_bit(pfn, order);
+	uint32_t above = pair_bit(pfn, order + 1);
+	uint64_t odd = *word;
+	uint32_t merges = odd >> here & 1;
+	uint32_t next = odd >> above & 1;
 
-	*here = (uint8_t)(merges ^ 1);
-	*above = (uint8_t)(next ^ merges);
+	*word = odd ^ (uint64_t)1 << here ^ (uint64_t)merges << above;
 	rise->stay[nr - nr_up] = pfn << 1 | next;
 	rise->up[nr_up] = pfn << 1 | next;
 	return merges;
@@ -146,17 +147,18 @@ static ALWAYS_INLINE void rise_begin(struct rise *rise, const uint32_t *frame, u
 /* The same with the merged ones of up[], whose pairs of this order know of them already. */
 static ALWAYS_INLINE void rise_part(struct rise *rise, uint32_t order)
 {
-	uint8_t *pair = rise->zone->machine->pair[order + 1];
+	uint64_t *pairs = rise->zone->machine->pairs;
 	uint32_t nr = rise->nr;
 	uint32_t nr_up = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
 		uint32_t block = rise->up[i];
 		uint32_t merges = block & 1;
-		uint8_t *above = &pair[block >> (order + 3)];
-		uint32_t next = *above;
+		uint64_t *word = &pairs[block >> (PAIRS_SHIFT + 1)];
+		uint32_t above = pair_bit(block >> 1, order + 1);
+		uint32_t next = *word >> above & 1;
 
-		*above = (uint8_t)(next ^ merges);
+		*word ^= (uint64_t)merges << above;
 		block = (block & ~1u) | next;
 		rise->stay[i - nr_up] = block;
 		rise->up[nr_up] = block;

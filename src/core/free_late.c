@@ -60,7 +60,6 @@ struct late_run {
 	uint64_t flags; /* what each descriptor will say */
 	uint32_t type;
 	uint32_t room; /* so many can come until there is something to do */
-	uint32_t nr;   /* have come, and are not counted yet */
 };
 
 /* What is the same in the flags of all frames of a zone that may be freed. */
@@ -77,16 +76,16 @@ void free_late_link_trail(struct task *t, struct free_trail *trail)
 	trail->nr = 0;
 }
 
-static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run)
+/* So many more are at the end of the trail. */
+static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run, uint32_t nr)
 {
-	if (run->nr != 0) {
-		racy_add(run->pcp->count, run->nr);
-		slot_count_event(t->slot, EV_PGFREE, run->nr);
-		run->nr = 0;
-	}
+	run->trail->nr += nr;
+	run->room -= nr;
+	racy_add(run->pcp->count, nr);
+	slot_count_event(t->slot, EV_PGFREE, nr);
 }
 
-/* Until the list is full, or the trail. Everything is counted. */
+/* Until the list is full, or the trail. */
 static ALWAYS_INLINE void run_make_room(struct task *t, struct late_run *run)
 {
 	struct free_trail *trail = run->trail;
@@ -103,7 +102,7 @@ static ALWAYS_INLINE void run_begin(struct task *t, struct late_run *run)
 {
 	struct free_trail *trail = &task_cpu_data(t)->trail;
 
-	*run = (struct late_run){ .trail = trail, .place = LATE_NOWHERE };
+	*run = (struct late_run){ .trail = trail, .place = LATE_NOWHERE, .room = 1 };
 	if (unlikely(trail->zone == NULL))
 		return;
 	run->pcp = pcp_of(t, trail->zone);
@@ -116,22 +115,49 @@ static ALWAYS_INLINE void run_begin(struct task *t, struct late_run *run)
 /* There is no room: the list is full, or the trail. */
 static NOINLINE void run_full(struct task *t, struct late_run *run)
 {
-	run_count(t, run);
 	if (racy_read(run->pcp->count) >= pcp_limit(run->pcp, run->trail->zone, 0))
 		pcp_put_full_trail(t, run->trail);
 	run_make_room(t, run);
 }
 
-/* One that nobody refers to joins the others. */
-static ALWAYS_INLINE void run_add(struct task *t, struct late_run *run, struct page *page,
-				  uint32_t pfn)
+/*
+ * Drops references as long as the frames fit and there is room; what nobody refers to joins the
+ * trail. => how many; *odd: the last of them does not fit, and nobody refers to it
+ */
+static ALWAYS_INLINE uint32_t run_fill(struct task *t, struct late_run *run, const uint32_t *pfn,
+				       uint32_t nr, bool *odd)
 {
-	CHECK(page_maps(page) == 0);
-	atomic_store_explicit(&page->flags, run->flags, memory_order_relaxed);
-	run->trail->pfn[run->trail->nr++] = pfn;
-	run->nr++;
-	if (unlikely(--run->room == 0))
-		run_full(t, run);
+	const struct neap_machine *m = t->machine;
+	struct page *pages = m->pages;
+	const uint8_t *block_type = m->block_type;
+	const uint64_t place = run->place;
+	const uint64_t flags = run->flags;
+	const uint32_t type = run->type;
+	uint32_t *const first = &run->trail->pfn[run->trail->nr];
+	const uint32_t most = min_u32(nr, run->room);
+	uint32_t *to = first;
+	bool fits = true;
+	uint32_t i = 0;
+
+	while (i < most && fits) {
+		uint32_t at = pfn[i++];
+		struct page *page = &pages[at];
+
+		if (!page_put_test(page))
+			continue;
+		if (likely((page_flags(page) & LATE_MASK) == place &&
+			   racy_read(block_type[at >> PAGEBLOCK_SHIFT]) == type)) {
+			CHECK(page_maps(page) == 0);
+			atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
+			*to++ = at;
+		} else {
+			fits = false;
+		}
+	}
+	*odd = !fits;
+	if (to != first)
+		run_count(t, run, (uint32_t)(to - first));
+	return i;
 }
 
 /* One of another zone or type, which the next ones may share, or one that is not on these lists. */
@@ -143,7 +169,6 @@ static NOINLINE void late_free_other(struct task *t, struct late_run *run, uint3
 	struct free_trail *trail = run->trail;
 
 	free_check(page, flags, 0);
-	run_count(t, run);
 	free_late_link(t);
 	if (type >= NR_PCP_TYPES) {
 		free_block(t, pfn, 0);
@@ -153,28 +178,26 @@ static NOINLINE void late_free_other(struct task *t, struct late_run *run, uint3
 	trail->zone = page_zone_of(t->machine, flags);
 	trail->type = type;
 	run_begin(t, run);
-	run_add(t, run, page, pfn);
+	atomic_store_explicit(&page->flags, run->flags, memory_order_relaxed);
+	trail->pfn[0] = pfn;
+	run_count(t, run, 1);
 }
 
 /* Drops the references and frees what had no other. => pinned */
 static void late_perform(struct task *t, const uint32_t *pfn, uint32_t nr)
 {
-	struct neap_machine *m = t->machine;
 	struct late_run run;
 
 	run_begin(t, &run);
-	for (uint32_t i = 0; i < nr; i++) {
-		struct page *page = machine_page(m, pfn[i]);
+	for (uint32_t at = 0; at < nr;) {
+		bool odd;
 
-		if (!page_put_test(page))
-			continue;
-		if (likely((page_flags(page) & LATE_MASK) == run.place &&
-			   pageblock_type(m, pfn[i]) == run.type))
-			run_add(t, &run, page, pfn[i]);
-		else
-			late_free_other(t, &run, pfn[i]);
+		at += run_fill(t, &run, &pfn[at], nr - at, &odd);
+		if (unlikely(odd))
+			late_free_other(t, &run, pfn[at - 1]);
+		if (unlikely(run.room == 0))
+			run_full(t, &run);
 	}
-	run_count(t, &run);
 }
 
 /* The oldest half of those of this CPU, if they are as many as can be. */

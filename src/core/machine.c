@@ -173,19 +173,6 @@ static void *machine_reserve(struct neap_machine *m, uint64_t nr, size_t bytes)
 	return m->hw->ops->reserve(m->hw, nr * bytes);
 }
 
-/* Half a byte a frame for order 0, half as much for each order above it. */
-static bool machine_reserve_pairs(struct neap_machine *m)
-{
-	uint32_t frames = (uint32_t)round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER);
-	uint8_t *pair = machine_reserve(m, frames, sizeof(*pair));
-
-	for (uint32_t order = 0; order < NR_PAIR_ORDERS && pair != NULL; order++) {
-		m->pair[order] = pair;
-		pair += frames >> (order + 1);
-	}
-	return pair != NULL;
-}
-
 static int machine_reserve_arrays(struct neap_machine *m, const struct machine_desc *desc)
 {
 	uint64_t blocks = (uint64_t)(m->max_pfn >> PAGEBLOCK_SHIFT) + 1;
@@ -195,8 +182,7 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 	m->pages = machine_reserve(m, round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER),
 				   sizeof(struct page));
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
-	if (!machine_reserve_pairs(m))
-		return -ENOMEM;
+	m->pairs = machine_reserve(m, (m->max_pfn >> PAIRS_SHIFT) + 1, sizeof(*m->pairs));
 	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
 	m->zone_of_place = machine_reserve(m, (uint64_t)m->nr_nodes * PLACES_PER_NODE,
@@ -206,8 +192,10 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 	m->blocks.node = machine_reserve(m, m->blocks.nr, sizeof(*m->blocks.node));
 	if (m->blocks.state == NULL || m->blocks.node == NULL)
 		return -ENOMEM;
-	if (m->pages == NULL || m->block_type == NULL || m->compact_skip == NULL ||
-	    m->nodes == NULL || m->zone_of_place == NULL || m->cpus == NULL)
+	if (m->pages == NULL || m->pairs == NULL)
+		return -ENOMEM;
+	if (m->block_type == NULL || m->compact_skip == NULL || m->nodes == NULL ||
+	    m->zone_of_place == NULL || m->cpus == NULL)
 		return -ENOMEM;
 	if (desc->has_swap) {
 		m->slot_of = machine_reserve(m, m->max_pfn, sizeof(uint32_t));
@@ -247,10 +235,10 @@ static void zone_build_blocks(struct neap_machine *m, const struct zone *zone)
 	}
 }
 
-/* Do the largest pairs at the zone's ends have frames of another zone? */
+/* Do the words of pairs at the zone's ends tell of frames of another zone? */
 static bool desc_shares_pairs(const struct machine_desc *desc, const struct machine_zone_desc *zone)
 {
-	const uint32_t pages = 1u << NR_PAIR_ORDERS;
+	const uint32_t pages = 1u << PAIRS_SHIFT;
 	struct machine_zone_desc whole = *zone;
 
 	if (zone->spanned == 0)

@@ -33,12 +33,13 @@
 
 #define NR_ZONES NEAP_NR_ZONES
 #define NR_ORDERS NEAP_NR_ORDERS
-#define NR_PAIR_ORDERS 6u /* orders whose buddies have a byte of their own: machine.pair */
+#define NR_PAIR_ORDERS 6u	   /* orders whose buddies have a bit of their own: machine.pairs */
+#define PAIRS_SHIFT NR_PAIR_ORDERS /* log2 of the frames of which one word tells */
 #define NR_TYPES NEAP_NR_TYPES
 #define NR_PCP_TYPES 3u
 #define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
 #define LRU_BATCH_PAGES 15u
-#define LATE_FREES 32u
+#define LATE_FREES 64u
 #define TRAIL_FRAMES 4096u
 #define SWAP_SLOT_CACHE 64u
 
@@ -419,11 +420,7 @@ struct neap_machine {
 	struct page *pages;	 /* I: pages[pfn] */
 	uint32_t *slot_of;	 /* entry of a PG_SWAPCACHE frame: page lock; NULL without swap */
 	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
-	/*
-	 * z: for two buddies of an order a byte, by pfn / 2^(order + 1): 1 if exactly one of them
-	 * is a free block of that order (core/buddy_link.h)
-	 */
-	uint8_t *pair[NR_PAIR_ORDERS];
+	uint64_t *pairs; /* z: by pfn / 64: which buddies are free alone (core/buddy_link.h) */
 	_Atomic uint64_t *compact_skip; /* a: bit per pageblock: compaction passes it over */
 	uint32_t max_pfn;		/* I: highest frame + 1, also of memory to come */
 	struct memory_blocks blocks;	/* core/hotplug_mem.h */

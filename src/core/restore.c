@@ -39,19 +39,12 @@
 #include "core/pcp.h"
 #include "core/vmstat.h"
 
-static void restore_pairs_empty(struct neap_machine *m, const struct zone *zone)
-{
-	for (uint32_t order = 0; order < NR_PAIR_ORDERS; order++) {
-		uint32_t first = zone->start_pfn >> (order + 1);
-		uint32_t last = (zone_end(zone) - 1) >> (order + 1);
-
-		memset(&m->pair[order][first], 0, last - first + 1);
-	}
-}
-
 static void restore_zone_empty(struct neap_machine *m, struct zone *zone)
 {
-	restore_pairs_empty(m, zone);
+	uint32_t first = zone->start_pfn >> PAIRS_SHIFT;
+	uint32_t last = (zone_end(zone) - 1) >> PAIRS_SHIFT;
+
+	memset(&m->pairs[first], 0, (last - first + 1) * sizeof(m->pairs[0]));
 	memset(zone->area, 0, sizeof(zone->area));
 	for (uint32_t type = 0; type < NR_TYPES; type++)
 		atomic_store(&zone->nonempty[type], 0);

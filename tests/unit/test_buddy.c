@@ -4,6 +4,7 @@
  */
 #include "core_fixture.h"
 
+#include "core/buddy_link.h"
 #include "core/gfp.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
@@ -370,14 +371,12 @@ static void test_verify_finds(void **state)
 	l.zone->nonempty[MT_MOVABLE] = 0;
 	assert_non_null(buddy_verify(l.zone));
 	l.zone->nonempty[MT_MOVABLE] = 1u << 2;
-	uint8_t *pair = l.f.m->pair[2];
-
-	pair[(BASE + 8) >> 3] = 0;
+	pair_toggle(l.zone, BASE + 8, 2);
 	assert_string_equal(buddy_verify(l.zone), "5: a free block's pair does not know of it");
-	pair[(BASE + 8) >> 3] = 1;
-	pair[(BASE + 16) >> 3] = 1;
+	pair_toggle(l.zone, BASE + 8, 2);
+	pair_toggle(l.zone, BASE + 16, 2);
 	assert_string_equal(buddy_verify(l.zone), "5: a pair knows of a block that is not free");
-	pair[(BASE + 16) >> 3] = 0;
+	pair_toggle(l.zone, BASE + 16, 2);
 	lists_close(&l);
 }
 
