@@ -62,7 +62,7 @@ static ALWAYS_INLINE void free_check(const struct page *page, uint64_t flags, ui
 	else
 		CHECK((flags & PG_BAD_AT_FREE) == 0 && (flags & PG_HEAD) != 0 &&
 		      page_order_of(flags) == order);
-	CHECK(page_uses(page) == 0); /* nobody refers to it */
+	CHECK((page_refs(page) | page_maps(page)) == 0); /* nobody refers to it */
 }
 
 /* free_pages() at length. This CPU's late frees are performed, or this is one of them. */

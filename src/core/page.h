@@ -254,12 +254,6 @@ static inline uint32_t page_refs(const struct page *page)
 	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->refs, memory_order_acquire);
 }
 
-/* References and entries: 0 if there is neither. */
-static inline uint64_t page_uses(const struct page *page)
-{
-	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->uses, memory_order_acquire);
-}
-
 static inline void page_get(struct page *page)
 {
 	uint32_t before = atomic_fetch_add_explicit(&page->refs, 1, memory_order_acq_rel);
