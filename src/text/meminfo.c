@@ -30,6 +30,7 @@
 #define KB_PER_PAGE (NEAP_PAGE_BYTES / 1024u)
 #define HUGE_KB 2048u
 #define LABEL_COLUMN 16u
+#define LABEL_BYTES_MAX 64 /* what is longer before a colon is not a label of any kernel */
 
 /* How a line's value is found in a snapshot. */
 enum source {
@@ -153,7 +154,8 @@ static int meminfo_read(struct text_doc *doc, struct text_line *line, const char
 {
 	const char *colon = strchr(text, ':');
 
-	if (colon == NULL || colon == text || *scan_blanks(text) != *text)
+	if (colon == NULL || colon == text || colon - text > LABEL_BYTES_MAX ||
+	    *scan_blanks(text) != *text)
 		return 0;
 	const char *at = scan_u64(scan_blanks(colon + 1), &line->value);
 	const char *unit = scan_literal(scan_blanks(at), "kB");

@@ -278,6 +278,10 @@ static void test_unknown_lines(void **state)
 	accept("vmstat", "pgfault 007\npgfree -1\n", 1, 1, "pgfree -1");
 	accept("meminfo", "MemTotal:  1 kB\nMemFree: x kB\n: 5 kB\n", 2, 1,
 	       "MemFree: x kB, : 5 kB");
+	/* As long as that, it is no label but text, colon and number or not. */
+#define TEXT_OF_20 "SomethingThatIsLong."
+	accept("meminfo", "MemTotal:  1 kB\n" TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 "12345: 5 kB\n", 1,
+	       1, TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 "12345: 5 kB");
 	accept("swaps", SWAPS_HEAD "/dev/vdb  directory 4 0 -2\n", 1, 0,
 	       "/dev/vdb  directory 4 0 -2");
 	/* Sizes that run into each other are not three numbers. */
