@@ -304,6 +304,8 @@ void free_late_settle_here(struct task *t)
 
 void free_late_settle_all(struct task *t, struct neap_machine *m)
 {
+	/* Whoever forbade them just now sees those that began before (see free_late_begin()). */
+	atomic_thread_fence(memory_order_seq_cst);
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct cpu_visit visit;
 

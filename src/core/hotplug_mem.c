@@ -495,13 +495,13 @@ static int move_all(struct task *t, const struct hot_block *b)
 {
 	uint32_t idle = 0;
 
-	thp_split_range(t, b->first, b->end);
 	/* event loop */
 	while (isolate_test(t, b->zone, b->first, b->end) != PFN_NONE) {
 		uint32_t at = b->first;
 		uint64_t moved = 0;
 		bool any = false;
 
+		thp_split_range(t, b->first, b->end);
 		while (at < b->end)
 			moved += move_bite(t, b, &at, &any);
 		if (t->flags & PF_EXITING)

@@ -112,8 +112,9 @@ static void change(struct task *t, uint32_t state)
 	}
 	cpu_pin(t);
 	struct psi_cpu *psi = &task_cpu_data(t)->psi;
-	/* Who is not known has no other bits. */
-	uint32_t from = likely(psi->epoch == t->psi_epoch) ? t->psi_state : 0;
+	/* Who is not known has no other bits; a CPU that went may have moved the task just now. */
+	bool counted = psi->epoch == t->psi_epoch && t->psi_cpu == task_cpu(t);
+	uint32_t from = likely(counted) ? t->psi_state : 0;
 
 	cpu_account(psi, rt_now(t));
 	cpu_count(psi, from, state);

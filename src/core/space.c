@@ -353,8 +353,7 @@ static void zap_mapped(struct task *t, struct region *region, struct page *page,
 	CHECK(!page_put_test(page));
 	if (page_test(page, PG_SWAPCACHE))
 		swap_cache_try_free(t, page);
-	/* What no entry maps is given up whole by whoever finds it so. */
-	if (thp_is_huge(page) && (page_maps(page) != 0 || !page_test(page, PG_SWAPCACHE)))
+	else if (thp_is_huge(page)) /* what is being swapped out is left to reclaim */
 		thp_defer_split(t, page);
 }
 

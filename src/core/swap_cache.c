@@ -307,6 +307,9 @@ static bool reads_by_slot(struct neap_machine *m)
 void swap_readahead_hit(struct task *t, struct region *region, uint64_t page_index,
 			struct page *page)
 {
+	/* Nobody reads a huge page ahead: its flag says that it goes to the tail once written. */
+	if (page_test(page, PG_HEAD))
+		return;
 	bool hit = page_test_clear(page, PG_RECLAIM);
 
 	event_add(t, EV_SWAP_RA_HIT, hit ? 1 : 0);

@@ -230,6 +230,8 @@ int thp_split(struct task *t, struct page *page, struct list *list)
 	bool done = false;
 
 	DCHECK(page_test(page, PG_LOCKED) && thp_is_huge(page));
+	if (page_test(page, PG_WRITEBACK)) /* not tried, so it did not fail */
+		return -EAGAIN;
 	if (thp_can_split(page)) {
 		/* Without entries the region may be gone. */
 		if (page_maps(page) != 0) {
@@ -257,6 +259,7 @@ void thp_split_range(struct task *t, uint32_t first, uint32_t end)
 		if (!thp_is_huge(page) || !page_get_unless_zero(page))
 			continue;
 		page_lock(t, page);
+		page_wait_writeback(t, page);
 		if (thp_is_huge(page) && page_test(page, PG_LRU))
 			err = thp_split(t, page, NULL);
 		page_unlock(t, page);

@@ -591,6 +591,40 @@ static void body_split_in_cache(struct machine_fixture *f)
 
 MACHINE_TEST(split_in_cache, .pages = 4096, .swap_pages = 2048, .real = true);
 
+/*
+ * While it is written: a part that is asked for is no hit of read-ahead, a split that cannot be
+ * tried has not failed, and who empties its frames waits for the write.
+ */
+static void body_split_while_written(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *page = old_huge_page(f, region);
+	uint32_t pfn = (uint32_t)(page - f->m->pages);
+	uint64_t failed = machine_events(f, EV_THP_SPLIT_PAGE_FAILED);
+	uint64_t value;
+
+	assert_int_equal(meet(f, page), 0);
+	assert_true(page_test(page, PG_WRITEBACK) && page_test(page, PG_RECLAIM));
+	assert_int_equal(machine_read(f, region, 9, &value), 0);
+	assert_int_equal(machine_events(f, EV_SWAP_RA_HIT), 0);
+	assert_true(page_test(page, PG_RECLAIM));
+	assert_true(page_test(page, PG_WRITEBACK));
+	assert_int_equal(region_zap(f->t, region, 9, 1), 1); /* its last entry: reclaim's */
+	assert_int_equal(machine_events(f, EV_THP_DEFERRED_SPLIT_PAGE), 0);
+	page_get(page);
+	page_lock(f->t, page);
+	assert_int_equal(thp_split(f->t, page, NULL), -EAGAIN);
+	page_unlock(f->t, page);
+	page_put(f->t, page);
+	thp_split_range(f->t, pfn, pfn + THP_PAGES);
+	assert_false(thp_is_huge(page));
+	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE_FAILED), failed);
+	machine_settle(f);
+	machine_verify(f);
+}
+
+MACHINE_TEST(split_while_written, .pages = 4096, .swap_pages = 2048, .real = true);
+
 /* Given up while it is in the cache: slots and frames are free when the last entry goes. */
 static void body_given_up_in_cache(struct machine_fixture *f)
 {
@@ -905,6 +939,7 @@ int main(void)
 		cmocka_unit_test(test_swapped_whole),
 		cmocka_unit_test(test_parts_come_back),
 		cmocka_unit_test(test_split_in_cache),
+		cmocka_unit_test(test_split_while_written),
 		cmocka_unit_test(test_given_up_in_cache),
 		cmocka_unit_test(test_no_cluster),
 		cmocka_unit_test(test_error_in_part),
