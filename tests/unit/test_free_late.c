@@ -59,6 +59,13 @@ static uint32_t begin_late(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
 	return given;
 }
 
+/* The same on a new machine of one CPU. */
+static uint32_t setup_late(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
+{
+	setup_short_lists(f, 1);
+	return begin_late(f, pfn, nr);
+}
+
 /* ---- the same as prompt frees ---- */
 
 struct world {
@@ -199,8 +206,7 @@ static void test_requests_come_after_late_frees(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 
 	/* The newest of them is the first to be taken again. */
 	assert_int_equal(alloc_page(f.t, GFP_KERNEL), pfn[given - 1]);
@@ -215,8 +221,7 @@ static void test_other_frees_come_after_late_ones(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 	const struct list *list = &normal(&f)->pcp[0].list[pcp_list_index(0, MT_UNMOVABLE)];
 
 	core_free(&f, pfn[given], 0);
@@ -265,8 +270,7 @@ static void test_pageblocks_set_aside_see_no_late_frees(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 	uint32_t first = pfn[given - 1] & ~(NEAP_PAGEBLOCK_PAGES - 1);
 
 	/* Nothing in the pageblock is in use but what waits to be freed. */
@@ -291,8 +295,7 @@ static void test_forbidden_late_frees_do_not_begin(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 
 	free_late_forbid(f.t, f.m);
 	assert_int_equal(page_refs(&f.m->pages[pfn[given - 1]]), 0);
@@ -386,8 +389,7 @@ static void test_a_frame_with_another_reference_stays(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 	struct page *page = &f.m->pages[pfn[given]];
 
 	page_get(page);
@@ -422,8 +424,7 @@ static void test_traced_frees_are_prompt(void **state)
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	uint32_t given = begin_late(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 
 	atomic_store(&f.m->tracing, 1);
 	free_page_put(f.t, pfn[given]);

@@ -164,15 +164,23 @@ static uint64_t turn_ns(const struct fixture_events *events, uint32_t n)
 	return machine_event_at(events, TE_MM_COMPACTION_KCOMPACTD_SLEEP, n)->time_ns;
 }
 
-/* A sleep of half a second ends at a slot of the wheel of timers: 128 ticks, not 125. */
-static void body_turns_are_512_ms_apart(struct machine_fixture *f)
+/* What a machine at rest does for so many turns. => the caller's */
+static struct fixture_events *events_of_turns(struct machine_fixture *f, uint32_t turns)
 {
 	struct fixture_events *events = calloc(1, sizeof(*events));
 
 	assert_non_null(events);
 	assert_int_equal(event_start(f->m), 0);
-	rt_sleep(f->t, 10 * TICK_NS);
+	rt_sleep(f->t, turns * TICK_NS);
 	machine_take_events(f, events);
+	return events;
+}
+
+/* A sleep of half a second ends at a slot of the wheel of timers: 128 ticks, not 125. */
+static void body_turns_are_512_ms_apart(struct machine_fixture *f)
+{
+	struct fixture_events *events = events_of_turns(f, 10);
+
 	for (uint32_t n = 2; n <= 9; n++)
 		assert_in_range(turn_ns(events, n) - turn_ns(events, n - 1), 511 * NSEC_PER_MSEC,
 				513 * NSEC_PER_MSEC);
@@ -186,12 +194,8 @@ static uint64_t first_turn_ns[2];
 /* A machine that has run before is somewhere in a turn; where, the seed says. */
 static void body_first_turn_is_drawn(struct machine_fixture *f)
 {
-	struct fixture_events *events = calloc(1, sizeof(*events));
+	struct fixture_events *events = events_of_turns(f, 2);
 
-	assert_non_null(events);
-	assert_int_equal(event_start(f->m), 0);
-	rt_sleep(f->t, 2 * TICK_NS);
-	machine_take_events(f, events);
 	uint64_t first = turn_ns(events, 1) - turn_ns(events, 0);
 
 	assert_true(first <= 533 * NSEC_PER_MSEC);

@@ -115,11 +115,12 @@ static ALWAYS_INLINE _Atomic uint64_t *soft_find_entry(const struct soft_space *
 	return &table[soft_table_index(vpn, 1)];
 }
 
+/* The entry is busy for this access; value: what it was. */
 static ALWAYS_INLINE void soft_access_fill(const struct soft_space *space, struct hw_access *access,
-					   _Atomic uint64_t *entry, uint64_t value)
+					   uint64_t value, bool write)
 {
+	access->value = value | (write ? SOFT_YOUNG | SOFT_DIRTY : SOFT_YOUNG);
 	access->pfn = (uint32_t)(value >> NEAP_PAGE_SHIFT);
-	access->entry = entry;
 	if (space->tags == NULL) {
 		access->data = space->frames + (value & SOFT_FRAME_MASK);
 		access->tag = NULL;
@@ -129,15 +130,20 @@ static ALWAYS_INLINE void soft_access_fill(const struct soft_space *space, struc
 	}
 }
 
+static ALWAYS_INLINE uint64_t soft_access_needs(bool write)
+{
+	return write ? SOFT_PRESENT | SOFT_WRITE : SOFT_PRESENT;
+}
+
 /*
  * soft_access_begin() as far as it goes without a call, so that its callers need no stack frame for
- * it. => 0; -EFAULT; -EBUSY: another task is at the entry, begin properly
+ * it. => 0; -EFAULT; -EBUSY: another task is at access->entry, begin properly
  */
 static ALWAYS_INLINE int MUST_CHECK soft_access_try(struct hw_space *hw_space, uint64_t vpn,
 						    bool write, struct hw_access *access)
 {
 	struct soft_space *space = soft_space_of(hw_space);
-	uint64_t need = write ? SOFT_PRESENT | SOFT_WRITE : SOFT_PRESENT;
+	uint64_t need = soft_access_needs(write);
 	_Atomic uint64_t *entry;
 	uint64_t value;
 
@@ -145,14 +151,14 @@ static ALWAYS_INLINE int MUST_CHECK soft_access_try(struct hw_space *hw_space, u
 	entry = soft_find_entry(space, vpn);
 	if (unlikely(entry == NULL))
 		return -EFAULT;
+	access->entry = entry;
 	value = atomic_load_explicit(entry, memory_order_relaxed);
 	if (unlikely((value & (need | SOFT_BUSY)) != need))
 		return (value & SOFT_BUSY) != 0 ? -EBUSY : -EFAULT;
 	if (unlikely(!atomic_compare_exchange_strong_explicit(
 		    entry, &value, value | SOFT_BUSY, memory_order_acquire, memory_order_relaxed)))
 		return -EBUSY;
-	access->value = value | (write ? SOFT_YOUNG | SOFT_DIRTY : SOFT_YOUNG);
-	soft_access_fill(space, access, entry, value);
+	soft_access_fill(space, access, value, write);
 	return 0;
 }
 
@@ -160,29 +166,15 @@ static ALWAYS_INLINE int MUST_CHECK soft_access_try(struct hw_space *hw_space, u
 static ALWAYS_INLINE int MUST_CHECK soft_access_begin(struct hw_space *hw_space, uint64_t vpn,
 						      bool write, struct hw_access *access)
 {
-	struct soft_space *space = soft_space_of(hw_space);
-	uint64_t need = write ? SOFT_PRESENT | SOFT_WRITE : SOFT_PRESENT;
-	uint64_t touched = write ? SOFT_YOUNG | SOFT_DIRTY : SOFT_YOUNG;
-	_Atomic uint64_t *entry;
+	int err = soft_access_try(hw_space, vpn, write, access);
 	uint64_t value;
 
-	DCHECK(vpn <= HW_VPN_MAX);
-	entry = soft_find_entry(space, vpn);
-	if (unlikely(entry == NULL))
-		return -EFAULT;
-	value = atomic_load_explicit(entry, memory_order_relaxed);
-	if (unlikely((value & (need | SOFT_BUSY)) != need ||
-		     !atomic_compare_exchange_strong_explicit(entry, &value, value | SOFT_BUSY,
-							      memory_order_acquire,
-							      memory_order_relaxed))) {
-		int err = soft_access_contend(entry, need, &value);
-
-		if (err != 0)
-			return err;
-	}
-	access->value = value | touched;
-	soft_access_fill(space, access, entry, value);
-	return 0;
+	if (likely(err != -EBUSY))
+		return err;
+	err = soft_access_contend(access->entry, soft_access_needs(write), &value);
+	if (err == 0)
+		soft_access_fill(soft_space_of(hw_space), access, value, write);
+	return err;
 }
 
 /* hw_ops.access_end, inline. Nobody changes a busy entry, so a store is enough. */
