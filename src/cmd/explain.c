@@ -29,30 +29,25 @@
 #include "diag/explain.h"
 
 enum explain_key {
-	KEY_ROOT = 256,
-	KEY_WATCH,
-	KEY_SET,
+	KEY_SET = INPUTS_KEY_OWN,
 	KEY_ALL,
-	KEY_JSON,
 };
 
 struct explain_options {
 	struct inputs inputs;
 	const char *set;
-	bool all, json;
+	bool all;
 };
 
 static const struct argp_option option_table[] = {
-	{ "root", KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/); twice: two readings",
-	  0 },
-	{ "watch", KEY_WATCH, "SECONDS", 0, "read twice, this long apart, for what happens now",
-	  0 },
+	{ "root", INPUTS_KEY_ROOT, "DIR", 0,
+	  "the machine whose files are in DIR (/); twice: two readings", 0 },
+	{ "watch", INPUTS_KEY_WATCH, "SECONDS", 0,
+	  "read twice, this long apart, for what happens now", 0 },
 	{ "set", KEY_SET, "NAME=VALUE[,NAME=VALUE]", 0,
 	  "also say what these writes would do at this moment; nothing is written", 0 },
 	{ "all", KEY_ALL, NULL, 0, "all findings and notes, with their numbers", 0 },
-	{ "json", KEY_JSON, NULL, 0, "print one JSON document", 0 },
-	{ "help", '?', NULL, 0, "this list", 0 },
-	{ 0 },
+	INPUTS_OPTIONS,
 };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
@@ -60,26 +55,14 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	struct explain_options *options = state->input;
 
 	switch (key) {
-	case '?':
-		cmd_help(state);
-		return 0;
-	case KEY_ROOT:
-		return inputs_root(&options->inputs, value);
-	case KEY_WATCH:
-		return inputs_watch(&options->inputs, value);
 	case KEY_SET:
 		options->set = value;
 		return 0;
 	case KEY_ALL:
 		options->all = true;
 		return 0;
-	case KEY_JSON:
-		options->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		return inputs_argument(&options->inputs, value);
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return inputs_option(&options->inputs, key, value, state);
 	}
 }
 
@@ -175,18 +158,12 @@ static int print_text(const struct explain *x, bool all)
 {
 	struct paint paint = inputs_paint();
 	struct text_buf out;
-	int status = CMD_FINE;
 
 	text_buf_init(&out);
 	explain_add(&out, x, all, &paint);
-	if (out.error == 0 && x->error == 0) {
-		fwrite(text_buf_text(&out), 1, out.bytes, stdout);
-	} else {
-		cmd_error("memory is out");
-		status = CMD_WORLD;
-	}
-	text_buf_free(&out);
-	return status;
+	if (out.error == 0)
+		out.error = x->error;
+	return document_print_text(&out);
 }
 
 static int run(const void *arg, const struct evidence *before, const struct evidence *after)
@@ -201,7 +178,7 @@ static int run(const void *arg, const struct evidence *before, const struct evid
 		cmd_error("%s: %s", err.file, err.message);
 		return error == -ENOMEM ? CMD_WORLD : CMD_USAGE;
 	}
-	status = options->json ? print_json(x) : print_text(x, options->all);
+	status = options->inputs.json ? print_json(x) : print_text(x, options->all);
 	if (status == CMD_FINE && x->nr_findings != 0)
 		status = CMD_FINDING;
 	explain_free(x);

@@ -23,27 +23,23 @@
 #include "diag/forecast.h"
 
 enum forecast_key {
-	KEY_ROOT = 256,
-	KEY_SIZE,
-	KEY_JSON,
+	KEY_SIZE = INPUTS_KEY_OWN,
 };
 
 struct forecast_options {
 	struct inputs inputs;
 	uint64_t wanted, huge_kb;
 	uint32_t nr_args;
-	bool json;
 };
 
 static const struct argp_option option_table[] = {
-	{ "root", KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
+	{ "root", INPUTS_KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
 	{ "size", KEY_SIZE, "2M|1G", 0, "of a huge page (2M)", 0 },
-	{ "json", KEY_JSON, NULL, 0, "print one JSON document", 0 },
-	{ "help", '?', NULL, 0, "this list", 0 },
-	{ 0 },
+	INPUTS_OPTIONS,
 };
 
-static error_t parse_argument(struct forecast_options *options, const char *value)
+static error_t parse_argument(struct forecast_options *options, const char *value,
+			      struct argp_state *state)
 {
 	char *end = NULL;
 
@@ -58,7 +54,7 @@ static error_t parse_argument(struct forecast_options *options, const char *valu
 		if (*end == '\0' && options->wanted < (uint64_t)1 << 40)
 			return 0;
 	}
-	return inputs_argument(&options->inputs, value);
+	return inputs_option(&options->inputs, ARGP_KEY_ARG, value, state);
 }
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
@@ -66,11 +62,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	struct forecast_options *options = state->input;
 
 	switch (key) {
-	case '?':
-		cmd_help(state);
-		return 0;
-	case KEY_ROOT:
-		return inputs_root(&options->inputs, value);
 	case KEY_SIZE:
 		if (strcmp(value, "2M") == 0 || strcmp(value, "1G") == 0) {
 			options->huge_kb = value[0] == '2' ? 2048 : 1048576;
@@ -78,18 +69,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 		}
 		cmd_error("--size: 2M or 1G, not '%s'", value);
 		return EINVAL;
-	case KEY_JSON:
-		options->json = true;
-		return 0;
 	case ARGP_KEY_ARG:
-		return parse_argument(options, value);
+		return parse_argument(options, value, state);
 	case ARGP_KEY_END:
 		if (options->nr_args != 0)
 			return 0;
 		cmd_error("forecast: of what? neap forecast hugepages [N]");
 		return EINVAL;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return inputs_option(&options->inputs, key, value, state);
 	}
 }
 
@@ -185,8 +173,8 @@ static int run(const void *arg, const struct evidence *before UNUSED,
 	if (error != 0) {
 		status = refuse(error, evidence, &err);
 	} else {
-		status = options->json ? print_json(state, forecast, options->wanted)
-				       : print_text(state, forecast, options->wanted);
+		status = options->inputs.json ? print_json(state, forecast, options->wanted)
+					      : print_text(state, forecast, options->wanted);
 		if (status == CMD_FINE && options->wanted > forecast->now)
 			status = CMD_FINDING;
 	}

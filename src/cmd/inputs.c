@@ -26,7 +26,7 @@
 #define TEXT_BYTES_MAX (64 * MIB)
 #define WATCH_MOST_S 86400
 
-int inputs_root(struct inputs *inputs, const char *path)
+static int take_root(struct inputs *inputs, const char *path)
 {
 	if (inputs->nr_dirs == ARRAY_LEN(inputs->dir)) {
 		cmd_error("%s: at most two directories, before and after", path);
@@ -36,7 +36,7 @@ int inputs_root(struct inputs *inputs, const char *path)
 	return 0;
 }
 
-int inputs_argument(struct inputs *inputs, const char *path)
+static int take_argument(struct inputs *inputs, const char *path)
 {
 	struct stat status;
 
@@ -45,7 +45,7 @@ int inputs_argument(struct inputs *inputs, const char *path)
 		return EINVAL;
 	}
 	if (strcmp(path, "-") != 0 && S_ISDIR(status.st_mode))
-		return inputs_root(inputs, path);
+		return take_root(inputs, path);
 	if (inputs->nr_files == INPUTS_FILES_MAX) {
 		cmd_error("%s: at most %u files", path, INPUTS_FILES_MAX);
 		return EINVAL;
@@ -54,7 +54,7 @@ int inputs_argument(struct inputs *inputs, const char *path)
 	return 0;
 }
 
-int inputs_watch(struct inputs *inputs, const char *value)
+static int take_watch(struct inputs *inputs, const char *value)
 {
 	char *end = NULL;
 	unsigned long seconds = strtoul(value, &end, 10);
@@ -67,6 +67,26 @@ int inputs_watch(struct inputs *inputs, const char *value)
 	}
 	inputs->watch_s = (uint32_t)seconds;
 	return 0;
+}
+
+error_t inputs_option(struct inputs *inputs, int key, const char *value, struct argp_state *state)
+{
+	switch (key) {
+	case '?':
+		cmd_help(state);
+		return 0;
+	case INPUTS_KEY_ROOT:
+		return take_root(inputs, value);
+	case INPUTS_KEY_WATCH:
+		return take_watch(inputs, value);
+	case INPUTS_KEY_JSON:
+		inputs->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return take_argument(inputs, value);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
 }
 
 /* ---- reading ---- */

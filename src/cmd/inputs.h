@@ -17,12 +17,30 @@ struct inputs {
 	const char *file[INPUTS_FILES_MAX]; /* single files, "-" being standard input */
 	uint32_t nr_files;
 	uint32_t watch_s; /* 0: not asked for */
+	bool json;
 };
 
-/* A directory given by --root or as an argument; a file, or "-". => 0 or EINVAL, said */
-int inputs_root(struct inputs *inputs, const char *path);
-int inputs_argument(struct inputs *inputs, const char *path);
-int inputs_watch(struct inputs *inputs, const char *value);
+/* The keys of the options that these commands share; a command's own follow. */
+enum inputs_key {
+	INPUTS_KEY_ROOT = 256,
+	INPUTS_KEY_WATCH,
+	INPUTS_KEY_JSON,
+	INPUTS_KEY_OWN,
+};
+
+/* What each command's option table ends with. */
+#define INPUTS_OPTIONS                                                                             \
+	{ "json", INPUTS_KEY_JSON, NULL, 0, "print one JSON document", 0 },                        \
+		{ "help", '?', NULL, 0, "this list", 0 },                                          \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/*
+ * Takes a shared option, or an argument: a directory, a file, or "-". => 0; EINVAL, said;
+ * ARGP_ERR_UNKNOWN
+ */
+error_t inputs_option(struct inputs *inputs, int key, const char *value, struct argp_state *state);
 
 /* A command that reads a machine, or the same one twice, and says something about it. */
 struct inputs_command {

@@ -29,45 +29,15 @@
 #include "cmd/inputs.h"
 #include "diag/ledger.h"
 
-enum ledger_key {
-	KEY_ROOT = 256,
-	KEY_WATCH,
-	KEY_JSON,
-};
-
-struct ledger_options {
-	struct inputs inputs;
-	bool json;
-};
-
 static const struct argp_option option_table[] = {
-	{ "root", KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
-	{ "watch", KEY_WATCH, "SECONDS", 0, "read twice, with this time between", 0 },
-	{ "json", KEY_JSON, NULL, 0, "print one JSON document", 0 },
-	{ "help", '?', NULL, 0, "this list", 0 },
-	{ 0 },
+	{ "root", INPUTS_KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
+	{ "watch", INPUTS_KEY_WATCH, "SECONDS", 0, "read twice, with this time between", 0 },
+	INPUTS_OPTIONS,
 };
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
-	struct ledger_options *options = state->input;
-
-	switch (key) {
-	case '?':
-		cmd_help(state);
-		return 0;
-	case KEY_ROOT:
-		return inputs_root(&options->inputs, value);
-	case KEY_WATCH:
-		return inputs_watch(&options->inputs, value);
-	case KEY_JSON:
-		options->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		return inputs_argument(&options->inputs, value);
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	return inputs_option(state->input, key, value, state);
 }
 
 static int print_text(const struct ledger *ledger, const struct ledger *before)
@@ -192,7 +162,7 @@ static int print_json(const struct ledger *ledger, const struct ledger *before)
 /* Makes and prints it. => exit status */
 static int run(const void *arg, const struct evidence *before, const struct evidence *after)
 {
-	const struct ledger_options *options = arg;
+	const struct inputs *inputs = arg;
 	struct ledger first, second;
 
 	if (!ledger_make(after, &second) || (before != NULL && !ledger_make(before, &first))) {
@@ -201,7 +171,7 @@ static int run(const void *arg, const struct evidence *before, const struct evid
 		return CMD_USAGE;
 	}
 	const struct ledger *earlier = before != NULL ? &first : NULL;
-	int status = options->json ? print_json(&second, earlier) : print_text(&second, earlier);
+	int status = inputs->json ? print_json(&second, earlier) : print_text(&second, earlier);
 
 	if (status != CMD_FINE)
 		return status;
@@ -219,11 +189,10 @@ int cmd_ledger(int argc, char **argv)
 		.doc = "Shows where a machine's memory is, every page once, and what no line of its"
 		       " files names; with two readings, what grew.",
 	};
-	struct ledger_options options = { .json = false };
+	struct inputs inputs = { .json = false };
 
-	return inputs_run(argc, argv,
-			  &(struct inputs_command){ .argp = &argp,
-						    .options = &options,
-						    .inputs = &options.inputs,
-						    .run = run });
+	return inputs_run(
+		argc, argv,
+		&(struct inputs_command){
+			.argp = &argp, .options = &inputs, .inputs = &inputs, .run = run });
 }

@@ -28,27 +28,23 @@
 #include "text/gfp.h"
 
 enum request_key {
-	KEY_ROOT = 256,
-	KEY_ORDER,
+	KEY_ORDER = INPUTS_KEY_OWN,
 	KEY_GFP,
 	KEY_NODE,
-	KEY_JSON,
 };
 
 struct request_options {
 	struct inputs inputs;
 	uint32_t order, gfp, node;
-	bool has_node, json;
+	bool has_node;
 };
 
 static const struct argp_option option_table[] = {
 	{ "order", KEY_ORDER, "N", 0, "ask for 2^N pages (0)", 0 },
 	{ "gfp", KEY_GFP, "FLAGS", 0, "names with | between, or a number (GFP_KERNEL)", 0 },
 	{ "node", KEY_NODE, "N", 0, "from a CPU of this node", 0 },
-	{ "root", KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
-	{ "json", KEY_JSON, NULL, 0, "print one JSON document", 0 },
-	{ "help", '?', NULL, 0, "this list", 0 },
-	{ 0 },
+	{ "root", INPUTS_KEY_ROOT, "DIR", 0, "the machine whose files are in DIR (/)", 0 },
+	INPUTS_OPTIONS,
 };
 
 static error_t parse_number(const char *option, const char *value, uint32_t *out)
@@ -69,11 +65,6 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 	struct request_options *options = state->input;
 
 	switch (key) {
-	case '?':
-		cmd_help(state);
-		return 0;
-	case KEY_ROOT:
-		return inputs_root(&options->inputs, value);
 	case KEY_ORDER:
 		return parse_number("order", value, &options->order);
 	case KEY_NODE:
@@ -86,13 +77,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 			  " GFP_KERNEL|__GFP_NOWARN, or a number as in 0xcc0",
 			  value);
 		return EINVAL;
-	case KEY_JSON:
-		options->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		return inputs_argument(&options->inputs, value);
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return inputs_option(&options->inputs, key, value, state);
 	}
 }
 
@@ -215,7 +201,8 @@ static int run(const void *arg, const struct evidence *before UNUSED,
 		status = CMD_USAGE;
 	} else {
 		request_run(state, options->gfp, options->order, node, request);
-		status = options->json ? print_json(state, request) : print_text(state, request);
+		status = options->inputs.json ? print_json(state, request)
+					      : print_text(state, request);
 		if (status == CMD_FINE && request->verdict >= REQUEST_UNKNOWN)
 			status = CMD_USAGE;
 		else if (status == CMD_FINE && request->verdict >= REQUEST_STALLS)
