@@ -179,17 +179,16 @@ void bio_use_segments(struct task *t, uint32_t nr_segments)
 		return;
 	while (i + 1 < SEGMENT_TABLES && SEGMENTS_MIN << i < nr_segments)
 		i++;
-	cpu_pin(t);
-	bool has = (task_cpu_data(t)->segment_tables >> i & 1) != 0;
+	/* The task may be on another CPU when it has its slab, which is the first one's all the same. */
+	struct cpu *cpu = task_cpu_here(t);
+	uint32_t bit = 1u << i;
 
-	task_cpu_data(t)->segment_tables |= 1u << i;
-	cpu_unpin(t);
-	/* Without memory one of the pool's serves, and the next request tries again. */
-	if (has || take_slab(t, &pool->tables[i]))
+	if ((atomic_load_explicit(&cpu->segment_tables, memory_order_relaxed) & bit) != 0 ||
+	    (atomic_fetch_or(&cpu->segment_tables, bit) & bit) != 0)
 		return;
-	cpu_pin(t);
-	task_cpu_data(t)->segment_tables &= ~(1u << i);
-	cpu_unpin(t);
+	/* Without memory one of the pool's serves, and the next request tries again. */
+	if (!take_slab(t, &pool->tables[i]))
+		atomic_fetch_and(&cpu->segment_tables, ~bit);
 }
 
 const char *bio_verify(struct neap_machine *m)

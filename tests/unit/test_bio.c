@@ -28,14 +28,19 @@ static uint64_t slab_pages(void)
 	return node_stat_exact(&f.m->nodes[0], NR_SLAB_UNRECLAIMABLE);
 }
 
-/* Takes memory until a request without rights gets none. */
-static void exhaust(void)
+/* Takes memory until requests with the mask, GFP_NOWAIT or GFP_ATOMIC, get none. */
+static void exhaust_for(uint32_t mask)
 {
-	const uint32_t gfp = GFP_NOWAIT | GFP_BIT_NOMEMALLOC | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
+	const uint32_t gfp = mask | GFP_BIT_NOMEMALLOC | GFP_BIT_NORETRY | GFP_BIT_NOWARN;
 	uint32_t pfn;
 
 	while ((pfn = alloc_page(f.t, gfp)) != PFN_NONE)
 		hog[nr_hogs++] = pfn;
+}
+
+static void exhaust(void)
+{
+	exhaust_for(GFP_NOWAIT);
 }
 
 static void release(void)
@@ -265,21 +270,50 @@ static void test_tables_are_asked_for_again(void **state)
 {
 	(void)state;
 	setup();
-	exhaust();
-	f.t->flags |= PF_MEMALLOC;
-	while (slab_frames(&f.m->bios.tables[0]) == 0 && nr_hogs < PAGES) {
-		uint32_t pfn = alloc_page(f.t, GFP_ATOMIC | GFP_BIT_NOMEMALLOC | GFP_BIT_NOWARN);
-
-		if (pfn == PFN_NONE)
-			break;
-		hog[nr_hogs++] = pfn;
-	}
+	exhaust_for(GFP_ATOMIC);
 	bio_use_segments(f.t, 8);
 	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 0);
-	f.t->flags &= ~PF_MEMALLOC;
 	release();
 	bio_use_segments(f.t, 8);
 	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 1);
+	finish();
+}
+
+/* Waking kswapd moves the task to the other CPU. */
+static void move_at_wake(struct task *t, _Atomic uint32_t *word, uint32_t nr)
+{
+	(void)word;
+	(void)nr;
+	fake_rt_cpu(fake_rt_of(t), 1);
+}
+
+/* A task that goes to another CPU while it asks for a slab forgets only its own CPU's. */
+static void test_a_task_that_moves_leaves_the_other_cpus_table(void **state)
+{
+	struct node *node;
+
+	(void)state;
+	setup();
+	node = &f.m->nodes[0];
+	fake_rt_cpu(&f.rt, 1);
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 1);
+	fake_rt_cpu(&f.rt, 0);
+	exhaust_for(GFP_ATOMIC);
+	atomic_store(&node->kswapd_sleeping, 1);
+	(void)waitq_begin(&node->kswapd_wait);
+	f.rt.ops.wake = move_at_wake;
+	bio_use_segments(f.t, 8);
+	f.rt.ops.wake = fake_rt_wake;
+	waitq_end(&node->kswapd_wait);
+	assert_int_equal(f.t->slot->cpu, 1);
+	release();
+	/* The CPU it came to has its slab; the one it left has none and takes one. */
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 1);
+	fake_rt_cpu(&f.rt, 0);
+	bio_use_segments(f.t, 8);
+	assert_int_equal(slab_frames(&f.m->bios.tables[0]), 2);
 	finish();
 }
 
@@ -294,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_without_memory_vectors_are_the_pools),
 		cmocka_unit_test(test_long_runs_take_a_slab_for_their_tables),
 		cmocka_unit_test(test_tables_are_asked_for_again),
+		cmocka_unit_test(test_a_task_that_moves_leaves_the_other_cpus_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
