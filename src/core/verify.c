@@ -468,7 +468,10 @@ static const char *verify_mappings(struct neap_machine *m)
 
 /* ---- the whole ---- */
 
-/* Waits for reads and writes in flight, which neap_io or the stores complete. */
+/*
+ * Waits for reads and writes in flight, which neap_io or the stores complete. Only programs free
+ * late, and they stand still: what ends meanwhile frees at once, so once is enough.
+ */
 static void settle(struct task *t, struct neap_machine *m)
 {
 	free_late_settle_all(t, m);
