@@ -22,13 +22,15 @@
  *
  * What must never happen: a page freed while somebody can still reach it. The
  * reference count must be exactly ours plus the cache's, and is frozen at zero,
- * before the page is taken from its cache.
+ * before the page is taken from its cache; and it is freed only when every CPU has
+ * forgotten its translations, which is asked for once for the whole list.
  *
  * A huge page whose entries go together is swapped out as a whole if an area has a
  * free cluster for it; otherwise it is split, and its parts join the list. As long as
  * it is one, it counts for its 512 frames wherever pages are counted.
  *
- * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion.
+ * Linux: shrink_page_list() and pageout() in mm/vmscan.c. DIFF: no demotion. 6.1
+ * frees a huge page at once, while CPUs may still have its translations.
  */
 #include "core/alloc.h"
 #include "core/aops.h"
@@ -313,17 +315,31 @@ static void activate(struct task *t, struct visit *v, struct page *page)
 	event_add(t, EV_PGACTIVATE, v->nr_pages);
 }
 
-static void free_isolated(struct task *t, struct page *page, struct list *freed)
+/* What nobody can reach any more, until no CPU remembers a translation of it. */
+struct freed_pages {
+	struct list small;
+	struct list huge; /* blocks by themselves */
+};
+
+static void gather_freed(struct task *t, struct page *page, struct freed_pages *freed)
 {
 	struct page *pages = t->machine->pages;
 
 	page_clear(page, PG_ISOLATED);
 	page_unlock(t, page);
-	/* A huge one is a block by itself, and gathers nothing. */
-	if (page_test(page, PG_HEAD))
-		page_free_frozen(t, page);
-	else
-		list_add_tail(pages, freed, (uint32_t)(page - pages));
+	list_add_tail(pages, page_test(page, PG_HEAD) ? &freed->huge : &freed->small,
+		      (uint32_t)(page - pages));
+}
+
+/* => all translations noted before are forgotten */
+static void free_gathered(struct task *t, struct freed_pages *freed)
+{
+	struct page *pages = t->machine->pages;
+	uint32_t pfn;
+
+	while ((pfn = list_pop(pages, &freed->huge)) != PFN_NONE)
+		page_free_frozen(t, &pages[pfn]);
+	free_page_list(t, &freed->small);
 }
 
 uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
@@ -331,7 +347,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 {
 	struct page *pages = t->machine->pages;
 	struct list kept = { PFN_NONE, PFN_NONE };
-	struct list freed = { PFN_NONE, PFN_NONE };
+	struct freed_pages freed = { { PFN_NONE, PFN_NONE }, { PFN_NONE, PFN_NONE } };
 	bool plugged = t->plug != NULL;
 	struct io_plug plug;
 	uint64_t nr_freed = 0;
@@ -356,7 +372,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 		enum fate fate = decide(t, &v, page);
 
 		if (fate == FATE_FREED) {
-			free_isolated(t, page, &freed);
+			gather_freed(t, page, &freed);
 			nr_freed += v.nr_pages;
 			continue;
 		}
@@ -369,7 +385,7 @@ uint64_t reclaim_page_list(struct task *t, struct node *node, struct list *list,
 	tlb_flush(t);
 	if (!plugged)
 		io_unplug(t);
-	free_page_list(t, &freed);
+	free_gathered(t, &freed);
 	*list = kept;
 	return nr_freed;
 }

@@ -14,6 +14,8 @@
 #include <errno.h>
 
 #include "base/rng.h"
+#include "core/event.h"
+#include "core/lru.h"
 #include "core/pcp.h"
 #include "core/rmap.h"
 #include "core/shrinker.h"
@@ -534,6 +536,51 @@ static void body_swapped_whole(struct machine_fixture *f)
 
 MACHINE_TEST(swapped_whole, .pages = 4096, .swap_pages = 2048, .real = true);
 
+static uint32_t huge_frees, pending_at_free;
+
+static void note_free(struct task *t, const struct event_record *record)
+{
+	if (record->id != TE_MM_PAGE_FREE || record->arg[1] != THP_ORDER)
+		return;
+	huge_frees++;
+	pending_at_free |= t->tlb_pending;
+}
+
+/*
+ * Translations of a list's pages are forgotten once, before any of its frames is free: also before
+ * a huge one's.
+ */
+static void body_forgotten_before_it_is_free(struct machine_fixture *f)
+{
+	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
+	struct page *both[2] = { NULL, old_huge_page(f, region) };
+	struct scan_control sc = machine_scan();
+	struct reclaim_stat stat = { 0 };
+	struct region *small = machine_region(f, 1);
+
+	assert_int_equal(meet(f, both[1]), 0);
+	machine_settle(f);
+	machine_fill(f, small, 0, 1);
+	machine_age(f, small, 0, 1);
+	lru_drain_all(f->t);
+	both[0] = machine_page_at(f, small, 0);
+	page_clear(both[0], PG_REFERENCED);
+	/* Nobody else makes CPUs forget the first page before the second is decided about. */
+	sc.may_writepage = false;
+	huge_frees = pending_at_free = 0;
+	f->m->event_hook = note_free;
+	event_hook_start(f->m);
+	assert_int_equal(machine_reclaim(f, &sc, &stat, both, 2), THP_PAGES);
+	event_hook_stop(f->m);
+	assert_int_equal(huge_frees, 1);
+	assert_int_equal(pending_at_free, 0);
+	assert_int_equal(page_maps(both[0]), 0);
+	machine_verify(f);
+	machine_check(f, region, 0, THP_PAGES);
+}
+
+MACHINE_TEST(forgotten_before_it_is_free, .pages = 4096, .swap_pages = 2048, .real = true);
+
 /* Parts come back while the whole is in the cache; a written part makes all of it dirty. */
 static void body_parts_come_back(struct machine_fixture *f)
 {
@@ -937,6 +984,7 @@ int main(void)
 		cmocka_unit_test(test_pinned),
 		cmocka_unit_test(test_pressure),
 		cmocka_unit_test(test_swapped_whole),
+		cmocka_unit_test(test_forgotten_before_it_is_free),
 		cmocka_unit_test(test_parts_come_back),
 		cmocka_unit_test(test_split_in_cache),
 		cmocka_unit_test(test_split_while_written),
