@@ -257,6 +257,10 @@ enum neap_advice {
 	NEAP_POPULATE_READ,  /* MADV_POPULATE_READ: maps all pages, waiting for them */
 	NEAP_POPULATE_WRITE, /* MADV_POPULATE_WRITE: the same, ready to be written */
 };
+/* The advice that neap_file_advise() takes, too, a bit each. */
+#define NEAP_FILE_ADVICE                                                                           \
+	(1u << NEAP_WILLNEED | 1u << NEAP_DONTNEED | 1u << NEAP_NORMAL | 1u << NEAP_RANDOM |       \
+	 1u << NEAP_SEQUENTIAL)
 /*
  * Tells what the program will do with pages of the region. Patterns (NORMAL, RANDOM, SEQUENTIAL)
  * are of whole regions only. All but the patterns may block: POPULATE for I/O, the others for
@@ -497,6 +501,7 @@ struct neap_gauge {
 	uint32_t kswapd_awake;	  /* kswapds running now */
 	uint32_t nr_kswapd;
 	uint64_t swap_used_pages, swap_total_pages;
+	uint64_t swap_full_errors; /* writes to swap that failed: the disk behind it is full */
 };
 NEAP_API void neap_gauge(struct neap_machine *machine, struct neap_gauge *out);
 /* Times programs were held up by the allocator's slow path or by I/O of their own faults. */

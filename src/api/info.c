@@ -31,6 +31,7 @@
 #include "core/freezer.h"
 #include "core/snapshot_take.h"
 #include "core/stall.h"
+#include "core/swap.h"
 #include "core/sysctl.h"
 #include "core/verify.h"
 #include "text/files.h"
@@ -251,6 +252,8 @@ void neap_gauge(struct neap_machine *machine, struct neap_gauge *out)
 	out->peak_used_pages = out->managed_pages - min_u64(lowest_free, out->managed_pages);
 	out->swap_total_pages = stat_floor(total_slots);
 	out->swap_used_pages = stat_floor(total_slots - free_slots);
+	for (uint32_t type = 0; type < swap_nr_areas(machine); type++)
+		out->swap_full_errors += atomic_load(&machine->swap[type].full_errors);
 	for (uint32_t nid = 0; nid < machine->nr_nodes; nid++) {
 		struct node *node = &machine->nodes[nid];
 

@@ -28,6 +28,8 @@
  */
 #include "core/io.h"
 
+#include <errno.h>
+
 #include "core/bio.h"
 #include "core/lru.h"
 #include "core/mapping.h"
@@ -64,8 +66,12 @@ static void note_write_error(struct task *t, struct page *page, enum io_kind kin
 	page_set(page, PG_ERROR);
 	page_clear(page, PG_RECLAIM);
 	if (kind == IO_SWAP_WRITE) {
+		struct swap_area *area = swap_area_of(m, m->slot_of[page - m->pages]);
+
 		page_set(page, PG_DIRTY);
-		atomic_fetch_add(&swap_area_of(m, m->slot_of[page - m->pages])->write_errors, 1);
+		atomic_fetch_add(&area->write_errors, 1);
+		if (err == -ENOSPC)
+			atomic_fetch_add(&area->full_errors, 1);
 		return;
 	}
 	struct mapping *mapping = pool_get(&m->mappings, page->owner);

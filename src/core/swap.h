@@ -78,6 +78,7 @@ struct swap_area {
 	uint32_t *cpu_cluster;
 	uint32_t *cpu_next;			    /* s: solid state: next slot by CPU */
 	_Atomic uint64_t write_errors, read_errors; /* a */
+	_Atomic uint64_t full_errors;		    /* a: of those of writes, -ENOSPC */
 };
 
 struct swap_spec {

@@ -191,6 +191,7 @@ static void area_describe(struct neap_machine *m, struct swap_area *area,
 	area->batches_left = 0;
 	atomic_store(&area->read_errors, 0);
 	atomic_store(&area->write_errors, 0);
+	atomic_store(&area->full_errors, 0);
 }
 
 /* => switching held */

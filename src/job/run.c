@@ -36,6 +36,8 @@
 #include "job/runner.h"
 
 #define MESSAGES_MAX 50u
+#define SWAP_LOOK_ACCESSES 128u	    /* how often the swap areas' errors are looked at */
+#define SWAP_FULL_ERRORS_MOST 4096u /* more than disks show that are full for a moment */
 #define MISMATCHES_MAX 8u
 
 static uint64_t wall_ns(void)
@@ -87,12 +89,44 @@ static bool was_interrupted(const struct run *run)
 	return run->options->interrupt != NULL && *run->options->interrupt != 0;
 }
 
+/*
+ * A page whose write to swap failed stays, and is tried again whenever reclaim meets it: a disk
+ * that stays full makes everything a thousand times slower, and proves nothing.
+ */
+static void check_swap_disk(struct run *run)
+{
+	struct neap_gauge gauge;
+
+	neap_gauge(run->machine, &gauge);
+	if (gauge.swap_full_errors >= SWAP_FULL_ERRORS_MOST)
+		atomic_store(&run->stop, true);
+}
+
+/* => whether the disk behind a swap area being full is why the run ended, which is then said */
+static bool swap_disk_failed(struct run *run)
+{
+	struct neap_gauge gauge;
+
+	neap_gauge(run->machine, &gauge);
+	if (!run->options->live || gauge.swap_full_errors == 0 || was_interrupted(run) ||
+	    (gauge.swap_full_errors < SWAP_FULL_ERRORS_MOST && run->outcome != RUN_FAILED))
+		return false;
+	run_fail(run, 0, RUN_WORLD_FAILED,
+		 "the disk of a swap area is full: %llu writes failed. Free space on it, or give"
+		 " another place with --tmp DIR or --swap FILE:SIZE",
+		 (unsigned long long)gauge.swap_full_errors);
+	return true;
+}
+
 bool run_poll(void *arg, uint64_t accesses)
 {
 	struct run *run = arg;
 	uint64_t done = atomic_fetch_add_explicit(&run->done, accesses, memory_order_relaxed);
 
 	progress_poll(run->options->progress, run->machine, done + accesses);
+	if (run->options->live &&
+	    done / SWAP_LOOK_ACCESSES != (done + accesses) / SWAP_LOOK_ACCESSES)
+		check_swap_disk(run);
 	if (was_interrupted(run))
 		atomic_store(&run->stop, true);
 	return !atomic_load_explicit(&run->stop, memory_order_relaxed);
@@ -517,10 +551,11 @@ static void finish_script(struct run *run, struct run_thread *script)
 	if (interrupted && run->outcome > RUN_INTERRUPTED)
 		run->outcome = RUN_INTERRUPTED;
 	/* After a failed command, too: that nothing else was lost is worth knowing then. */
-	if (!interrupted && run->outcome >= RUN_FAILED) {
+	if (!swap_disk_failed(run) && !interrupted && run->outcome >= RUN_FAILED) {
 		atomic_store(&run->stop, false);
 		sweep(run, script);
 		check_invariants(run, "after the final check of all pages");
+		(void)swap_disk_failed(run);
 	}
 	take_verification(run);
 }

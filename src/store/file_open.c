@@ -10,8 +10,9 @@
  *
  * A temporary file has no name from the start (O_TMPFILE), or loses it before the
  * first byte is written where the file system cannot do that. So nothing is left
- * behind, whatever ends the process. Files made here are sparse and readable by
- * their owner only, because they hold somebody's memory.
+ * behind, whatever ends the process. Files made here are readable by their owner
+ * only, because they hold somebody's memory; they are sparse, but for swap files with
+ * a name.
  *
  * "Checked" means: overwriting must not destroy what is not ours. A regular file
  * is a swap area only if its page 0 holds a swap header labelled "neap". A block
@@ -40,6 +41,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -138,11 +140,41 @@ static int write_header(struct opening *o)
 	return refuse(o, code, "cannot write the swap header of %s: %s", o->name, strerror(-code));
 }
 
+/*
+ * A swap file with a name gets all its blocks now, as swapon(8) demands of one: a disk that is too
+ * small is known before the run, not from writes that fail in the middle of it.
+ */
+static int fill_swap(struct opening *o)
+{
+	const uint64_t bytes = o->out->size_bytes;
+	struct statvfs fs;
+
+	if (o->spec->path == NULL)
+		return 0;
+	/* Asked first: some file systems fill their disk before they say that it is too small. */
+	bool known = fstatvfs(o->out->fd, &fs) == 0 && fs.f_blocks != 0;
+	uint64_t room = known ? (uint64_t)fs.f_bavail * fs.f_frsize : bytes;
+	int code = 0;
+
+	if (room < bytes)
+		code = ENOSPC;
+	else if (fallocate(o->out->fd, 0, 0, (off_t)bytes) != 0)
+		code = errno;
+	/* Not every file system can allocate; then it is as sparse as a temporary one. */
+	if (code != ENOSPC && code != EDQUOT)
+		return 0;
+	return refuse(o, -code,
+		      "%s: %llu MiB do not fit onto its disk, which has %llu: ask for less, or name"
+		      " a file on another disk",
+		      o->name, (unsigned long long)(bytes >> 20), (unsigned long long)(room >> 20));
+}
+
 /* Gives a file just made its size, mode and header. */
 static int furnish(struct opening *o)
 {
 	struct stat st;
 	int fd = o->out->fd;
+	int ret;
 
 	if (fstat(fd, &st) != 0)
 		return refuse(o, -errno, "cannot examine %s: %s", o->name, strerror(errno));
@@ -156,6 +188,9 @@ static int furnish(struct opening *o)
 			      (unsigned long long)o->spec->pages, strerror(errno));
 	if (!o->spec->swap)
 		return 0;
+	ret = fill_swap(o);
+	if (ret != 0)
+		return ret;
 	o->out->swap.last_page = o->spec->pages - 1;
 	memcpy(o->out->swap.label, SWAP_HEADER_LABEL, sizeof(SWAP_HEADER_LABEL));
 	return write_header(o);

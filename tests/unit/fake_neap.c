@@ -50,6 +50,7 @@ struct neap_machine {
 	uint64_t writeouts, wrong_at, fail_at, fail_times;
 	enum fake_wrong wrong;
 	bool wrong_always, report;
+	uint64_t swap_full_errors;
 	uint32_t nr_freezes;
 	int fail_error;
 	struct fake_list all;
@@ -179,6 +180,11 @@ void fake_go_wrong(struct neap_machine *m, enum fake_wrong wrong, uint64_t nth, 
 void fake_report_write_errors(struct neap_machine *m, bool report)
 {
 	m->report = report;
+}
+
+void fake_fill_swap_disk(struct neap_machine *m, uint64_t errors)
+{
+	m->swap_full_errors = errors;
 }
 
 void fake_fail_accesses(struct neap_machine *m, uint64_t nth, uint64_t times, int error)
@@ -881,6 +887,7 @@ void neap_gauge(struct neap_machine *m, struct neap_gauge *out)
 		.peak_used_pages = min_u64(m->resident_max, m->faults),
 		.nr_kswapd = 1,
 		.swap_total_pages = 1000,
+		.swap_full_errors = m->swap_full_errors,
 	};
 }
 

@@ -237,6 +237,34 @@ static void test_write_back_errors(void **state)
 	}
 }
 
+/*
+ * A disk of swap that stays full ends a run with its name; one that was full for a moment does not,
+ * unless a command failed.
+ */
+static void test_full_swap_disk(void **state)
+{
+	static const char full[] = "the disk of a swap area is full: 5000 writes failed";
+	static const char endless[] = "anon A 400K\ntouch A random 5000000\n";
+	struct neap_machine *machine = fake_machine(40, false, false);
+
+	(void)state;
+	fake_fill_swap_disk(machine, 5000);
+	run_on(machine, endless, NULL);
+	expect_outcome(RUN_WORLD_FAILED, full);
+	assert_false(result.swept);
+	assert_true(result.counts.accesses < 5000);
+	machine = fake_machine(40, false, false);
+	fake_fill_swap_disk(machine, 5);
+	run_on(machine, swapping_job, NULL);
+	expect_outcome(RUN_FINE, NULL);
+	machine = fake_machine(40, false, false);
+	fake_fill_swap_disk(machine, 5);
+	fake_fail_accesses(machine, 150, 1, -ENOMEM);
+	run_on(machine, "anon A 400K\ntouch A seq all\ntouch A seq all\n", NULL);
+	expect_outcome(RUN_WORLD_FAILED, "the disk of a swap area is full: 5 writes failed");
+	assert_false(result.swept);
+}
+
 static void test_interrupt(void **state)
 {
 	(void)state;
@@ -467,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_write_back_errors),
+		cmocka_unit_test(test_full_swap_disk),
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_snapshots),
 		cmocka_unit_test(test_replay),

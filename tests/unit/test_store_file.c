@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,15 +107,23 @@ static void write_file(const char *path, const void *data, size_t bytes, off_t s
 	close(fd);
 }
 
-static void assert_private_and_sparse(const struct store *store, uint64_t pages)
+static void assert_private(const struct store *store, uint64_t pages)
 {
 	struct stat st;
 
 	assert_int_equal(fstat(store_file_fd(store), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_size, pages * NEAP_PAGE_BYTES);
-	assert_true(st.st_blocks * 512 <= 16384);
 	assert_true(fcntl(store_file_fd(store), F_GETFD) & FD_CLOEXEC);
+}
+
+static void assert_private_and_sparse(const struct store *store, uint64_t pages)
+{
+	struct stat st;
+
+	assert_private(store, pages);
+	assert_int_equal(fstat(store_file_fd(store), &st), 0);
+	assert_true(st.st_blocks * 512 <= 16384);
 }
 
 static void temporary_with(struct fixture *f, bool no_tmpfile)
@@ -298,7 +307,7 @@ static void test_swap_made_and_found(void **state)
 	struct store *store = open_good(f, &spec);
 
 	assert_area(store, 499, 0);
-	assert_private_and_sparse(store, 500);
+	assert_private(store, 500);
 	open_bad(f, &spec, -EBUSY, "in use"); /* a second machine */
 	store->ops->close(store);
 	/* Found again, with and without `create`, whole or in part. */
@@ -319,6 +328,26 @@ static void test_swap_made_and_found(void **state)
 	spec = swap_spec(f, 501, false);
 	open_bad(f, &spec, -EINVAL, "500 pages and 501 were asked for");
 	assert_int_equal(access(f->path, F_OK), 0);
+}
+
+/* A swap file with a name has its blocks from the start: a disk that is too small refuses it. */
+static void test_swap_larger_than_its_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct store_file_spec spec = swap_spec(f, UINT32_MAX, true);
+	struct statvfs fs;
+
+	assert_int_equal(statvfs(f->dir, &fs), 0);
+	if ((uint64_t)fs.f_bavail * fs.f_frsize >= (uint64_t)UINT32_MAX << NEAP_PAGE_SHIFT)
+		skip(); /* 16 TiB */
+	open_bad(f, &spec, -ENOSPC, "16777215 MiB do not fit onto its disk");
+	assert_int_equal(nr_entries(f->dir), 0);
+	/* One without a name may be larger: nobody knows how much of it is going to be used. */
+	spec.path = NULL;
+	spec.dir = f->dir;
+	struct store *store = open_good(f, &spec);
+
+	store->ops->close(store);
 }
 
 static void test_swap_info_of_plain(void **state)
@@ -471,6 +500,7 @@ int main(void)
 		TEST(test_strange_kinds),
 		TEST(test_contradictions),
 		TEST(test_swap_made_and_found),
+		TEST(test_swap_larger_than_its_disk),
 		TEST(test_swap_info_of_plain),
 		TEST(test_swap_refuses_strangers),
 		TEST(test_swap_temporary),
