@@ -5,6 +5,12 @@
  *     reclaim    kswapd scanned 8123, stole 7000; direct scanned 64, stole 64 in 2 stalls
  *     ...        one subject a line, the word in the first column
  *
+ * A subject that is longer than the terminal is wide goes on below its facts, as in
+ * files and pipes at 80 columns:
+ *
+ *     swap       out 50340 pages (196.6M), in 155053 pages (605.6M),
+ *                15040 of 35061 pages used
+ *
  * The JSON document has the same facts with stable keys, units in the names:
  *
  *     { "command": "run", "runs": [ { "file": ..., "state": "...", ... } ] }
@@ -15,6 +21,7 @@
 #include "cmd/report.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef NEAP_HAVE_JANSSON
@@ -23,6 +30,56 @@
 
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "job/progress.h"
+
+#define INDENT 11u	  /* columns of the word in front */
+#define COLUMNS_LEAST 40u /* a terminal that is narrower breaks lines itself */
+#define LINE_BYTES 512u	  /* ten facts of 20 digits and their words are fewer */
+
+/* How good it is to break a line after the character. */
+static uint32_t break_rank(char c)
+{
+	return c == ';' ? 3 : c == ',' || c == ':' ? 2 : 1;
+}
+
+/* => how many of the `length` bytes go onto a line of that many columns, the space left out */
+static size_t fitting(const char *text, size_t length, size_t columns)
+{
+	uint32_t rank = 0;
+	size_t best = length;
+
+	if (length <= columns)
+		return length;
+	for (size_t i = 1; i <= columns; i++) {
+		if (text[i] != ' ' || break_rank(text[i - 1]) < rank)
+			continue;
+		rank = break_rank(text[i - 1]);
+		best = i;
+	}
+	return best;
+}
+
+/* One subject: the word, then facts, on as many lines as they need. */
+static PRINTF_LIKE(2, 3) void print_subject(FILE *out, const char *format, ...)
+{
+	size_t columns = progress_columns(out);
+	char line[LINE_BYTES];
+	const char *text = line;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	columns = columns > COLUMNS_LEAST ? columns : COLUMNS_LEAST;
+	for (size_t left = strlen(line), room = columns; left > 0; room = columns - INDENT) {
+		size_t length = fitting(text, left, room);
+
+		fprintf(out, "%*s%.*s\n", text == line ? 0 : (int)INDENT, "", (int)length, text);
+		length += length < left; /* the space */
+		text += length;
+		left -= length;
+	}
+}
 
 static void format_time(uint64_t ns, char buffer[32])
 {
@@ -42,33 +99,33 @@ static void print_accesses(const struct report *report, FILE *out)
 	double seconds = (double)c->wall_ns / 1e9;
 
 	if (report->live)
-		fprintf(out, "accesses   %" PRIu64 " in %.2f s\n", c->accesses, seconds);
+		print_subject(out, "accesses   %" PRIu64 " in %.2f s", c->accesses, seconds);
 	else
-		fprintf(out,
-			"accesses   %" PRIu64 " in %.3f s of virtual time (seed %" PRIu64
-			"), simulated in %.2f s\n",
-			c->accesses, (double)c->elapsed_ns / 1e9, report->seed, seconds);
+		print_subject(out,
+			      "accesses   %" PRIu64 " in %.3f s of virtual time (seed %" PRIu64
+			      "), simulated in %.2f s",
+			      c->accesses, (double)c->elapsed_ns / 1e9, report->seed, seconds);
 }
 
 static void print_reclaim(const struct run_counts *c, FILE *out)
 {
 	char p50[32], p99[32], max[32], total[32];
 
-	fprintf(out, "faults     %" PRIu64 " minor, %" PRIu64 " major\n", c->minor_faults,
-		c->major_faults);
-	fprintf(out,
-		"reclaim    kswapd scanned %" PRIu64 ", stole %" PRIu64 "; direct scanned %" PRIu64
-		", stole %" PRIu64 " in %" PRIu64 " stalls\n",
-		c->kswapd_scanned_pages, c->kswapd_stolen_pages, c->direct_scanned_pages,
-		c->direct_stolen_pages, c->direct_stalls);
-	fprintf(out, "refaults   %" PRIu64 " anonymous, %" PRIu64 " of files\n",
-		c->refault_anon_pages, c->refault_file_pages);
+	print_subject(out, "faults     %" PRIu64 " minor, %" PRIu64 " major", c->minor_faults,
+		      c->major_faults);
+	print_subject(out,
+		      "reclaim    kswapd scanned %" PRIu64 ", stole %" PRIu64
+		      "; direct scanned %" PRIu64 ", stole %" PRIu64 " in %" PRIu64 " stalls",
+		      c->kswapd_scanned_pages, c->kswapd_stolen_pages, c->direct_scanned_pages,
+		      c->direct_stolen_pages, c->direct_stalls);
+	print_subject(out, "refaults   %" PRIu64 " anonymous, %" PRIu64 " of files",
+		      c->refault_anon_pages, c->refault_file_pages);
 	format_time(c->stalls.p50_ns, p50);
 	format_time(c->stalls.p99_ns, p99);
 	format_time(c->stalls.max_ns, max);
 	format_time(c->stalls.total_ns, total);
-	fprintf(out, "stalls     %" PRIu64 ": p50 %s, p99 %s, max %s, together %s\n",
-		c->stalls.count, p50, p99, max, total);
+	print_subject(out, "stalls     %" PRIu64 ": p50 %s, p99 %s, max %s, together %s",
+		      c->stalls.count, p50, p99, max, total);
 }
 
 static void print_memory(const struct report *report, FILE *out)
@@ -79,36 +136,37 @@ static void print_memory(const struct report *report, FILE *out)
 
 	size_format(c->swapin_pages * NEAP_PAGE_SIZE, in);
 	size_format(c->swapout_pages * NEAP_PAGE_SIZE, swapped);
-	fprintf(out,
-		"swap       out %" PRIu64 " pages (%s), in %" PRIu64 " pages (%s), %" PRIu64
-		" of %" PRIu64 " pages used\n",
-		c->swapout_pages, swapped, c->swapin_pages, in, g->swap_used_pages,
-		g->swap_total_pages);
+	print_subject(out,
+		      "swap       out %" PRIu64 " pages (%s), in %" PRIu64 " pages (%s), %" PRIu64
+		      " of %" PRIu64 " pages used",
+		      c->swapout_pages, swapped, c->swapin_pages, in, g->swap_used_pages,
+		      g->swap_total_pages);
 	size_format(g->peak_used_pages * NEAP_PAGE_SIZE, peak);
 	size_format(g->managed_pages * NEAP_PAGE_SIZE, managed);
-	fprintf(out,
-		"frames     at most %" PRIu64 " (%s) of %" PRIu64 " (%s) in use; free now %" PRIu64
-		", min %" PRIu64 " low %" PRIu64 " high %" PRIu64 "\n",
-		g->peak_used_pages, peak, g->managed_pages, managed, g->free_pages, g->min_pages,
-		g->low_pages, g->high_pages);
+	print_subject(out,
+		      "frames     at most %" PRIu64 " (%s) of %" PRIu64
+		      " (%s) in use; free now %" PRIu64 ", min %" PRIu64 " low %" PRIu64
+		      " high %" PRIu64 "",
+		      g->peak_used_pages, peak, g->managed_pages, managed, g->free_pages,
+		      g->min_pages, g->low_pages, g->high_pages);
 	if (report->live) {
 		size_format(c->rss_peak_bytes, rss);
-		fprintf(out, "process    RssAnon + RssShmem at most %s\n", rss);
+		print_subject(out, "process    RssAnon + RssShmem at most %s", rss);
 	}
 }
 
 static void print_verification(const struct run_result *r, FILE *out)
 {
-	fprintf(out,
-		"verified   %" PRIu64 " accesses, %" PRIu64 " whole pages: %" PRIu64
-		" wrong, %" PRIu64 " reported lost, %" PRIu64 " failed accesses%s%s\n",
-		r->verified.accesses, r->verified.whole_pages, r->verified.mismatches,
-		r->verified.lost_pages, r->verified.failed_accesses,
-		r->swept ? "" : "; the final check of all pages was left out",
-		r->invariants_hold ? "" : "; AN INVARIANT DOES NOT HOLD");
+	print_subject(out,
+		      "verified   %" PRIu64 " accesses, %" PRIu64 " whole pages: %" PRIu64
+		      " wrong, %" PRIu64 " reported lost, %" PRIu64 " failed accesses%s%s",
+		      r->verified.accesses, r->verified.whole_pages, r->verified.mismatches,
+		      r->verified.lost_pages, r->verified.failed_accesses,
+		      r->swept ? "" : "; the final check of all pages was left out",
+		      r->invariants_hold ? "" : "; AN INVARIANT DOES NOT HOLD");
 	if (r->snapshots_not_saved > 0)
-		fprintf(out, "snapshots  %" PRIu64 " not saved; --out DIR saves them\n",
-			r->snapshots_not_saved);
+		print_subject(out, "snapshots  %" PRIu64 " not saved; --out DIR saves them",
+			      r->snapshots_not_saved);
 }
 
 void report_print(const struct report *report, FILE *out)

@@ -163,7 +163,7 @@ void progress_format(const struct progress_view *view, size_t columns,
 
 /* ---- drawing ---- */
 
-static size_t terminal_columns(FILE *out)
+size_t progress_columns(FILE *out)
 {
 	struct winsize size;
 
@@ -253,7 +253,7 @@ static void draw(struct progress *p, struct neap_machine *machine, uint64_t done
 	make_view(p, machine, done, &view);
 	if (p->terminal) {
 		/* One column less: a full line makes some terminals scroll. */
-		progress_format(&view, terminal_columns(p->out) - 1, line);
+		progress_format(&view, progress_columns(p->out) - 1, line);
 		fprintf(p->out, "\r%s\033[K", line);
 		p->drawn = true;
 	} else {

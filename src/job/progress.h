@@ -32,6 +32,9 @@ struct progress_view {
 void progress_format(const struct progress_view *view, size_t columns,
 		     char line[PROGRESS_LINE_BYTES]);
 
+/* => the columns of the terminal that it is, or 80 */
+size_t progress_columns(FILE *out);
+
 /* out: where lines go, NULL for none. => NULL when memory is out */
 struct progress *progress_new(FILE *out, const char *name, uint64_t total);
 /* Erases a line that was drawn, and frees. NULL is fine. */
