@@ -224,28 +224,31 @@ int64_t neap_file_drop(struct neap_file *file)
 	return dropped;
 }
 
-/* => -EINVAL: that cannot be said of a file */
-static int advise_file(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr,
-		       enum neap_advice advice)
+static void advise_file(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr,
+			enum neap_advice advice)
 {
 	switch (advice) {
 	case NEAP_NORMAL:
 		fadvise_pattern(mapping, REGION_NORMAL);
-		return 0;
+		return;
 	case NEAP_RANDOM:
 		fadvise_pattern(mapping, REGION_RANDOM);
-		return 0;
+		return;
 	case NEAP_SEQUENTIAL:
 		fadvise_pattern(mapping, REGION_SEQUENTIAL);
-		return 0;
+		return;
 	case NEAP_WILLNEED:
 		fadvise_willneed(t, mapping, first, nr);
-		return 0;
+		return;
 	case NEAP_DONTNEED:
 		fadvise_dontneed(t, mapping, first, nr);
-		return 0;
-	default:
-		return -EINVAL;
+		return;
+	case NEAP_COLD:
+	case NEAP_PAGEOUT:
+	case NEAP_LAZYFREE:
+	case NEAP_POPULATE_READ:
+	case NEAP_POPULATE_WRITE:
+		return;
 	}
 }
 
@@ -258,13 +261,12 @@ int neap_file_advise(struct neap_file *file, uint64_t first_page, uint64_t nr_pa
 		return api_no_task(file->a);
 	api_access_flush(t);
 	event_add(t, EV_SIM_ADVICE, 1);
-	int err = advise_file(t, file->mapping, first_page, nr_pages, advice);
-
-	rt_preempt(t);
-	if (err != 0)
-		return api_fail(file->a, err,
+	if ((unsigned int)advice >= 32 || !(NEAP_FILE_ADVICE >> advice & 1))
+		return api_fail(file->a, -EINVAL,
 				"Of a file can be said normal, random, sequential, willneed and"
 				" dontneed; the rest is said of regions.");
+	advise_file(t, file->mapping, first_page, nr_pages, advice);
+	rt_preempt(t);
 	return 0;
 }
 

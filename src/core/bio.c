@@ -179,7 +179,7 @@ void bio_use_segments(struct task *t, uint32_t nr_segments)
 		return;
 	while (i + 1 < SEGMENT_TABLES && SEGMENTS_MIN << i < nr_segments)
 		i++;
-	/* The task may be on another CPU when it has its slab, which is the first one's all the same. */
+	/* The task may be on another CPU when it has its slab, which is the first CPU's. */
 	struct cpu *cpu = task_cpu_here(t);
 	uint32_t bit = 1u << i;
 

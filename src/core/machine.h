@@ -324,8 +324,8 @@ struct cpu {
 	uint32_t batches_filled; /* bit for each kind that has pages */
 	struct lru_batch batch[NR_LRU_BATCHES];
 	struct event_ring ring;
-	_Atomic uint32_t segment_tables; /* a: sizes of which it has a slab: core/bio.c */
-	uint32_t nr_swap_slots;		 /* slots got in a batch and not yet used */
+	_Atomic uint32_t segment_tables;     /* a: sizes of which it has a slab: core/bio.c */
+	uint32_t nr_swap_slots;		     /* slots got in a batch and not yet used */
 	uint32_t swap_slot[SWAP_SLOT_CACHE]; /* swap entries, last one is used next */
 	uint32_t nr_swap_returned;	     /* slots freed and not yet given back */
 	uint32_t swap_returned[SWAP_SLOT_CACHE];

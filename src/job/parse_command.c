@@ -236,7 +236,7 @@ static void parse_advise(struct parser *p)
 
 	if (!support_advice(advice, &command->advice))
 		parser_error(p, "'%.60s' is no advice; cold is, and others in neap(1)", advice);
-	else if (file && !support_file_advice(command->advice))
+	else if (file && !(NEAP_FILE_ADVICE >> command->advice & 1))
 		parser_error(p,
 			     "advise %s is for memory; of a file can be said normal, random,"
 			     " sequential, willneed, dontneed",

@@ -131,9 +131,3 @@ bool support_advice(const char *name, enum neap_advice *advice)
 	}
 	return false;
 }
-
-bool support_file_advice(enum neap_advice advice)
-{
-	return advice == NEAP_NORMAL || advice == NEAP_RANDOM || advice == NEAP_SEQUENTIAL ||
-	       advice == NEAP_WILLNEED || advice == NEAP_DONTNEED;
-}

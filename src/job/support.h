@@ -26,7 +26,5 @@ enum support {
 enum support support_sysctl(const char *name);
 /* => the advice that a word of the job language stands for; false: there is no such word */
 bool support_advice(const char *name, enum neap_advice *advice);
-/* => can it be said of a file, too? */
-bool support_file_advice(enum neap_advice advice);
 
 #endif
