@@ -61,6 +61,25 @@ void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t
 
 _Static_assert(NEAP_PAGEBLOCK_ORDER + 1 == NEAP_MAX_ORDER, "pageblocks do not ask who is next");
 
+void buddy_merge_looking(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type)
+{
+	for (; order < NEAP_PAGEBLOCK_ORDER; order++) {
+		uint32_t buddy = pfn ^ (1u << order);
+
+		if (!buddy_is_free(zone, buddy, order)) {
+			uint32_t above = (pfn & buddy) ^ (2u << order);
+
+			buddy_link(zone, pfn, order,
+				   buddy_is_free(zone, above, order + 1) ? type | BUDDY_TO_TAIL
+									 : type);
+			return;
+		}
+		buddy_unlink(zone, buddy, order);
+		pfn &= buddy;
+	}
+	buddy_merge_large(zone, pfn, order, type);
+}
+
 /* The same while a run of the task wants to capture a block: it may take any but the largest. */
 static NOINLINE void buddy_merge_capture(struct task *t, struct zone *zone, uint32_t pfn,
 					 uint32_t order, uint32_t type)

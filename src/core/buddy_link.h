@@ -6,7 +6,9 @@
  *   order 0       [bit0 ][bit1 ][bit2 ][bit3 ]          machine.pairs[pfn / 64]: a bit for two
  *   order 1       [   bit 32   ][   bit 33   ]          buddies, 1 if exactly one of them is a
  *   order 2       [          bit 48          ]          free block of the order
- *   ...                                                 order 5: bit 62; bit 63 is none
+ *   ...                                                 order 5: bit 62
+ *   order 6, 7, 8                     bit 63 of one of the 2, 4, 8 words: the last one's of the
+ *                                     lower buddy, so that no two pairs of a pageblock share one
  *
  * Whether a buddy is free stands in its descriptor, too, but those are 2 KiB for the same frames:
  * the bits stay in the nearest caches. A block that a list gets or loses changes its pair's bit.
@@ -64,25 +66,57 @@ static ALWAYS_INLINE struct page *page_at(const struct page *pages, size_t offse
 	return (struct page *)((uintptr_t)pages + offset);
 }
 
-/* The bit of a block and its buddy. */
+/* The bit of a block and its buddy, where a word tells of both. */
 static ALWAYS_INLINE uint32_t pair_bit(uint32_t pfn, uint32_t order)
 {
 	return 64 - (64u >> order) + ((pfn & 63) >> (order + 1));
 }
 
-static inline bool pair_is_odd(const struct neap_machine *m, uint32_t pfn, uint32_t order)
+/* Where the bit of any block and its buddy is. */
+struct pair {
+	uint64_t *word;
+	uint32_t bit;
+};
+
+static ALWAYS_INLINE struct pair pair_of(const struct neap_machine *m, uint32_t pfn, uint32_t order)
 {
-	return (racy_read(m->pairs[pfn >> PAIRS_SHIFT]) >> pair_bit(pfn, order) & 1) != 0;
+	uint32_t word = pfn >> PAIRS_SHIFT;
+
+	DCHECK(order < NR_PAIR_ORDERS);
+	if (likely(order < NR_WORD_ORDERS))
+		return (struct pair){ &m->pairs[word], pair_bit(pfn, order) };
+	uint32_t half = 1u << (order - NR_WORD_ORDERS); /* words of one buddy */
+
+	return (struct pair){ &m->pairs[(word & ~(2 * half - 1)) + half - 1], 63 };
 }
 
-/* A block came to a list, or left it. Of zones that share words both may write: nobody reads. */
+static ALWAYS_INLINE uint32_t pair_read(struct pair pair)
+{
+	return (uint32_t)(racy_read(*pair.word) >> pair.bit) & 1;
+}
+
+static ALWAYS_INLINE bool pair_is_odd(const struct neap_machine *m, uint32_t pfn, uint32_t order)
+{
+	return pair_read(pair_of(m, pfn, order)) != 0;
+}
+
+/*
+ * A block came to a list, or left it. Of zones that share words both may write: nobody reads.
+ * => 1 if its buddy was free alone before, or it was itself
+ */
+static ALWAYS_INLINE uint32_t pair_change(const struct zone *zone, uint32_t pfn, uint32_t order)
+{
+	struct pair pair = pair_of(zone->machine, pfn, order);
+	uint64_t word = racy_read(*pair.word);
+
+	racy_write(*pair.word, word ^ (uint64_t)1 << pair.bit);
+	return (uint32_t)(word >> pair.bit) & 1;
+}
+
 static ALWAYS_INLINE void pair_toggle(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
-	if (order < NR_PAIR_ORDERS) {
-		uint64_t *word = &zone->machine->pairs[pfn >> PAIRS_SHIFT];
-
-		racy_write(*word, racy_read(*word) ^ (uint64_t)1 << pair_bit(pfn, order));
-	}
+	if (order < NR_PAIR_ORDERS)
+		(void)pair_change(zone, pfn, order);
 }
 
 /*
@@ -187,72 +221,59 @@ static ALWAYS_INLINE bool buddy_is_free(const struct zone *zone, uint32_t pfn, u
 /* A block of a whole pageblock and more: there the types may forbid to merge. In core/buddy.c. */
 void buddy_merge_large(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
 
-/* What is the same for all blocks of an order that are freed. */
-struct merge {
-	struct zone *zone;
-	struct page *pages;
-	uint64_t head; /* flags of a free block of the order */
-};
+/* The same for any block, in a zone that shares pairs: their descriptors tell. There, too. */
+void buddy_merge_looking(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
 
-static ALWAYS_INLINE struct merge merge_of(struct zone *zone, uint32_t order)
+/*
+ * The end of the list for a block that stays. One that would complete a larger merge if only the
+ * buddy it just missed were free as well is worth keeping out of use for a while: it goes to the
+ * tail. => 1, else 0
+ */
+static ALWAYS_INLINE uint32_t merge_end(const struct zone *zone, uint32_t pfn, uint32_t order)
 {
-	return (struct merge){ zone, zone->machine->pages, block_head_flags(zone, order) };
+	if (likely(order + 1 < NR_PAIR_ORDERS))
+		return pair_is_odd(zone->machine, pfn, order + 1);
+	return buddy_is_free(zone, (pfn & ~(1u << order)) ^ (2u << order), order + 1);
 }
 
 /*
  * Merges a block, counted already, with its free buddies, and links what comes of it. Nothing is
- * captured.
- *
- * A block that would complete a larger merge if only the buddy it just missed were free as well is
- * worth keeping out of use for a while: it goes to the tail. That is asked below the largest order
- * but one, which a whole pageblock is.
+ * captured. Below whole pageblocks the pairs tell what merges: the descriptors beside a block are
+ * in no near cache.
  */
-static ALWAYS_INLINE void merge_block(const struct merge *merge, uint32_t pfn, uint32_t order,
+static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
 				      uint32_t type)
 {
-	struct zone *zone = merge->zone;
-	struct page *pages = merge->pages;
-	struct free_area *area = &zone->area[order];
-	uint64_t head = merge->head;
-	size_t size = page_offset(1u << order);
-	size_t at = page_offset(pfn);
+	struct page *pages = zone->machine->pages;
 
 	DCHECK(order <= NEAP_MAX_ORDER && (type & ~BUDDY_TO_TAIL) < NR_TYPES);
 	DCHECK((pfn & ((1u << order) - 1)) == 0);
 	DCHECK(pfn >= zone->start_pfn &&
 	       pfn + (1u << order) - zone->start_pfn <= zone_spanned(zone));
-	while (likely(size < page_offset(1u << NEAP_PAGEBLOCK_ORDER))) {
-		size_t buddy = at ^ size;
+	if (unlikely(zone->shares_pairs)) {
+		buddy_merge_looking(zone, pfn, order, type);
+		return;
+	}
+	for (; order < NEAP_PAGEBLOCK_ORDER; order++) {
+		struct free_area *area = &zone->area[order];
 
-		if (flags_relaxed(page_at(pages, buddy)) != head) {
-			const struct page *next = page_at(pages, (at & ~size) ^ (2 * size));
-			uint32_t end = flags_relaxed(next) == head + ORDER_ONE;
+		if (pair_change(zone, pfn, order) == 0) {
 			const struct place place = {
 				.area = area,
 				.type = type & ~BUDDY_TO_TAIL,
-				.end = end | type / BUDDY_TO_TAIL,
+				.end = merge_end(zone, pfn, order) | type / BUDDY_TO_TAIL,
 			};
 
-			pair_toggle(zone, pfn, page_order_of(head));
-			place_link(zone, pages, at, head, place);
+			place_link(zone, pages, page_offset(pfn), block_head_flags(zone, order),
+				   place);
 			return;
 		}
-		pair_toggle(zone, pfn, page_order_of(head));
-		area_unlink(zone, area, pages, page_at(pages, buddy));
-		at &= buddy;
-		size *= 2;
-		area++;
-		head += ORDER_ONE;
+		area_unlink(zone, area, pages, &pages[pfn ^ (1u << order)]);
+		pfn &= ~(1u << order);
 	}
-	buddy_merge_large(zone, (uint32_t)(at / sizeof(struct page)), page_order_of(head), type);
+	buddy_merge_large(zone, pfn, order, type);
 }
 
-static ALWAYS_INLINE void buddy_merge(struct zone *zone, uint32_t pfn, uint32_t order,
-				      uint32_t type)
-{
-	const struct merge merge = merge_of(zone, order);
-
-	merge_block(&merge, pfn, order, type);
-}
+_Static_assert(NR_PAIR_ORDERS == NEAP_PAGEBLOCK_ORDER, "below whole pageblocks all have pairs");
 
 #endif

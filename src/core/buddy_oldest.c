@@ -27,7 +27,7 @@
  * parts.
  *
  * What must never happen: a descriptor written for an order before all that was to be done for the
- * order below is done; a word of pairs used in a zone that shares it with another zone.
+ * order below is done; a word of pairs used in a zone that shares pageblocks with another zone.
  *
  * Linux: free_pcppages_bulk(), __free_one_page() of mm/page_alloc.c, 6.1, which take each block
  * through all orders.
@@ -249,7 +249,7 @@ static ALWAYS_INLINE void rise_lists(struct rise *rise, uint32_t order)
 	racy_add(area->nr_free, (uint64_t)0 - rise->nr);
 }
 
-#define RISE_TOP (NR_PAIR_ORDERS - 1)
+#define RISE_TOP (NR_WORD_ORDERS - 1)
 
 /* The few that came so far, one after the other: their pairs know of them already. */
 static NOINLINE void rise_top(const struct rise *rise)
@@ -269,7 +269,7 @@ static NOINLINE void rise_top(const struct rise *rise)
 			const struct place place = {
 				.area = area,
 				.type = rise->type,
-				.end = buddy_is_free(zone, above ^ (2u << RISE_TOP), RISE_TOP + 1),
+				.end = pair_is_odd(zone->machine, above, RISE_TOP + 1),
 			};
 
 			place_link(zone, pages, page_offset(pfn), block_head_flags(zone, RISE_TOP),

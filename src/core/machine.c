@@ -182,7 +182,8 @@ static int machine_reserve_arrays(struct neap_machine *m, const struct machine_d
 	m->pages = machine_reserve(m, round_up_u64(m->max_pfn, 1u << NEAP_MAX_ORDER),
 				   sizeof(struct page));
 	m->block_type = machine_reserve(m, blocks, sizeof(uint8_t));
-	m->pairs = machine_reserve(m, (m->max_pfn >> PAIRS_SHIFT) + 1, sizeof(*m->pairs));
+	m->pairs = machine_reserve(m, round_up_u64(m->max_pfn, NEAP_PAGEBLOCK_PAGES) >> PAIRS_SHIFT,
+				   sizeof(*m->pairs));
 	m->compact_skip = machine_reserve(m, blocks / 64 + 1, sizeof(*m->compact_skip));
 	m->nodes = machine_reserve(m, m->nr_nodes, sizeof(struct node));
 	m->zone_of_place = machine_reserve(m, (uint64_t)m->nr_nodes * PLACES_PER_NODE,
@@ -235,10 +236,10 @@ static void zone_build_blocks(struct neap_machine *m, const struct zone *zone)
 	}
 }
 
-/* Do the words of pairs at the zone's ends tell of frames of another zone? */
+/* Do the pairs of the pageblocks at the zone's ends tell of frames of another zone? */
 static bool desc_shares_pairs(const struct machine_desc *desc, const struct machine_zone_desc *zone)
 {
-	const uint32_t pages = 1u << PAIRS_SHIFT;
+	const uint32_t pages = 1u << NR_PAIR_ORDERS;
 	struct machine_zone_desc whole = *zone;
 
 	if (zone->spanned == 0)

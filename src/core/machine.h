@@ -33,8 +33,9 @@
 
 #define NR_ZONES NEAP_NR_ZONES
 #define NR_ORDERS NEAP_NR_ORDERS
-#define NR_PAIR_ORDERS 6u	   /* orders whose buddies have a bit of their own: machine.pairs */
-#define PAIRS_SHIFT NR_PAIR_ORDERS /* log2 of the frames of which one word tells */
+#define NR_PAIR_ORDERS 9u	   /* orders whose buddies have a bit of their own: machine.pairs */
+#define NR_WORD_ORDERS 6u	   /* ... and those of which one word tells everything */
+#define PAIRS_SHIFT NR_WORD_ORDERS /* log2 of the frames of which one word tells */
 #define NR_TYPES NEAP_NR_TYPES
 #define NR_PCP_TYPES 3u
 #define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
@@ -131,7 +132,7 @@ struct zone {
 	_Atomic int32_t threshold_normal;     /* w */
 	_Atomic int32_t threshold_pressure;   /* w */
 	_Atomic bool nofragment;	      /* w: requests that prefer it spare other types */
-	bool shares_pairs;		      /* I: some pair of it has frames of another zone */
+	bool shares_pairs;	  /* I: some pageblock of it has frames of another zone */
 	struct pcp *pcp;	  /* one per CPU; NULL until the zone was populated once */
 	_Atomic uint32_t pcp_off; /* a: users that want its per-CPU lists to stay empty */
 

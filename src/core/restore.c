@@ -41,8 +41,10 @@
 
 static void restore_zone_empty(struct neap_machine *m, struct zone *zone)
 {
-	uint32_t first = zone->start_pfn >> PAIRS_SHIFT;
-	uint32_t last = (zone_end(zone) - 1) >> PAIRS_SHIFT;
+	/* Of whole pageblocks: a pair may be told of in the word of the buddy outside. */
+	const uint32_t words = NEAP_PAGEBLOCK_PAGES >> PAIRS_SHIFT;
+	uint32_t first = (zone->start_pfn >> PAGEBLOCK_SHIFT) * words;
+	uint32_t last = ((zone_end(zone) - 1) >> PAGEBLOCK_SHIFT) * words + words - 1;
 
 	memset(&m->pairs[first], 0, (last - first + 1) * sizeof(m->pairs[0]));
 	memset(zone->area, 0, sizeof(zone->area));
