@@ -292,10 +292,14 @@ static char *read_job(const char *path)
 
 static void shrink_found(struct exploration *x)
 {
-	const char *dir = x->options->found_dir;
+	const struct options *o = x->options;
+	const char *dir = o->found_dir;
 	char *text, *small;
 
 	if (job_file_is_trace(x->job->path) != 0 || (dir != NULL && strcmp(dir, "-") == 0))
+		return;
+	/* What was written of the run is wanted, and other runs would write over it. */
+	if (o->out_dir != NULL || o->trace_path != NULL || o->report_path != NULL)
 		return;
 	text = read_job(x->job->path);
 	if (text == NULL)

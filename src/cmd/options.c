@@ -285,7 +285,7 @@ static int check_together(const struct options *options)
 			options->prints[0]);
 		return CMD_USAGE;
 	}
-	if ((options->nr_files > 1 || options->explore > 0) &&
+	if ((options->nr_files > 1 || options->explore > 1) &&
 	    (options->out_dir != NULL || options->trace_path != NULL ||
 	     options->report_path != NULL)) {
 		cmd_error("--out, --trace and --report are for one run; there would be several");
