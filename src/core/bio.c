@@ -104,7 +104,7 @@ uint32_t bio_get(struct task *t)
 
 	/* event loop: each round ends with a request, or after one was finished */
 	while (bio == BIO_NONE && pool->on) {
-		uint32_t seq = waitq_begin(&pool->wait);
+		uint32_t seq = waitq_begin(t, &pool->wait);
 
 		bio = take_object(t, pool, GFP_NOIO | POOL_FLAGS);
 		if (bio == BIO_NONE)

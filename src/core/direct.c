@@ -75,7 +75,7 @@ static bool throttle_on_reserves(struct task *t, const struct direct_request *re
 	event_add(t, EV_PGSCAN_DIRECT_THROTTLE, 1);
 	/* event loop: kswapd wakes us when the reserves are good or it sleeps */
 	for (;;) {
-		uint32_t seq = waitq_begin(&node->pfmemalloc_wait);
+		uint32_t seq = waitq_begin(t, &node->pfmemalloc_wait);
 		uint64_t now_ns = rt_now(t);
 		bool over = may_pass(t, node) || (!fs && now_ns >= end_ns);
 

@@ -364,7 +364,7 @@ void io_unplug(struct task *t)
 void io_wait_page(struct task *t, struct store *store, struct page *page)
 {
 	struct waitq *wq = page_wait_queue(t->machine, page);
-	uint32_t seq = waitq_begin(wq);
+	uint32_t seq = waitq_begin(t, wq);
 
 	/*
 	 * The host is asked at least once, so that every own request is reaped even if ours is done

@@ -227,7 +227,7 @@ static void wait_for_work(struct task *t, struct node *node, uint64_t timeout_ns
 	bool again;
 
 	do {
-		uint32_t seq = waitq_begin(&node->kcompactd_wait);
+		uint32_t seq = waitq_begin(t, &node->kcompactd_wait);
 
 		if (!wanted(node) && !freezer_should_stop(m))
 			(void)waitq_wait(t, &node->kcompactd_wait, seq, timeout_ns);

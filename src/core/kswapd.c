@@ -382,7 +382,7 @@ static void try_to_sleep(struct task *t, struct node *node, uint32_t alloc_order
 
 	if (should_not_sleep(node))
 		return;
-	uint32_t seq = waitq_begin(&node->kswapd_wait);
+	uint32_t seq = waitq_begin(t, &node->kswapd_wait);
 
 	atomic_store(&node->kswapd_sleeping, 1);
 	if (ready_to_sleep(t, node, reclaim_order, highest)) {

@@ -85,7 +85,7 @@ static void mapping_unlist(struct task *t, struct mapping *mapping)
 	 * and lets go soon
 	 */
 	while (atomic_load(&mapping->users) != 0) {
-		uint32_t seq = waitq_begin(&mapping->wait);
+		uint32_t seq = waitq_begin(t, &mapping->wait);
 
 		if (atomic_load(&mapping->users) != 0)
 			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);
@@ -591,7 +591,7 @@ static void wait_writeback_all(struct task *t, struct mapping *mapping)
 {
 	/* event loop */
 	while (atomic_load(&mapping->nr_writeback) != 0) {
-		uint32_t seq = waitq_begin(&mapping->wait);
+		uint32_t seq = waitq_begin(t, &mapping->wait);
 
 		if (atomic_load(&mapping->nr_writeback) != 0)
 			waitq_wait(t, &mapping->wait, seq, RT_FOREVER);

@@ -30,7 +30,7 @@ static void page_wait_flag(struct task *t, struct page *page, uint64_t flag)
 	struct waitq *wq = page_wait_queue(t->machine, page);
 
 	io_flush_plug(t);
-	uint32_t seq = waitq_begin(wq);
+	uint32_t seq = waitq_begin(t, wq);
 
 	if (atomic_load(&page->flags) & flag)
 		waitq_wait(t, wq, seq, RT_FOREVER);

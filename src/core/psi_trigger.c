@@ -158,7 +158,7 @@ int psi_trigger_wait(struct task *t, struct neap_machine *m, uint32_t number, ui
 
 	/* event loop: others' triggers wake us, too */
 	while (err != -ETIMEDOUT) {
-		uint32_t seq = waitq_begin(&m->psi.trigger_wait);
+		uint32_t seq = waitq_begin(t, &m->psi.trigger_wait);
 		bool open = racy_read(trigger->window_ns) != 0;
 
 		if (atomic_exchange(&trigger->event, 0) != 0 || !open) {

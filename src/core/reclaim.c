@@ -87,7 +87,7 @@ void reclaim_throttle(struct task *t, struct node *node, enum vmscan_wait reason
 	io_flush_plug(t);
 	if (reason == WAIT_WRITEBACK && atomic_fetch_add(&node->nr_writeback_throttled, 1) == 0)
 		atomic_store(&node->nr_reclaim_start, node_stat_exact(node, NR_THROTTLED_WRITTEN));
-	uint32_t seq = waitq_begin(wq);
+	uint32_t seq = waitq_begin(t, wq);
 
 	waitq_wait(t, wq, seq, throttle_ns[reason]);
 	waitq_end(wq);

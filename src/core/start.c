@@ -74,7 +74,7 @@ static int timer_thread(struct task *t, void *machine)
 	/* event loop */
 	while (!atomic_load(&m->stopping)) {
 		bool armed = atomic_load(&m->timer_armed) != 0;
-		uint32_t seq = waitq_begin(&m->timer_wait);
+		uint32_t seq = waitq_begin(t, &m->timer_wait);
 
 		if (!freezer_should_stop(m) && armed == (atomic_load(&m->timer_armed) != 0))
 			waitq_wait(t, &m->timer_wait, seq, armed ? timer_period_ns(m) : RT_FOREVER);
@@ -289,7 +289,7 @@ bool freezer_wait(struct task *t, struct neap_machine *m, _Atomic uint32_t *end)
 	atomic_fetch_add(&m->nr_frozen, 1);
 	/* event loop */
 	while (frozen(m, end)) {
-		uint32_t seq = waitq_begin(&m->freezer_wait);
+		uint32_t seq = waitq_begin(t, &m->freezer_wait);
 
 		if (frozen(m, end))
 			waitq_wait(t, &m->freezer_wait, seq, RT_FOREVER);

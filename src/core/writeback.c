@@ -117,7 +117,7 @@ void writeback_balance_dirty(struct task *t, struct neap_machine *m)
 	/* event loop: at most until the write-out of what is dirty now is over */
 	for (uint32_t rounds = 0; rounds < 50 && wait; rounds++) {
 		/* A waiter before it looks again: a write that ends between must not be missed. */
-		uint32_t seq = waitq_begin(&m->dirty_wait);
+		uint32_t seq = waitq_begin(t, &m->dirty_wait);
 
 		wait = writer_must_wait(t, m);
 		if (wait)
@@ -208,7 +208,7 @@ static uint64_t flush_period_ns(struct neap_machine *m)
 
 static void flush_sleep(struct task *t, struct neap_machine *m)
 {
-	uint32_t seq = waitq_begin(&m->flush_wait);
+	uint32_t seq = waitq_begin(t, &m->flush_wait);
 
 	if (!atomic_load(&m->flush_requested) && !freezer_should_stop(m))
 		waitq_wait(t, &m->flush_wait, seq, any_dirty(m) ? flush_period_ns(m) : RT_FOREVER);

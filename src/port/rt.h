@@ -522,11 +522,12 @@ struct waitq {
 
 /*
  * The pattern:
- *   seq = waitq_begin(wq); if (!condition) waitq_wait(t, wq, seq, timeout); waitq_end(wq);
+ *   seq = waitq_begin(t, wq); if (!condition) waitq_wait(t, wq, seq, timeout); waitq_end(wq);
  * A wake between begin and wait makes the wait return at once.
  */
-static inline uint32_t waitq_begin(struct waitq *wq)
+static inline uint32_t waitq_begin(struct task *t, struct waitq *wq)
 {
+	rt_explore(t); /* between a look that led here and the place in the queue */
 	atomic_fetch_add(&wq->waiters, 1);
 	return atomic_load(&wq->seq);
 }

@@ -117,7 +117,7 @@ struct ring_request *ring_take_wait(struct ring *ring, struct task *t)
 	struct ring_request *request = ring_take(ring, t);
 
 	while (request == NULL) { /* event loop */
-		uint32_t seq = waitq_begin(&ring->pool_waiters);
+		uint32_t seq = waitq_begin(t, &ring->pool_waiters);
 
 		request = ring_take(ring, t);
 		if (request == NULL)

@@ -669,7 +669,7 @@ static int reclaim_directly(struct task *t, void *arg)
 	work(t, 10 * USEC * (task_cpu(t) + 1));
 	memory->nr_blocked++;
 	for (;;) { /* event loop */
-		uint32_t seq = waitq_begin(&memory->pages);
+		uint32_t seq = waitq_begin(t, &memory->pages);
 		bool there = atomic_load(&memory->freed) != 0;
 
 		if (!there)

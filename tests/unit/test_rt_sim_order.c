@@ -571,6 +571,128 @@ static void test_stops(void **state)
 	}
 }
 
+/* Engine threads never stop: a program that nobody wakes is noticed all the same. */
+static int work_for_ever(struct task *t, void *arg)
+{
+	const volatile bool *ends = arg; /* never */
+
+	while (!*ends) /* event loop */
+		rt_sleep(t, MSEC * 1000);
+	return 0;
+}
+
+static int wait_for_nobody(struct task *t, void *arg)
+{
+	static _Atomic uint32_t word;
+	static bool ends;
+	const struct task_spec spec = {
+		.name = "periodic", .fn = work_for_ever, .arg = &ends, .flags = PF_KTHREAD
+	};
+
+	(void)arg;
+	(void)spawn_on(t, &spec, 1);
+	/* As long as that is nothing to be told. */
+	rt_wait(t, &word, 0, 10000 * 1000 * MSEC);
+	rt_sleep(t, 10000 * 1000 * MSEC);
+	CHECK(rt_now(t) >= 20000 * 1000 * MSEC);
+	rt_wait(t, &word, 0, RT_FOREVER);
+	return 0;
+}
+
+static void run_nobody(void)
+{
+	struct rt_sim_config config = plain_config(2);
+	struct bench bench;
+
+	config.explore = true;
+	bench_open(&bench, &config);
+	rt_sim_run(bench.rt, wait_for_nobody, NULL);
+}
+
+static void test_lost_wake_up_is_told(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	assert_true(aborts(run_nobody, text, sizeof(text)));
+	assert_non_null(strstr(text, "main (1) CPU 0: waits on a word that is 0"));
+	assert_non_null(strstr(text, "a wake-up is lost: no program has run for 600 s"));
+}
+
+/* ---- entering a queue ---- */
+
+#define DOOR_ROUNDS 50u
+#define DOOR_SEEDS 10u
+
+/* A door that somebody opens while another comes to it. */
+static struct {
+	struct waitq queue;
+	_Atomic uint32_t open;
+	uint64_t seed;
+	bool looks_again; /* once he is in the queue, as everybody must */
+} door;
+
+static int open_door(struct task *t, void *arg)
+{
+	(void)arg;
+	atomic_store(&door.open, 1);
+	if (waitq_active(&door.queue))
+		waitq_wake(t, &door.queue, UINT32_MAX);
+	return 0;
+}
+
+static int come_to_doors(struct task *t, void *arg)
+{
+	const struct task_spec spec = { .name = "opener", .fn = open_door, .arg = arg };
+
+	for (uint32_t i = 0; i < DOOR_ROUNDS; i++) {
+		atomic_store(&door.open, 0);
+		struct task *opener = spawn_on(t, &spec, 1);
+
+		if (atomic_load(&door.open) == 0) {
+			uint32_t seq = waitq_begin(t, &door.queue);
+
+			if (!door.looks_again || atomic_load(&door.open) == 0)
+				waitq_wait(t, &door.queue, seq, RT_FOREVER);
+			waitq_end(&door.queue);
+		}
+		rt_join(t, opener);
+	}
+	return 0;
+}
+
+static void run_door(void)
+{
+	struct rt_sim_config config = plain_config(2);
+	struct bench bench;
+
+	config.explore = true;
+	config.seed = door.seed;
+	bench_open(&bench, &config);
+	rt_sim_run(bench.rt, come_to_doors, NULL);
+	rt_sim_destroy(bench.rt);
+}
+
+/* Exploration lets others run between a look and the place in the queue: who trusts the look
+ * alone sleeps for ever with some seed, who looks again with none. */
+static void test_queue_entered_late(void **state)
+{
+	char text[2048];
+	uint32_t stood = 0;
+
+	(void)state;
+	for (door.seed = 1; door.seed <= DOOR_SEEDS; door.seed++) {
+		door.looks_again = false;
+		if (aborts(run_door, text, sizeof(text))) {
+			assert_non_null(strstr(text, "deadlock: "));
+			stood++;
+		}
+		door.looks_again = true;
+		assert_false(aborts(run_door, text, sizeof(text)));
+	}
+	assert_int_not_equal(stood, 0);
+}
+
 /* ---- stacks ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -710,6 +832,8 @@ int main(void)
 		cmocka_unit_test(test_clocks_stay_together),
 		cmocka_unit_test(test_deadlock_message),
 		cmocka_unit_test(test_stops),
+		cmocka_unit_test(test_lost_wake_up_is_told),
+		cmocka_unit_test(test_queue_entered_late),
 		cmocka_unit_test(test_stack_high_water),
 		cmocka_unit_test(test_deep_stack_is_noticed),
 		cmocka_unit_test(test_many_tasks),

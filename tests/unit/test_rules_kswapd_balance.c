@@ -387,7 +387,7 @@ static void body_rule_12_4_10_waiters_go_when_reserves_are_good(struct machine_f
 
 	(void)machine_cached_file(f, 2500);
 	rules_rest(f);
-	(void)waitq_begin(&f->node->pfmemalloc_wait); /* somebody waits */
+	(void)waitq_begin(f->t, &f->node->pfmemalloc_wait); /* somebody waits */
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 4);
 	vmstat_fold_all(f->t, f->m);
 	let_go_before = let_go_good = let_go_bad = 0;

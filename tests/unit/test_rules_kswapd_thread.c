@@ -511,7 +511,7 @@ struct waiter {
 static int waiter_main(struct task *t, void *arg)
 {
 	struct waiter *w = arg;
-	uint32_t seq = waitq_begin(w->wq);
+	uint32_t seq = waitq_begin(t, w->wq);
 
 	(void)waitq_wait(t, w->wq, seq, 5 * NSEC_PER_SEC);
 	waitq_end(w->wq);
@@ -808,7 +808,7 @@ static void body_rule_12_3_10_balanced_at_the_second_look(struct machine_fixture
 	rules_wake(f, 0, ZONE_NORMAL);
 	f->rt->ops = &ops;
 	/* Somebody waits for reserves; they are good, but nobody reclaims a page. */
-	(void)waitq_begin(&f->node->pfmemalloc_wait);
+	(void)waitq_begin(f->t, &f->node->pfmemalloc_wait);
 	atomic_store(&f->node->kswapd_failures, 0);
 	uint64_t start_ns = rt_now(f->t);
 

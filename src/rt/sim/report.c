@@ -12,6 +12,9 @@
  *	neap:   writer (3) CPU 0: waits on a word that is 1 since 1200000 ns
  *	neap: deadlock: every task waits or spins, and no event is pending
  *
+ * Engine threads with periodic work never stand still: while a schedule is explored, programs that
+ * have all waited without a limit for ten minutes are told in the same way.
+ *
  * The other way to stand still is a spin lock or a slot that is taken although
  * nobody can give it back: outside exploration tasks change only where they hold
  * nothing, so a taken lock means a preempt point (or a wait) under that lock; in
@@ -100,6 +103,14 @@ NORETURN void report_deadlock(struct sim *sim)
 	fprintf(stderr, "neap: simulation stands still at %" PRIu64 " ns\n", last_ns);
 	report_tasks(sim);
 	panic_stop("deadlock: every task waits or spins, and no event is pending");
+}
+
+NORETURN void report_lost(struct sim *sim, uint64_t waited_ns)
+{
+	report_tasks(sim);
+	panic_stop("a wake-up is lost: no program has run for %" PRIu64
+		   " s, and each waits without a limit",
+		   waited_ns / NSEC_PER_SEC);
 }
 
 NORETURN void report_contention(struct sim *sim, const struct task *t, const char *what)

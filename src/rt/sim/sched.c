@@ -45,6 +45,7 @@
 #define EXPLORE_WAKE_ONE_IN 2u
 #define EXPLORE_STALL_ONE_IN 2048u
 #define EXPLORE_STALL_NS (4 * NSEC_PER_MSEC)
+#define EXPLORE_LOST_NS (600 * NSEC_PER_SEC)
 
 static uint32_t sched_cpu(const struct sim *sim)
 {
@@ -131,10 +132,42 @@ static void sched_fire_call(struct sim *sim, struct sim_call *call)
 	queue_update_key(sim, call->cpu);
 }
 
+/* Has the task waited for long without any limit? */
+static bool sched_waits_long(const struct sim_task *st, uint64_t now_ns)
+{
+	bool waits = st->state == SIM_WAITING || st->state == SIM_JOINING;
+
+	return waits && st->timer.place == 0 && now_ns >= st->since_ns + EXPLORE_LOST_NS;
+}
+
+/*
+ * The engine's threads have periodic work, so that there is always a next event. If all programs
+ * have waited without a limit for so long, none of these threads is going to wake one.
+ */
+static void sched_look_for_lost(struct sim *sim, uint64_t now_ns)
+{
+	bool any = false;
+
+	sim->next_look_ns = now_ns + EXPLORE_LOST_NS;
+	for (struct sim_link *at = sim->tasks.next; at != &sim->tasks; at = at->next) {
+		const struct sim_task *st = sim_task_in(at, all);
+
+		if (sim_is_kthread(st) || st->state == SIM_DONE)
+			continue;
+		if (!sched_waits_long(st, now_ns))
+			return;
+		any = true;
+	}
+	if (any)
+		report_lost(sim, EXPLORE_LOST_NS);
+}
+
 static void sched_fire(struct sim *sim, struct event *event)
 {
 	uint64_t at_ns = event->at_ns;
 
+	if (unlikely(sim->head.rt.explore && at_ns >= sim->next_look_ns))
+		sched_look_for_lost(sim, at_ns);
 	event_cancel(&sim->events, event);
 	if (event->kind == EVENT_CALL) {
 		sched_fire_call(sim, container_of(event, struct sim_call, event));

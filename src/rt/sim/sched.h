@@ -116,9 +116,10 @@ struct sim {
 	bool metered;		     /* I: a table of costs was given, copied to rt.cost_ps */
 	bool costs_time;	     /* I: something in it does */
 	uint32_t explore_one_in;     /* I: chance of a switch at a preempt point */
-	uint64_t due_ns;   /* clock of the current CPU from which the scheduler must look */
-	uint64_t last_ns;  /* when the latest run ended */
-	uint64_t *keys_ns; /* per CPU: when it can run; SIM_NEVER when it has no work */
+	uint64_t due_ns;       /* clock of the current CPU from which the scheduler must look */
+	uint64_t last_ns;      /* when the latest run ended */
+	uint64_t next_look_ns; /* exploring: when to look for programs that wait in vain */
+	uint64_t *keys_ns;     /* per CPU: when it can run; SIM_NEVER when it has no work */
 	struct sim_cpu *cpus;
 	struct event_heap events;
 	struct sim_processor host[SIM_HOST_PROCESSORS_MAX];
@@ -418,6 +419,9 @@ void sim_irq_calls(struct sim *sim, struct sim_cpu *c);
 
 /* Nothing can ever run again: says who waits for what and stops the program. */
 NORETURN void report_deadlock(struct sim *sim);
+
+/* No program will run again, for all that the engine's threads do: says who waits, and stops. */
+NORETURN void report_lost(struct sim *sim, uint64_t waited_ns);
 
 /* A lock or slot was found taken where that cannot be: says who may have it and stops. */
 NORETURN void report_contention(struct sim *sim, const struct task *t, const char *what);
