@@ -107,6 +107,7 @@ NORETURN void report_deadlock(struct sim *sim)
 
 NORETURN void report_lost(struct sim *sim, uint64_t waited_ns)
 {
+	fprintf(stderr, "neap: all programs stand still\n");
 	report_tasks(sim);
 	panic_stop("a wake-up is lost: no program has run for %" PRIu64
 		   " s, and each waits without a limit",
