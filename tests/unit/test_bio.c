@@ -301,7 +301,7 @@ static void test_a_task_that_moves_leaves_the_other_cpus_table(void **state)
 	fake_rt_cpu(&f.rt, 0);
 	exhaust_for(GFP_ATOMIC);
 	atomic_store(&node->kswapd_sleeping, 1);
-	(void)waitq_begin(&node->kswapd_wait);
+	(void)waitq_begin(f.t, &node->kswapd_wait);
 	f.rt.ops.wake = move_at_wake;
 	bio_use_segments(f.t, 8);
 	f.rt.ops.wake = fake_rt_wake;
