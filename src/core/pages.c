@@ -107,6 +107,8 @@ static enum fate check_references(struct task *t, struct visit *v, struct page *
 	uint32_t region_flags;
 	uint32_t young = rmap_referenced(t, page, &region_flags);
 
+	if (unlikely(young == RMAP_CONTENDED))
+		return FATE_KEEP;
 	if (young > 0) {
 		v->set = PG_REFERENCED;
 		if (was_referenced || young > 1)

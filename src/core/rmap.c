@@ -313,6 +313,8 @@ static ALWAYS_INLINE uint32_t referenced_once(struct task *t, struct page *page,
 	struct region *region = region_of_anon(t, page);
 	uint32_t pfn = (uint32_t)(page - t->machine->pages);
 
+	if (unlikely(thp_is_splitting(region->space)))
+		return RMAP_CONTENDED;
 	event_add(t, EV_SIM_PTE_WALK, 1);
 	if (!t->machine->hw->ops->harvest_one(region->space->hw, region->start_vpn + page->index,
 					      pfn) ||
@@ -327,8 +329,13 @@ static NOINLINE uint32_t referenced_walk(struct task *t, struct page *page, uint
 {
 	struct rmap_walk walk = { .action = RMAP_HARVEST };
 
+	if (page_test(page, PG_ANON) && thp_is_splitting(region_of_anon(t, page)->space))
+		return RMAP_CONTENDED;
 	rmap_walk_page(t, page, &walk);
 	*region_flags = walk.young_flags;
+	/* x86 forgets the translation of a huge page that was young, of no other one. */
+	if (walk.young != 0 && page_test(page, PG_THP_WHOLE))
+		tlb_flush_range(t);
 	/* However many frames of a huge page: one region. */
 	return page_test(page, PG_HEAD) ? min_u32(walk.young, 1) : walk.young;
 }

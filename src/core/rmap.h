@@ -4,9 +4,13 @@
 
 #include "core/space.h"
 
+#define RMAP_CONTENDED UINT32_MAX
+
 /*
- * Tests and clears young in every entry of a locked page. => number of regions in which it was
- * young, those that are read sequentially apart; *region_flags: the REGION_* flags of these
+ * Tests and clears young in every entry of a locked page. A preempt point if the page is huge.
+ * => number of regions in which it was young, those that are read sequentially apart;
+ * *region_flags: the REGION_* flags of these; RMAP_CONTENDED: a huge page of the space is being
+ * split, and nothing was looked at
  */
 uint32_t rmap_referenced(struct task *t, struct page *page, uint32_t *region_flags);
 /*

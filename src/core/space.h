@@ -92,6 +92,7 @@ struct space {
 	struct spinlock lock;
 	_Atomic int64_t nr_tables;			  /* a: table frames, root included */
 	_Atomic int64_t rss_anon, rss_file, swap_entries; /* a: pages */
+	_Atomic uint32_t splitting; /* a: sleep lock: one of its huge pages is being split */
 };
 
 struct region {

@@ -53,6 +53,7 @@
 #include "core/gfp.h"
 #include "core/pagelock.h"
 #include "core/space.h"
+#include "core/thp.h"
 #include "core/workingset.h"
 
 #define TAIL_PAGES SWAP_CLUSTER_MAX
@@ -112,6 +113,8 @@ static NOINLINE bool look_change_region(struct look *look, uint32_t owner)
 		return false;
 	look->owner = owner;
 	look->region = pool_get(&look->m->regions, owner);
+	if (thp_is_splitting(look->region->space))
+		return false;
 	/* Young bits do not count in a region that is read once. */
 	return look->active || region_pattern(look->region) != REGION_SEQUENTIAL;
 }

@@ -77,6 +77,13 @@ bool thp_can_split(const struct page *page);
  */
 int thp_split(struct task *t, struct page *page, struct list *list) MUST_CHECK;
 
+/* Is a huge page of the space being split? Nobody looks at the space's entries meanwhile. */
+static inline bool thp_is_splitting(const struct space *space)
+{
+	return atomic_load_explicit(&((struct space *)(uintptr_t)space)->splitting,
+				    memory_order_relaxed) != 0;
+}
+
 /*
  * Splits the huge pages that frames first..end-1 touch, so that what is there can be migrated.
  * Those that somebody holds stay as they are. May sleep.

@@ -10,6 +10,9 @@
  * for its entry if there is one. Programs go on accessing the frames all the time. Whoever came
  * by an entry meanwhile found a page that he could not get, and looks again.
  *
+ * One page of a space at a time: meanwhile reclaim keeps all pages of that space that it
+ * meets, since their entries are not to be looked at (Linux: rmap locks are only tried there).
+ *
  * Who splits:
  *   reclaim   has isolated the page and wants to swap it out in parts: the parts join its list
  *   shrinker  pages of which parts were given back wait in a queue of their node; under pressure
@@ -38,7 +41,12 @@
 #include "core/pagelock.h"
 #include "core/racy.h"
 #include "core/shrinker.h"
+#include "core/sleeplock.h"
+#include "core/tlb.h"
 #include "core/vmstat.h"
+
+/* Entries forgotten between two looks at who else wants to run. */
+#define FORGET_BATCH 32u
 
 /* Flags that each part has from the whole. */
 #define FLAGS_OF_PARTS                                                                             \
@@ -223,6 +231,40 @@ static bool try_split(struct task *t, struct split *split)
 	return true;
 }
 
+/*
+ * Linux takes the entries out one by one, and the CPUs that run the program must forget each before
+ * the next one's turn. Ours stay; the time that passes is the same.
+ */
+static void forget_entries(struct task *t, const struct split *split)
+{
+	for (uint32_t i = 0; i < THP_PAGES; i++) {
+		if (part_is_mapped(split, i))
+			tlb_flush_page(t);
+		if (i % FORGET_BATCH == FORGET_BATCH - 1)
+			rt_preempt(t);
+	}
+}
+
+/* => page locked and mapped, so that its region and space stay. May sleep. As try_split() */
+static bool split_mapped(struct task *t, struct split *split)
+{
+	struct region *region = pool_get(&t->machine->regions, split->page->owner);
+	struct space *space = region->space;
+
+	/* Not sleeplock_take(): who has it waits for CPUs only, so reclaim may wait for him. */
+	while (!sleeplock_try(&space->splitting))
+		(void)rt_wait(t, &space->splitting, 1, SLEEPLOCK_LOOK_NS); /* or late */
+	if (page_test(split->page, PG_THP_WHOLE))
+		thp_split_entries(t, region, split->page);
+	look_at_entries(t, split, region);
+	forget_entries(t, split);
+	rt_explore(t);
+	bool done = try_split(t, split);
+
+	sleeplock_release(t, &space->splitting);
+	return done;
+}
+
 int thp_split(struct task *t, struct page *page, struct list *list)
 {
 	struct page *pages = t->machine->pages;
@@ -232,18 +274,9 @@ int thp_split(struct task *t, struct page *page, struct list *list)
 	DCHECK(page_test(page, PG_LOCKED) && thp_is_huge(page));
 	if (page_test(page, PG_WRITEBACK)) /* not tried, so it did not fail */
 		return -EAGAIN;
-	if (thp_can_split(page)) {
-		/* Without entries the region may be gone. */
-		if (page_maps(page) != 0) {
-			struct region *region = pool_get(&t->machine->regions, page->owner);
-
-			if (page_test(page, PG_THP_WHOLE))
-				thp_split_entries(t, region, page);
-			look_at_entries(t, &split, region);
-		}
-		rt_explore(t);
-		done = try_split(t, &split);
-	}
+	/* Without entries the region may be gone. */
+	if (thp_can_split(page))
+		done = page_maps(page) != 0 ? split_mapped(t, &split) : try_split(t, &split);
 	event_add(t, done ? EV_THP_SPLIT_PAGE : EV_THP_SPLIT_PAGE_FAILED, 1);
 	while (!list_empty(&split.unmapped))
 		page_free_frozen(t, &pages[list_pop(pages, &split.unmapped)]);

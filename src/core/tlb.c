@@ -37,15 +37,20 @@ static void ask(struct task *t, bool all)
 		event_add(t, EV_SIM_TLB_SHOOTDOWN, 1);
 }
 
+void tlb_flush_range(struct task *t)
+{
+	/* The others catch up first, so that it is known what they do when they are asked. */
+	rt_preempt(t);
+	ask(t, true);
+	rt_preempt(t);
+}
+
 void tlb_flush(struct task *t)
 {
 	if (t->tlb_pending == 0)
 		return;
 	t->tlb_pending = 0;
-	/* The others catch up first, so that it is known what they do when they are asked. */
-	rt_preempt(t);
-	ask(t, true);
-	rt_preempt(t);
+	tlb_flush_range(t);
 }
 
 void tlb_flush_dirty(struct task *t)

@@ -26,4 +26,7 @@ void tlb_flush_dirty(struct task *t);
 /* The same for one entry, at once, without noting it. Locks may be held. */
 void tlb_flush_page(struct task *t);
 
+/* The same for more entries than are worth naming: everything is forgotten. A preempt point. */
+void tlb_flush_range(struct task *t);
+
 #endif
