@@ -235,7 +235,6 @@ void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool c
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
 static void alloc_count(struct task *t, struct zone *zone, struct zone *preferred, uint32_t order)
 {
-	struct cpu *cpu = task_cpu_data(t);
 	struct pcp *pcp = pcp_of(t, zone);
 
 	event_add_pinned(t, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
@@ -245,8 +244,6 @@ static void alloc_count(struct task *t, struct zone *zone, struct zone *preferre
 		racy_add(pcp->numa[NUMA_MISS], 1);
 		racy_add(pcp_of(t, preferred)->numa[NUMA_FOREIGN], 1);
 	}
-	if (zone->node != cpu->node)
-		racy_add(pcp->numa[NUMA_OTHER], 1);
 }
 
 static NOINLINE void alloc_wake_boosted(struct task *t, struct zone *zone)
@@ -492,7 +489,6 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	if (unlikely(!cpu_pin_brief(t, slot)))
 		return PFN_NONE;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
 	struct page *pages = zone->machine->pages;
 	uint32_t index = pcp_list_index(order, type);
 
@@ -505,8 +501,6 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	pcp->free_factor >>= 1;
 	slot_count_event(slot, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
 	racy_add(pcp->numa[NUMA_HIT], 1);
-	if (unlikely(zone->node != cpu->node))
-		racy_add(pcp->numa[NUMA_OTHER], 1);
 	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
 	cpu_unpin_brief(t, slot);
 	return pfn;

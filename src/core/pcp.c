@@ -7,7 +7,8 @@
  *
  *   take:  head <- [newest freed ... oldest freed] or [refill, ascending]
  *   put:   head
- *   flush: tail -> buddy lists, oldest first
+ *   flush: tail -> buddy lists, oldest first; before it, the head's link back is cut,
+ *          which no taker looks at (pcp_pop())
  *
  * Almost every request ends here, without the zone lock and without touching what
  * another CPU writes. A refill takes a batch of blocks at once under the zone lock,
@@ -182,6 +183,7 @@ static uint32_t pcp_flush_list(struct task *t, struct zone *zone, uint32_t index
 	uint32_t most = (nr + (1u << order) - 1) >> order;
 	uint32_t freed = 0;
 
+	pcp_list_close(zone->machine->pages, list);
 	if (likely(flush_is_plain(t, zone)))
 		freed = buddy_free_oldest(t, zone, list, order, most);
 	else
@@ -422,6 +424,29 @@ void pcp_enable(struct zone *zone)
 	zone_limits_setup(zone->machine, zone, 0);
 }
 
+static void pcp_close_cpu(struct neap_machine *m, uint32_t cpu)
+{
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t i = 0; i < NR_ZONES; i++) {
+			const struct zone *zone = &m->nodes[n].zone[i];
+
+			for (uint32_t k = 0; k < NR_PCP_LISTS && zone_populated(zone); k++)
+				pcp_list_close(m->pages, &zone->pcp[cpu].list[k]);
+		}
+}
+
+void pcp_close_all(struct task *t, struct neap_machine *m)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
+		struct cpu_visit visit;
+
+		if (!cpu_visit(t, cpu, &visit))
+			continue;
+		pcp_close_cpu(m, cpu);
+		cpu_leave(t, &visit);
+	}
+}
+
 static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pcp, uint32_t index,
 				   uint64_t *blocks)
 {
@@ -444,7 +469,7 @@ static const char *pcp_verify_list(const struct zone *zone, const struct pcp *pc
 			return "a page is on the per-CPU list of another type";
 		if (page_refs(&pages[pfn]) != 0 || page_maps(&pages[pfn]) != 0)
 			return "a page on a per-CPU list is referenced or mapped";
-		if (pages[pfn].prev != previous)
+		if (pages[pfn].prev != previous && pfn != list->first)
 			return "a per-CPU list's link does not lead back";
 		if (++*blocks > zone_spanned(zone))
 			return "a per-CPU list has a loop";

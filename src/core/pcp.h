@@ -37,7 +37,11 @@ static ALWAYS_INLINE struct pcp *pcp_of(const struct task *t, const struct zone 
 	return &zone->pcp[task_cpu(t)];
 }
 
-/* Takes the head of a non-empty list. The descriptor still says PG_PCP. */
+/*
+ * Takes the head of a non-empty list. The descriptor still says PG_PCP. The new head goes on naming
+ * the old one as the block before it: a write to another descriptor that hardly anybody would read.
+ * Who looks back along the list calls pcp_list_close() before.
+ */
 static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint32_t list_index,
 				      uint32_t order)
 {
@@ -46,12 +50,17 @@ static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint3
 	uint32_t next = pages[pfn].next;
 
 	list->first = next;
-	if (likely(next != PFN_NONE))
-		pages[next].prev = PFN_NONE;
-	else
+	if (unlikely(next == PFN_NONE))
 		list->last = PFN_NONE;
 	racy_add(pcp->count, -(1u << order));
 	return pfn;
+}
+
+/* The first block of a list says that there is none before it. => pinned */
+static ALWAYS_INLINE void pcp_list_close(struct page *pages, const struct list *list)
+{
+	if (!list_empty(list))
+		pages[list->first].prev = PFN_NONE;
 }
 
 /*
@@ -172,6 +181,9 @@ void pcp_enable(struct zone *zone);
 uint32_t pcp_batch_for(uint64_t managed);
 /* Limit of each of `cpus` sets that share `total` pages. */
 uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch);
+
+/* pcp_list_close() for all lists: their links are what their blocks' order says. => not pinned */
+void pcp_close_all(struct task *t, struct neap_machine *m);
 
 /*
  * Checks one set: links, flags and count. => the CPU's word held, or nobody at work; NULL or what

@@ -499,6 +499,7 @@ static void settle(struct task *t, struct neap_machine *m)
 	}
 	lru_drain_all(t);
 	vmstat_fold_all(t, m);
+	pcp_close_all(t, m);
 }
 
 const char *verify_machine(struct task *t, struct neap_machine *m)

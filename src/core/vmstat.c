@@ -196,19 +196,18 @@ uint64_t node_stat_exact(const struct node *node, enum node_item item)
 /* ---- events ---- */
 
 /*
- * One CPU's count. Every block is a hit or a miss, and is local or other: local ones are not
- * counted, so that most requests count one of these. While their CPU counts, either of the two may
- * be seen first: the number is one off for a moment, as any count of a CPU that runs, but not
- * negative.
+ * One CPU's count. Every block is a hit or a miss; and what a CPU gets from a zone is local if both
+ * are of one node, else other, so that neither of the two is counted.
  */
-static uint64_t pcp_numa(const struct pcp *pcp, enum numa_item item)
+static uint64_t pcp_numa(const struct zone *zone, uint32_t cpu, enum numa_item item)
 {
-	if (item != NUMA_LOCAL)
-		return racy_read(pcp->numa[item]);
-	uint64_t other = racy_read(pcp->numa[NUMA_OTHER]);
-	uint64_t all = racy_read(pcp->numa[NUMA_HIT]) + racy_read(pcp->numa[NUMA_MISS]);
+	const struct pcp *pcp = &zone->pcp[cpu];
 
-	return all - min_u64(all, other);
+	if (item != NUMA_LOCAL && item != NUMA_OTHER)
+		return racy_read(pcp->numa[item]);
+	if ((zone->machine->cpus[cpu].node == zone->node) != (item == NUMA_LOCAL))
+		return 0;
+	return racy_read(pcp->numa[NUMA_HIT]) + racy_read(pcp->numa[NUMA_MISS]);
 }
 
 uint64_t zone_numa(const struct zone *zone, enum numa_item item)
@@ -218,7 +217,7 @@ uint64_t zone_numa(const struct zone *zone, enum numa_item item)
 	if (!zone_populated(zone) || knobs_get(&zone->machine->sysctl.numa_stat) == 0)
 		return 0;
 	for (uint32_t cpu = 0; cpu < zone->machine->nr_cpus; cpu++)
-		sum += pcp_numa(&zone->pcp[cpu], item);
+		sum += pcp_numa(zone, cpu, item);
 	return sum;
 }
 
