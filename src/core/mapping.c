@@ -174,6 +174,7 @@ static int mapping_add_page(struct task *t, struct mapping *mapping, uint64_t in
 	atomic_fetch_add(&mapping->nr_pages, 1);
 	cpu_pin(t);
 	node_stat_add(t, page_node(m, page), NR_FILE_PAGES, 1);
+	event_add_pinned(t, EV_SIM_FILE_ADD, 1);
 	cpu_unpin(t);
 	if (shadow != 0 && !(gfp & GFP_BIT_WRITE))
 		workingset_refault(t, page, shadow);
@@ -432,6 +433,12 @@ enum dirty_change {
 	DIRTY_FIRST, /* the file was clean before */
 };
 
+static void count_dirtied(struct task *t, const struct page *page)
+{
+	node_stat_add(t, page_node(t->machine, page), NR_DIRTIED, 1);
+	event_add_pinned(t, EV_SIM_FILE_DIRTY, 1);
+}
+
 /* Flag, index mark and counters together. */
 static enum dirty_change mapping_change_dirty(struct task *t, struct mapping *mapping,
 					      struct page *page, bool dirty)
@@ -451,7 +458,7 @@ static enum dirty_change mapping_change_dirty(struct task *t, struct mapping *ma
 		node_stat_add(t, page_node(m, page), NR_DIRTY, delta);
 		zone_stat_add(t, page_zone(m, page), NR_ZONE_WRITE_PENDING, delta);
 		if (dirty)
-			node_stat_add(t, page_node(m, page), NR_DIRTIED, 1);
+			count_dirtied(t, page);
 		change = count_dirty(t, mapping, dirty) == 0 ? DIRTY_FIRST : DIRTY_CHANGED;
 	}
 	spin_unlock(t, &mapping->lock, LOCK_MAPPING);
@@ -486,6 +493,7 @@ bool mapping_write_page(struct task *t, struct mapping *mapping, struct page *pa
 	if (!mapping_clear_dirty(t, mapping, page))
 		return false;
 	atomic_fetch_add(&mapping->nr_writeback, 1);
+	event_add(t, EV_SIM_FLUSH, 1);
 	io_begin_write(t, page);
 	io_write(t, mapping->store, IO_FILE_WRITE, page->index, (uint32_t)(page - m->pages));
 	return true;

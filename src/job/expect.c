@@ -66,11 +66,12 @@ static const char *const compare_names[] = { "==", "!=", "<", "<=", ">", ">=" };
 
 /* Counters of neap.NAME that the machine keeps in its meter, not in a file. */
 static const char *const meter_names[] = {
-	"accesses",	     "minor_faults",   "ptes_walked",	   "pages_zeroed",
-	"pages_copied",	     "list_rejects",   "context_switches", "ticks_256",
-	"io_submits",	     "io_completions", "syscall_pages",	   "slow_allocations",
-	"cma_alloc_success", "cma_alloc_fail", "compact_looks",	   "node_passes",
-	"first_migrations",
+	"accesses",	     "minor_faults",	 "ptes_walked",	       "pages_zeroed",
+	"pages_copied",	     "list_rejects",	 "context_switches",   "ticks_256",
+	"io_submits",	     "io_completions",	 "syscall_pages",      "slow_allocations",
+	"cma_alloc_success", "cma_alloc_fail",	 "compact_looks",      "node_passes",
+	"first_migrations",  "file_pages_added", "file_pages_dirtied", "file_pages_flushed",
+	"flush_completions", "read_completions",
 };
 
 static bool parse_name(const char *word, struct term *term)

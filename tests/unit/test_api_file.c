@@ -331,12 +331,79 @@ static void test_device_errors(void **state)
 	}
 }
 
+/* ---- what costs virtual time ---- */
+
+#define COSTLY_PAGES 24
+
+/* What has been counted since `before`, one for each of costly_items. */
+static const char *const costly_items[] = { "file_pages_added", "file_pages_dirtied",
+					    "file_pages_flushed", "flush_completions",
+					    "read_completions" };
+#define NR_COSTLY (sizeof(costly_items) / sizeof(costly_items[0]))
+
+static bool costly_are(uint64_t before[NR_COSTLY], const uint64_t want[NR_COSTLY])
+{
+	bool same = true;
+
+	for (size_t i = 0; i < NR_COSTLY; i++) {
+		uint64_t now = neap_counter(machine, costly_items[i]);
+
+		if (now - before[i] != want[i])
+			print_error("%s: %llu, not %llu\n", costly_items[i],
+				    (unsigned long long)(now - before[i]),
+				    (unsigned long long)want[i]);
+		same = same && now - before[i] == want[i];
+		before[i] = now;
+	}
+	return same;
+}
+
+/* Each page is counted where it is added, made dirty, handed to the store, written and read. */
+static int count_costly(void *arg)
+{
+	static unsigned char buffer[COSTLY_PAGES * 4096];
+	const uint64_t written[] = { COSTLY_PAGES, COSTLY_PAGES, 0, 0, 0 };
+	const uint64_t nothing[NR_COSTLY] = { 0 };
+	const uint64_t synced[] = { 0, 0, COSTLY_PAGES, COSTLY_PAGES, 0 };
+	const uint64_t read[] = { COSTLY_PAGES, 0, 0, 0, COSTLY_PAGES };
+	uint64_t before[NR_COSTLY] = { 0 };
+	struct neap_file *file;
+
+	(void)arg;
+	EXPECT(neap_file_open(machine, NULL, sizeof(buffer), 0, &file) == 0);
+	(void)costly_are(before, nothing);
+	EXPECT(neap_file_write(file, 0, buffer, sizeof(buffer)) == (int64_t)sizeof(buffer));
+	EXPECT(costly_are(before, written));
+	EXPECT(neap_file_write(file, 0, buffer, sizeof(buffer)) == (int64_t)sizeof(buffer));
+	EXPECT(costly_are(before, nothing));
+	EXPECT(neap_file_sync(file) == 0);
+	EXPECT(costly_are(before, synced));
+	EXPECT(neap_file_drop(file) == COSTLY_PAGES);
+	EXPECT(neap_file_read(file, 0, buffer, sizeof(buffer)) == (int64_t)sizeof(buffer));
+	EXPECT(costly_are(before, read));
+	EXPECT(neap_file_close(file) == 0);
+	return 0;
+}
+
+static void test_costs_of_file_pages(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		machine = api_machine_new(api_runtimes[i], small);
+		api_run(machine, count_costly, NULL);
+		api_machine_end(machine);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_as_a_plain_program), cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_openings),	   cmocka_unit_test(test_tag_files),
+		cmocka_unit_test(test_as_a_plain_program),
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_openings),
+		cmocka_unit_test(test_tag_files),
 		cmocka_unit_test(test_device_errors),
+		cmocka_unit_test(test_costs_of_file_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
