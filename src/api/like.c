@@ -9,12 +9,13 @@
  * What the saved machine's programs had in memory becomes regions and a file of ours:
  * unevictable pages a locked region, anonymous pages one that nobody uses (their young
  * bits are clear, so reclaim finds them as it would find a sleeping program's), page
- * cache a file that was read. Shared memory counts as anonymous: it lies on the same
+ * cache a file for each node that was read there. Shared memory counts as anonymous: it lies on the same
  * lists and goes to swap as well.
  *
  * Pages are faulted in before the free lists are made (core/likeness.c), which then
  * takes them as they lie. They come from the highest zone of their node, as the saved
  * ones did as long as that had room; lists of nodes come out exactly, of zones nearly.
+ * Where that leaves a zone too full, pages move to others (core/likeness_fit.c).
  *
  * Frames that boot keeps lie where the seed says, since a kernel is loaded at a random
  * address; compaction meets them.
@@ -38,6 +39,8 @@
 #include "base/rng.h"
 #include "core/bio.h"
 #include "core/buffer.h"
+#include "core/cpuset.h"
+#include "core/hotplug_cpu.h"
 #include "core/likeness.h"
 #include "core/lru.h"
 #include "core/pagelock.h"
@@ -152,6 +155,25 @@ static uint32_t highest_cpu(const struct snapshot *saved)
 	return nr;
 }
 
+/* CPUs that were offline belong to the node of the one before, since no file says to which. */
+static void place_offline(struct machine_desc *desc)
+{
+	struct cpumask placed = { { 0 } };
+	uint32_t node = 0;
+
+	for (uint32_t n = 0; n < desc->nr_nodes; n++)
+		for (uint32_t cpu = cpumask_next(&desc->node[n].cpus, 0); cpu < desc->nr_cpus;
+		     cpu = cpumask_next(&desc->node[n].cpus, cpu + 1))
+			cpumask_set(&placed, cpu);
+	for (uint32_t cpu = 0; cpu < desc->nr_cpus; cpu++) {
+		for (uint32_t n = 0; n < desc->nr_nodes; n++)
+			if (cpumask_test(&desc->node[n].cpus, cpu))
+				node = n;
+		if (!cpumask_test(&placed, cpu))
+			cpumask_set(&desc->node[node].cpus, cpu);
+	}
+}
+
 /* CPUs: a machine line's, else as many as asked for in an even split, else the saved ones. */
 static void place_cpus(const struct neap_config *config, struct machine_desc *desc)
 {
@@ -172,6 +194,8 @@ static void place_cpus(const struct neap_config *config, struct machine_desc *de
 	}
 	for (uint32_t cpu = 0; cpu < desc->nr_cpus && placed == 0; cpu++)
 		cpumask_set(&desc->node[cpu * desc->nr_nodes / desc->nr_cpus].cpus, cpu);
+	if (!config->has_pc && !config->cpus_given && placed != 0)
+		place_offline(desc);
 }
 
 int like_layout(struct neap_config *config, struct machine_desc *desc)
@@ -292,7 +316,6 @@ static int make_cache(struct api_machine *a, const uint64_t nr[2])
 
 static int make_lists(struct task *t, struct api_machine *a, const struct snapshot *saved)
 {
-	uint64_t file[2] = { 0, 0 };
 	int err = 0;
 
 	for (uint32_t n = 0; n < saved->nr_nodes && err == 0; n++) {
@@ -300,14 +323,67 @@ static int make_lists(struct task *t, struct api_machine *a, const struct snapsh
 		const uint64_t anon[2] = { stat[NR_INACTIVE_ANON], stat[NR_ACTIVE_ANON] };
 		const uint64_t locked[2] = { stat[NR_UNEVICTABLE], 0 };
 
-		file[0] += stat[NR_INACTIVE_FILE];
-		file[1] += stat[NR_ACTIVE_FILE];
 		err = make_pages(t, a, n, NEAP_LOCKED, locked);
 		if (err == 0)
 			err = make_pages(t, a, n, 0, anon);
 	}
-	if (err == 0)
-		err = make_cache(a, file);
+	for (uint32_t n = 0; n < saved->nr_nodes && err == 0; n++) {
+		const uint64_t *stat = saved->node[n].stat;
+		const uint64_t file[2] = { stat[NR_INACTIVE_FILE], stat[NR_ACTIVE_FILE] };
+
+		/* Each node's by a task that gets memory there only, its index nodes as well. */
+		if (saved->nr_nodes > 1 && file[0] + file[1] != 0)
+			err = cpuset_set(t, UINT64_C(1) << n);
+		if (err == 0)
+			err = make_cache(a, file);
+	}
+	if (saved->nr_nodes > 1 && err == 0)
+		err = cpuset_set(t, 0);
+	return err;
+}
+
+/*
+ * Free pages without a place are the saved machine's fault if it had more frames free and on lists
+ * than there are. Otherwise they are ours: the tables of its pages take a little more or less room
+ * here, and pages in use lie closer together, where small free blocks would be one large one.
+ * => a negative errno, or 0 and a warning
+ */
+static int say_missed(struct api_machine *a, const struct snapshot *saved, uint64_t missed_pages)
+{
+	uint64_t managed = 0, known = 0;
+
+	for (uint32_t i = 0; i < saved->nr_nodes * NR_ZONES; i++) {
+		const struct snapshot_zone *zone = &saved->node[i / NR_ZONES].zone[i % NR_ZONES];
+
+		managed += zone->managed;
+		known += zone->free;
+		for (uint32_t list = NR_ZONE_INACTIVE_ANON; list <= NR_ZONE_UNEVICTABLE; list++)
+			known += zone->stat[list];
+	}
+	if (known > managed)
+		return api_fail(a, -EINVAL,
+				"like: %llu pages that are free in the saved machine have no place:"
+				" its files do not agree with each other. Save them once more, all"
+				" at one moment.",
+				(unsigned long long)missed_pages);
+	(void)api_fail(a, 0,
+		       "like: %llu pages that were free in the saved machine are not here: beside"
+		       " what is in use there is no place for them in blocks of their sizes.",
+		       (unsigned long long)missed_pages);
+	return 0;
+}
+
+/* CPUs that were offline are so here, unless the number of CPUs is somebody else's. */
+static int stop_cpus(struct task *t, struct api_machine *a, const struct neap_config *config)
+{
+	const struct snapshot *saved = config->snapshot;
+	int err = 0;
+
+	if (config->has_pc || config->cpus_given || cpumask_count(&saved->online) == 0)
+		return 0;
+	for (uint32_t cpu = 0; cpu < a->m.nr_cpus && err == 0; cpu++)
+		if (!cpumask_test(&saved->online, cpu))
+			err = hotplug_cpu_offline(t, cpu);
 	return err;
 }
 
@@ -320,20 +396,20 @@ int like_begin(struct task *t, struct api_machine *a, const struct neap_config *
 
 	if (err != 0)
 		return api_fail(a, err, "like: the saved value of %s is none.", name);
+	err = stop_cpus(t, a, config);
+	if (err != 0)
+		return api_fail(a, err, "like: a CPU that is offline cannot be stopped: %s.",
+				strerror(-err));
 	err = make_lists(t, a, saved);
 	if (err != 0)
 		return api_fail(a, err, "like: the saved machine's pages do not fit into it: %s.",
 				strerror(-err));
+	likeness_fit(t, &a->m, saved);
 	missed_pages = likeness_apply(t, &a->m, saved);
 	bio_enable(&a->m);
 	swap_nodes_enable(&a->m);
 	err = buffer_enable(&a->m);
 	if (err != 0)
 		return api_fail(a, err, "like: no memory for the table of buffer heads.");
-	if (missed_pages != 0)
-		return api_fail(a, -EINVAL,
-				"like: %llu pages that are free in the saved machine have no place:"
-				" its files do not agree with each other.",
-				(unsigned long long)missed_pages);
-	return 0;
+	return missed_pages != 0 ? say_missed(a, saved, missed_pages) : 0;
 }

@@ -291,6 +291,15 @@ static bool set_runtime(struct neap_config *config, const struct job *job,
 	       (!options->errors || set_faults(config, seed));
 }
 
+/* A machine may be made and yet not be all that was asked for. */
+static void warn_of_machine(const struct job *job, const struct neap_machine *machine)
+{
+	const char *warning = neap_machine_error(machine);
+
+	if (warning[0] != '\0')
+		cmd_error("warning: %s: %s", job->path, warning);
+}
+
 /* => CMD_FINE and *machine, or the exit status after a message */
 static int build_machine(const struct job *job, const struct options *options, uint64_t seed,
 			 struct neap_machine **machine)
@@ -307,9 +316,10 @@ static int build_machine(const struct job *job, const struct options *options, u
 	    set_machine_line(config, job, options) && set_trace_needs(config, job, options) &&
 	    set_options(config, job, options)) {
 		error = neap_machine_create(config, machine);
-		if (error == 0)
+		if (error == 0) {
 			status = CMD_FINE;
-		else if (error != -EINVAL && error != -ENOTSUP && error != -ERANGE)
+			warn_of_machine(job, *machine);
+		} else if (error != -EINVAL && error != -ENOTSUP && error != -ERANGE)
 			status = CMD_WORLD;
 		if (error != 0)
 			cmd_error("%s: the machine cannot be built: %s", job->path,

@@ -21,6 +21,12 @@ int likeness_knobs(struct neap_machine *m, const struct snapshot *snapshot,
 void likeness_user_first(struct task *t, struct neap_machine *m, const struct snapshot *snapshot);
 
 /*
+ * Where user pages left less of a zone than was free in the saved one, some of them move to zones
+ * that have more left. Nobody else uses the machine. May sleep.
+ */
+void likeness_fit(struct task *t, struct neap_machine *m, const struct snapshot *snapshot);
+
+/*
  * Gives the machine's frames that are free now to free lists as the snapshot has them by order and
  * type, to per-CPU lists, and to the kernel, so that counts come out as saved; then marks,
  * protection, limits and thresholds as observed. User pages that are there already stay where they

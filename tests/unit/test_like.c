@@ -168,6 +168,97 @@ static void test_without_machine_line(void **state)
 	remove_boot();
 }
 
+static void read_file(struct neap_machine *m, uint64_t bytes)
+{
+	struct neap_file *file;
+	struct neap_page page;
+
+	assert_int_equal(neap_file_open(m, NULL, bytes, 0, &file), 0);
+	for (uint64_t i = 0; i < bytes / NEAP_PAGE_SIZE; i++) {
+		assert_int_equal(neap_file_page_begin(file, i, NEAP_PAGE_READ, &page), 0);
+		neap_file_page_end(file, &page);
+	}
+}
+
+/*
+ * A file in the lowest zone of node 0, whose others were full when it was read; another on node 1,
+ * as a program that runs there would have read it; a CPU that is offline. Saves the machine.
+ */
+static int fill_far_places(void *arg)
+{
+	struct neap_machine *m = arg;
+	struct neap_region *region;
+
+	assert_int_equal(neap_set_mems(m, 1), 0);
+	assert_int_equal(neap_region_create(m, 80 * MIB, 0, NEAP_ANY_NODE, &region), 0);
+	for (uint64_t i = 0; i < 80 * MIB / NEAP_PAGE_SIZE; i++)
+		assert_int_equal(neap_access(region, i, true), 0);
+	read_file(m, 8 * MIB);
+	neap_region_destroy(region);
+	assert_int_equal(neap_set_mems(m, 2), 0);
+	read_file(m, 80 * MIB);
+	assert_int_equal(neap_cpu_offline(m, 2), 0);
+	return neap_snapshot_save(m, boot_dir);
+}
+
+/* But for a few tables that the engine keeps for itself. */
+static void assert_nearly(uint64_t have, uint64_t want)
+{
+	assert_in_range(have + 16, want, want + 32);
+}
+
+static int look_at_nodes(void *arg)
+{
+	char dir[] = "/tmp/test-neap-like-XXXXXX", command[128];
+	struct snapshot *want, *have;
+	struct neap_machine *m = arg;
+	struct text_error err;
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(neap_snapshot_save(m, dir), 0);
+	assert_int_equal(snapshot_load_dir(boot_dir, &want, &err), 0);
+	assert_int_equal(snapshot_load_dir(dir, &have, &err), 0);
+	assert_memory_equal(&have->online, &want->online, sizeof(want->online));
+	for (uint32_t n = 0; n < 2; n++) {
+		const struct snapshot_zone *zone = have->node[n].zone;
+
+		for (uint32_t z = 0; z < NEAP_NR_ZONES; z++)
+			assert_nearly(zone[z].free, want->node[n].zone[z].free);
+		assert_int_equal(have->node[n].stat[NR_INACTIVE_FILE],
+				 want->node[n].stat[NR_INACTIVE_FILE]);
+	}
+	assert_true(want->node[0].zone[ZONE_DMA].stat[NR_ZONE_INACTIVE_FILE] > 1000);
+	assert_true(want->node[1].stat[NR_INACTIVE_FILE] > 16000);
+	assert_int_equal(neap_verify(m), 0);
+	free(want);
+	free(have);
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+/* Pages are where the saved machine's programs had them, although ours would take others. */
+static void test_pages_in_far_places(void **state)
+{
+	struct neap_config *config = neap_config_new();
+	struct neap_machine *m;
+
+	(void)state;
+	(void)snprintf(boot_dir, sizeof(boot_dir), "/tmp/test-neap-like-XXXXXX");
+	assert_non_null(mkdtemp(boot_dir));
+	assert_int_equal(neap_config_set(config, "runtime", "sim"), 0);
+	assert_int_equal(neap_config_set(config, "machine", "nodes=128M/0-1+128M/2-3 cpus=4"), 0);
+	if (neap_machine_create(config, &m) != 0)
+		fail_msg("%s", neap_config_error(config));
+	neap_config_free(config);
+	assert_int_equal(neap_run(m, fill_far_places, m), 0);
+	neap_machine_destroy(m);
+	m = make(NULL, "sim");
+	assert_non_null(m);
+	assert_int_equal(neap_run(m, look_at_nodes, m), 0);
+	neap_machine_destroy(m);
+	remove_boot();
+}
+
 static void test_refused(void **state)
 {
 	struct neap_config *config;
@@ -413,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_print_back_simulated),
 		cmocka_unit_test(test_print_back_running),
 		cmocka_unit_test(test_without_machine_line),
+		cmocka_unit_test(test_pages_in_far_places),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_random_states),
 		cmocka_unit_test(test_kernel_lies_low_and_programs_high),
