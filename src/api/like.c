@@ -9,8 +9,8 @@
  * What the saved machine's programs had in memory becomes regions and a file of ours:
  * unevictable pages a locked region, anonymous pages one that nobody uses (their young
  * bits are clear, so reclaim finds them as it would find a sleeping program's), page
- * cache a file for each node that was read there. Shared memory counts as anonymous: it lies on the same
- * lists and goes to swap as well.
+ * cache a file for each node that was read there. Shared memory counts as anonymous: it
+ * lies on the same lists and goes to swap as well.
  *
  * Pages are faulted in before the free lists are made (core/likeness.c), which then
  * takes them as they lie. They come from the highest zone of their node, as the saved
@@ -47,6 +47,7 @@
 #include "core/rmap.h"
 #include "core/swap_nodes.h"
 #include "text/load.h"
+#include "text/zonename.h"
 
 #define SIZE_TOLERANCE_PERCENT 10u /* between a job's machine line and the saved machine */
 
@@ -113,7 +114,63 @@ static uint32_t place_reserved(struct rng *rng, const struct machine_zone_desc *
 	       NEAP_PAGEBLOCK_PAGES;
 }
 
-static int place_zones(struct neap_config *config, struct machine_desc *desc)
+/* Sizes that no zone can have come from damaged files; spans that overlap, from hot-plug. */
+static int check_zone(struct neap_config *config, uint32_t at)
+{
+	const struct snapshot *saved = config->snapshot;
+	const struct snapshot_zone *zone = &saved->node[at / NR_ZONES].zone[at % NR_ZONES];
+	const uint64_t end = zone->start_pfn + zone->spanned;
+
+	if (zone->managed > zone->present || zone->present > zone->spanned || end < zone->spanned ||
+	    end > UINT32_MAX)
+		return config_fail(config, -EINVAL,
+				   "like: zone %s of node %u cannot be made: %llu pages managed of"
+				   " %llu present in %llu spanned from page %llu on.",
+				   zonename_of(at % NR_ZONES), at / NR_ZONES,
+				   (unsigned long long)zone->managed,
+				   (unsigned long long)zone->present,
+				   (unsigned long long)zone->spanned,
+				   (unsigned long long)zone->start_pfn);
+	for (uint32_t k = 0; k < at; k++) {
+		const struct snapshot_zone *other = &saved->node[k / NR_ZONES].zone[k % NR_ZONES];
+
+		if (zone->present != 0 && other->present != 0 &&
+		    zone->start_pfn < other->start_pfn + other->spanned && other->start_pfn < end)
+			return config_fail(config, -EINVAL,
+					   "like: zones %s of node %u and %s of node %u overlap, as"
+					   " after memory came online in turn; a machine like this"
+					   " cannot be made.",
+					   zonename_of(k % NR_ZONES), k / NR_ZONES,
+					   zonename_of(at % NR_ZONES), at / NR_ZONES);
+	}
+	return 0;
+}
+
+/* Zones and nodes that a machine can have. */
+static int check_zones(struct neap_config *config)
+{
+	const struct snapshot *saved = config->snapshot;
+	uint64_t managed = 0;
+	int err = 0;
+
+	for (uint32_t n = 0; n < saved->nr_nodes; n++)
+		if (saved->node[n].id != n)
+			return config_fail(
+				config, -EINVAL,
+				"like: the saved machine has a node %u but none %u; nodes"
+				" must count up from 0.",
+				saved->node[n].id, n);
+	for (uint32_t i = 0; i < saved->nr_nodes * NR_ZONES && err == 0; i++) {
+		err = check_zone(config, i);
+		managed += saved->node[i / NR_ZONES].zone[i % NR_ZONES].managed;
+	}
+	if (err == 0 && managed == 0)
+		return config_fail(config, -EINVAL,
+				   "like: no zone of the saved machine has pages.");
+	return err;
+}
+
+static void place_zones(const struct neap_config *config, struct machine_desc *desc)
 {
 	const struct snapshot *saved = config->snapshot;
 	struct rng rng;
@@ -123,10 +180,6 @@ static int place_zones(struct neap_config *config, struct machine_desc *desc)
 		for (uint32_t z = 0; z < NR_ZONES; z++) {
 			const struct snapshot_zone *zone = &saved->node[n].zone[z];
 
-			if (saved->node[n].id != n || zone->start_pfn + zone->spanned > UINT32_MAX)
-				return config_fail(config, -EINVAL,
-						   "like: zones like the saved ones cannot be"
-						   " made.");
 			if (zone->present == 0)
 				continue;
 			/* A PC's zone DMA has its hole in the middle, the others at the end. */
@@ -142,7 +195,6 @@ static int place_zones(struct neap_config *config, struct machine_desc *desc)
 					place_reserved(&rng, &desc->node[n].zone[z]);
 		}
 	}
-	return 0;
 }
 
 static uint32_t highest_cpu(const struct snapshot *saved)
@@ -210,9 +262,11 @@ int like_layout(struct neap_config *config, struct machine_desc *desc)
 		err = check_machine_line(config);
 	desc->nr_nodes = config->snapshot->nr_nodes;
 	if (err == 0)
-		err = place_zones(config, desc);
-	if (err == 0)
+		err = check_zones(config);
+	if (err == 0) {
+		place_zones(config, desc);
 		place_cpus(config, desc);
+	}
 	return err;
 }
 
@@ -342,13 +396,8 @@ static int make_lists(struct task *t, struct api_machine *a, const struct snapsh
 	return err;
 }
 
-/*
- * Free pages without a place are the saved machine's fault if it had more frames free and on lists
- * than there are. Otherwise they are ours: the tables of its pages take a little more or less room
- * here, and pages in use lie closer together, where small free blocks would be one large one.
- * => a negative errno, or 0 and a warning
- */
-static int say_missed(struct api_machine *a, const struct snapshot *saved, uint64_t missed_pages)
+/* Whether the saved zones had no more frames free and on lists than they manage. */
+static bool files_agree(const struct snapshot *saved)
 {
 	uint64_t managed = 0, known = 0;
 
@@ -360,11 +409,22 @@ static int say_missed(struct api_machine *a, const struct snapshot *saved, uint6
 		for (uint32_t list = NR_ZONE_INACTIVE_ANON; list <= NR_ZONE_UNEVICTABLE; list++)
 			known += zone->stat[list];
 	}
-	if (known > managed)
+	return known <= managed;
+}
+
+#define SAVE_AGAIN " Save them once more, all at one moment."
+
+/*
+ * Free pages without a place: if the files agree, it is our fault. The tables of its pages take a
+ * little more or less room here, and pages in use lie closer together, where small free blocks
+ * would be one large one. => a negative errno, or 0 and a warning
+ */
+static int say_missed(struct api_machine *a, const struct snapshot *saved, uint64_t missed_pages)
+{
+	if (!files_agree(saved))
 		return api_fail(a, -EINVAL,
 				"like: %llu pages that are free in the saved machine have no place:"
-				" its files do not agree with each other. Save them once more, all"
-				" at one moment.",
+				" its files do not agree with each other." SAVE_AGAIN,
 				(unsigned long long)missed_pages);
 	(void)api_fail(a, 0,
 		       "like: %llu pages that were free in the saved machine are not here: beside"
@@ -402,8 +462,9 @@ int like_begin(struct task *t, struct api_machine *a, const struct neap_config *
 				strerror(-err));
 	err = make_lists(t, a, saved);
 	if (err != 0)
-		return api_fail(a, err, "like: the saved machine's pages do not fit into it: %s.",
-				strerror(-err));
+		return api_fail(a, files_agree(saved) ? err : -EINVAL,
+				"like: the saved machine's pages do not fit into it: %s.%s",
+				strerror(-err), files_agree(saved) ? "" : SAVE_AGAIN);
 	likeness_fit(t, &a->m, saved);
 	missed_pages = likeness_apply(t, &a->m, saved);
 	bio_enable(&a->m);

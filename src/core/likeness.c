@@ -470,6 +470,9 @@ static uint64_t zone_apply(struct task *t, struct zone *zone, const struct snaps
 
 	memcpy(cut.want, from->nr_free_type, sizeof(cut.want));
 	memcpy(cut.blocks, from->nr_blocks, sizeof(cut.blocks));
+	/* What somebody had set aside is not free to anybody: here the kernel has it. */
+	memset(cut.want[MT_ISOLATE], 0, sizeof(cut.want[MT_ISOLATE]));
+	cut.blocks[MT_ISOLATE] = 0;
 	memcpy(cut.all_blocks, from->nr_blocks, sizeof(cut.all_blocks));
 	cpu_pin(t);
 	spin_lock(t, &zone->lock, LOCK_ZONE);
@@ -488,6 +491,12 @@ static uint64_t zone_apply(struct task *t, struct zone *zone, const struct snaps
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	cpu_unpin(t);
 	return cut.missed_pages;
+}
+
+/* A damaged file may say anything. */
+static uint32_t saved_threshold(const struct snapshot_pageset *set)
+{
+	return min_u32(set->threshold, VMSTAT_THRESHOLD_MOST);
 }
 
 static void zone_marks(struct zone *zone, const struct snapshot_zone *from)
@@ -510,10 +519,10 @@ static void zone_marks(struct zone *zone, const struct snapshot_zone *from)
 			continue;
 		racy_write(zone->pcp[cpu].high, set->high);
 		racy_write(zone->pcp[cpu].batch, set->batch);
-		racy_write(zone->pcp[cpu].threshold, (int32_t)set->threshold);
+		racy_write(zone->pcp[cpu].threshold, (int32_t)saved_threshold(set));
 	}
 	if (from->pageset[0].batch != 0)
-		zone->threshold_normal = (int32_t)from->pageset[0].threshold;
+		zone->threshold_normal = (int32_t)saved_threshold(&from->pageset[0]);
 }
 
 /* Marks and what hangs together with them, as observed. */

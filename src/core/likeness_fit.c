@@ -162,7 +162,7 @@ static int64_t zone_room(const struct zone *zone, const struct snapshot_zone *sa
 	int64_t room = (int64_t)zone_stat_exact(zone, NR_FREE_PAGES);
 
 	for (uint32_t type = 0; type < NR_TYPES; type++)
-		for (uint32_t order = 0; order < NR_ORDERS; order++)
+		for (uint32_t order = 0; order < NR_ORDERS && type != MT_ISOLATE; order++)
 			room -= (int64_t)(saved->nr_free_type[type][order] << order);
 	return room;
 }

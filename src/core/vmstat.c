@@ -33,7 +33,6 @@
 #include "core/pcp.h"
 #include "core/visit.h"
 
-#define THRESHOLD_MOST 125
 #define ZONE_SIZE_SHIFT 15u    /* zones are measured in 128 MiB for the threshold */
 #define REMOTE_EXPIRE_FOLDS 3u /* idle folds before another node's per-CPU pages are freed */
 
@@ -301,14 +300,14 @@ int32_t vmstat_threshold_normal(uint64_t managed, uint32_t cpus)
 {
 	uint32_t threshold = 2 * fls_u64(cpus) * (1 + fls_u64(managed >> ZONE_SIZE_SHIFT));
 
-	return (int32_t)min_u32(threshold, THRESHOLD_MOST);
+	return (int32_t)min_u32(threshold, VMSTAT_THRESHOLD_MOST);
 }
 
 int32_t vmstat_threshold_pressure(uint64_t low_minus_min, uint32_t cpus)
 {
 	uint64_t threshold = max_u64(low_minus_min / max_u32(cpus, 1), 1);
 
-	return (int32_t)min_u64(threshold, THRESHOLD_MOST);
+	return (int32_t)min_u64(threshold, VMSTAT_THRESHOLD_MOST);
 }
 
 static void zone_set_threshold(struct zone *zone, int32_t threshold)

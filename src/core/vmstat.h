@@ -11,6 +11,9 @@
 #define NEAP_CORE_VMSTAT_H
 
 #include "core/machine.h"
+
+/* No difference of a CPU is beyond it in either direction: it is one byte. */
+#define VMSTAT_THRESHOLD_MOST 125
 #include "core/racy.h"
 
 /* Adds n to an event or hidden item of this CPU. => pinned */

@@ -259,8 +259,36 @@ static void test_pages_in_far_places(void **state)
 	remove_boot();
 }
 
+/* The saved files with each `from` changed to `to`. => what is said, and no machine */
+static void refuse_damaged(const char *from, const char *to, const char *message)
+{
+	struct neap_config *config = neap_config_new();
+	struct neap_machine *m = NULL;
+	char command[256];
+
+	extract("tests/golden/dynamic/anon-seq-swap60/run4.tar.xz");
+	(void)snprintf(command, sizeof(command), "sed -i -E 's/%s/%s/' %s/zoneinfo", from, to,
+		       boot_dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(neap_config_set(config, "runtime", "sim"), 0);
+	assert_int_equal(neap_config_set(config, "like", boot_dir), 0);
+	if (neap_machine_create(config, &m) != -EINVAL)
+		fail_msg("%s is taken", to);
+	if (strstr(neap_config_error(config), message) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", neap_config_error(config), message);
+	neap_config_free(config);
+	remove_boot();
+}
+
 static void test_refused(void **state)
 {
+	static const char *const damages[][3] = {
+		{ "managed .*", "managed 99999999", "zone DMA of node 0 cannot be made" },
+		{ "start_pfn: .*", "start_pfn: 5",
+		  "zones DMA of node 0 and DMA32 of node 0 overlap" },
+		{ "(spanned|present|managed) .*", "\\1 0",
+		  "no zone of the saved machine has pages" },
+	};
 	struct neap_config *config;
 
 	(void)state;
@@ -268,6 +296,8 @@ static void test_refused(void **state)
 	assert_null(make("nodes=512M cpus=2 swap=512M", "sim"));      /* another size */
 	assert_null(make("nodes=128M+128M cpus=2 swap=512M", "sim")); /* other nodes */
 	remove_boot();
+	for (uint32_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++)
+		refuse_damaged(damages[i][0], damages[i][1], damages[i][2]);
 	config = neap_config_new();
 	assert_int_equal(neap_config_set(config, "like", "/nonexistent"), -ENOENT);
 	assert_non_null(strstr(neap_config_error(config), "zoneinfo"));
