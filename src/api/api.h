@@ -134,6 +134,10 @@ static inline const struct api_machine *api_of_const(const struct neap_machine *
 
 /* ---- machine.c ---- */
 
+#define KNOB_TAKES_BYTES 160u
+/* The end of a sentence about a refused value: what the file takes, or "" if that is long. */
+const char *api_knob_takes(const char *path, char text[KNOB_TAKES_BYTES]);
+
 /* Keeps a sentence for neap_machine_error(). => err itself */
 int api_fail(struct api_machine *a, int err, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -208,7 +208,7 @@ int costs_load(struct neap_config *config, struct costs *out)
 	err = text_buf_read_file(&text, name, COST_FILE_BYTES_MAX);
 	if (err != 0)
 		err = config_fail(
-			config, err,
+			config, err == -ENOENT ? -EINVAL : err,
 			"costs: '%s' is neither emulated-guest nor server, and as a file it"
 			" cannot be read: %s.",
 			name, strerror(-err));

@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,10 +64,29 @@ static int sysctl_task(struct task *t, void *arg)
 	return 0;
 }
 
+const char *api_knob_takes(const char *path, char text[KNOB_TAKES_BYTES])
+{
+	struct knobs_range range;
+
+	text[0] = '\0';
+	if (!knobs_range(path, &range))
+		return text;
+	if (range.words != NULL)
+		(void)snprintf(text, KNOB_TAKES_BYTES, "; it takes one of: %s", range.words);
+	else if (range.highest >= INT64_MAX)
+		(void)snprintf(text, KNOB_TAKES_BYTES, "; it takes whole numbers from %lld on",
+			       (long long)range.lowest);
+	else
+		(void)snprintf(text, KNOB_TAKES_BYTES, "; it takes whole numbers from %lld to %lld",
+			       (long long)range.lowest, (long long)range.highest);
+	return text;
+}
+
 int64_t neap_sysctl_write(struct neap_machine *machine, const char *name, const char *text,
 			  size_t bytes)
 {
 	struct sysctl_call call = { .m = machine, .name = name, .text = text, .bytes = bytes };
+	char takes[KNOB_TAKES_BYTES];
 	int err = api_call(api_of(machine), sysctl_task, &call);
 
 	if (err != 0)
@@ -75,8 +95,8 @@ int64_t neap_sysctl_write(struct neap_machine *machine, const char *name, const 
 		(void)api_fail(api_of(machine), -ENOTSUP,
 			       "%s is a knob of Linux that this version does not act on.", name);
 	else if (call.result < 0)
-		(void)api_fail(api_of(machine), (int)call.result, "%s: the write is refused: %s.",
-			       name, strerror((int)-call.result));
+		(void)api_fail(api_of(machine), (int)call.result, "%s: the write is refused: %s%s.",
+			       name, strerror((int)-call.result), api_knob_takes(name, takes));
 	return call.result;
 }
 

@@ -185,6 +185,7 @@ static int sysctls_begin(struct task *t, struct api_machine *a, const struct nea
 {
 	for (uint32_t i = 0; i < config->nr_sysctls; i++) {
 		const struct config_sysctl *entry = &config->sysctl[i];
+		char takes[KNOB_TAKES_BYTES];
 		int64_t used =
 			sysctl_write(t, &a->m, entry->name, entry->value, strlen(entry->value));
 
@@ -195,8 +196,9 @@ static int sysctls_begin(struct task *t, struct api_machine *a, const struct nea
 			return api_fail(a, -EINVAL, "sysctl.%s: not possible in this version.",
 					entry->name);
 		if (used < 0)
-			return api_fail(a, -EINVAL, "sysctl.%s: the value '%s' is refused: %s.",
-					entry->name, entry->value, strerror((int)-used));
+			return api_fail(a, -EINVAL, "sysctl.%s: the value '%s' is refused: %s%s.",
+					entry->name, entry->value, strerror((int)-used),
+					api_knob_takes(entry->name, takes));
 	}
 	return 0;
 }

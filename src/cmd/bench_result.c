@@ -17,11 +17,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cmd/document.h"
+#include "job/progress.h"
 #ifndef NEAP_HAVE_JANSSON
 typedef void json_t;
 #endif
+
+#define WHAT_AT 66u /* the column behind a line's numbers */
 
 struct bench_document {
 	json_t *json; /* NULL: text */
@@ -69,6 +74,7 @@ static void print_line(const struct bench *bench, uint32_t line, const struct be
 {
 	const struct bench_line *is = &bench->lines[line];
 	const struct bench_column *ours = &result->ours;
+	size_t columns = isatty(STDOUT_FILENO) ? progress_columns(stdout) : SIZE_MAX;
 	bool any = false;
 
 	printf("%-21s %8.2f %-2s %9.2f .. %-8.2f ", is->name, median(ours, line), is->unit,
@@ -77,7 +83,10 @@ static void print_line(const struct bench *bench, uint32_t line, const struct be
 		printf("aim %-5g", is->aim);
 	else
 		printf("%-9s", "");
-	printf(" %s\n", is->what);
+	/* What it is stands in the manual, too; on a narrow terminal the numbers come first. */
+	if (WHAT_AT + strlen(is->what) <= columns)
+		printf(" %s", is->what);
+	putchar('\n');
 	for (uint32_t i = 0; i < BENCH_PEERS_MAX; i++) {
 		if (result->peer[i].nr == 0)
 			continue;

@@ -225,7 +225,12 @@ static bool take_option(struct options *options, int key, char *value)
 	case KEY_SEED:
 		return cmd_number(value, "--seed", &options->seed);
 	case KEY_EXPLORE:
-		return cmd_number(value, "--explore", &options->explore);
+		if (!cmd_number(value, "--explore", &options->explore))
+			return false;
+		if (options->explore != 0)
+			return true;
+		cmd_error("--explore 0 plays nothing; write how many seeds, 1 or more");
+		return false;
 	case KEY_ERRORS:
 		options->errors = true;
 		return true;

@@ -450,8 +450,8 @@ static int play_once(const struct job *job, const struct options *options, struc
 	if (json != NULL) {
 		report_json_add(json, &report);
 	} else if (result.outcome != RUN_REFUSED && !options->silent) {
-		if (!options->quiet && result.notes != NULL)
-			fputs(result.notes, stdout);
+		if (!options->quiet)
+			report_print_notes(result.notes, stdout);
 		if (result.digests != NULL)
 			fputs(result.digests, stdout);
 		if (!options->quiet)

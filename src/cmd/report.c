@@ -169,6 +169,19 @@ static void print_verification(const struct run_result *r, FILE *out)
 			      r->snapshots_not_saved);
 }
 
+void report_print_notes(const char *notes, FILE *out)
+{
+	while (notes != NULL && *notes != '\0') {
+		size_t length = strcspn(notes, "\n");
+
+		if (length < LINE_BYTES)
+			print_subject(out, "%.*s", (int)length, notes);
+		else
+			fprintf(out, "%.*s\n", (int)length, notes);
+		notes += length + (notes[length] == '\n');
+	}
+}
+
 void report_print(const struct report *report, FILE *out)
 {
 	const struct run_result *r = report->result;

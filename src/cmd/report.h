@@ -20,6 +20,9 @@ struct report {
 /* The summary, without the state line. */
 void report_print(const struct report *report, FILE *out);
 
+/* The lines that a run had to say beside it. NULL: nothing. */
+void report_print_notes(const char *notes, FILE *out);
+
 struct report_json;
 
 /*

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "base/size.h"
 #include "cmd/batch.h"
 #include "cmd/cmd.h"
@@ -218,7 +219,7 @@ static int print_value(struct saved *saved, const char *path)
 /* NAME=VALUE, as sysctl(8) writes it: with a newline. */
 static int write_value(struct saved *saved, char *assignment, char *equals)
 {
-	char value[VALUE_BYTES_MAX];
+	char value[VALUE_BYTES_MAX], takes[KNOB_TAKES_BYTES];
 	int length = snprintf(value, sizeof(value), "%s\n", equals + 1);
 	const char *path;
 
@@ -233,8 +234,8 @@ static int write_value(struct saved *saved, char *assignment, char *equals)
 	if (result == -ENOENT)
 		cmd_error("%s: Linux 6.1 has no such knob", path);
 	else if (result < 0)
-		cmd_error("%s: Linux 6.1 refuses '%s': %s", path, equals + 1,
-			  strerror((int)-result));
+		cmd_error("%s: Linux 6.1 refuses '%s': %s%s", path, equals + 1,
+			  strerror((int)-result), api_knob_takes(path, takes));
 	else if (result < length)
 		cmd_error("%s: of '%s' Linux takes only the first %lld bytes", path, equals + 1,
 			  (long long)result);

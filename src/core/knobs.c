@@ -223,6 +223,22 @@ const char *knobs_path(uint32_t i)
 	return i < ARRAY_LEN(items) ? items[i].path : NULL;
 }
 
+bool knobs_range(const char *path, struct knobs_range *range)
+{
+	const struct knobs every_node = { .nodes = UINT64_MAX };
+	int32_t node;
+	const struct knob_item *item = find(&every_node, path, &node);
+
+	if (item == NULL || item->form > FORM_NUMBER)
+		return false;
+	*range = (struct knobs_range){
+		.words = item->form == FORM_CHOICE ? item->words : NULL,
+		.lowest = item->lowest,
+		.highest = item->highest,
+	};
+	return true;
+}
+
 enum knob_kind knobs_kind(const char *path)
 {
 	const struct knobs every_node = { .nodes = UINT64_MAX };

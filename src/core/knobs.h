@@ -117,6 +117,15 @@ int knobs_parse(struct knobs *k, const char *path, const char *text, size_t byte
 /* The pool of huge pages has this many now: what nr_hugepages reads back. */
 void knobs_set_hugepages(struct knobs *k, uint64_t pages);
 
+/* What a file takes: one of some words, or a whole number from lowest to highest. */
+struct knobs_range {
+	const char *words; /* separated by spaces; NULL for numbers */
+	int64_t lowest;
+	uint64_t highest;
+};
+/* => false: there is no such file, or it takes something else */
+bool knobs_range(const char *path, struct knobs_range *range);
+
 /* => the kind of an existing path; KNOB_ACTS for others */
 enum knob_kind knobs_kind(const char *path);
 /*

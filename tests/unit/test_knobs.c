@@ -790,16 +790,33 @@ static void test_guess(void **state)
 	free(plan);
 }
 
+/* What a message about a refused value says. */
+static void test_ranges_said(void **state)
+{
+	struct knobs_range range;
+
+	(void)state;
+	assert_true(knobs_range("swappiness", &range));
+	assert_null(range.words);
+	assert_int_equal(range.lowest, 0);
+	assert_int_equal(range.highest, 200);
+	assert_true(knobs_range("/sys/kernel/mm/transparent_hugepage/enabled", &range));
+	assert_string_equal(range.words, "always madvise never");
+	assert_false(knobs_range("lowmem_reserve_ratio", &range));
+	assert_false(knobs_range("nosuch", &range));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),	 cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_ratios),	 cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_loose),	 cmocka_unit_test(test_sysfs),
-		cmocka_unit_test(test_triggers), cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_effects),	 cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_random),	 cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_plan),	 cmocka_unit_test(test_guess),
+		cmocka_unit_test(test_numbers),	    cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_ratios),	    cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_loose),	    cmocka_unit_test(test_sysfs),
+		cmocka_unit_test(test_triggers),    cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_effects),	    cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_random),	    cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_plan),	    cmocka_unit_test(test_guess),
+		cmocka_unit_test(test_ranges_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
