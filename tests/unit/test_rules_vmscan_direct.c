@@ -14,6 +14,7 @@
 #include "core/direct.h"
 #include "core/freezer.h"
 #include "core/kswapd.h"
+#include "core/pcp.h"
 #include "core/reclaim_local.h"
 #include "core/sysctl.h"
 
@@ -191,6 +192,40 @@ static void body_rule_11_9_6_no_progress_waits(struct machine_fixture *f)
 }
 RULE(rule_11_9_6_no_progress_waits, 0);
 
+static uint32_t full_batches; /* isolations of 32 pages so far */
+static struct fixture_file *held_file;
+
+/* At the second full batch, the first at priority 0, nobody uses 16 of the pages any more. */
+static void let_go_at_priority_0(struct task *t, const struct event_record *record)
+{
+	(void)t;
+	if (record->id != TE_MM_VMSCAN_LRU_ISOLATE || record->arg[3] != SWAP_CLUSTER_MAX ||
+	    ++full_batches != 2)
+		return;
+	for (uint64_t page = 0; page < 16; page++)
+		atomic_fetch_sub(&machine_file_page(rules_running(), held_file, page)->refs, 1);
+}
+
+/* Who got more than an eighth of what the round scanned lets others go: 16 of 100. */
+static void body_rule_11_9_9_an_eighth_is_progress(struct machine_fixture *f)
+{
+	_Atomic uint32_t *seq = &f->node->reclaim_wait[WAIT_NOPROGRESS].seq;
+
+	held_file = machine_cached_file(f, 100);
+	full_batches = 0;
+	for (uint64_t page = 0; page < 100; page++)
+		page_get(machine_file_page(f, held_file, page));
+	uint32_t before = atomic_load(seq);
+
+	rules_set_probe(f, let_go_at_priority_0);
+	assert_int_equal(rules_direct(f, GFP_KERNEL, 0), 16);
+	assert_true(full_batches >= 2);
+	assert_int_not_equal(atomic_load(seq), before);
+	for (uint64_t page = 16; page < 100; page++)
+		page_put(f->t, machine_file_page(f, held_file, page));
+}
+RULE(rule_11_9_9_an_eighth_is_progress, 0);
+
 /* The node whose waiters go on is the first that was shrunk: not one that is ready anyway. */
 static void body_rule_11_9_7_first_node_that_was_shrunk(struct machine_fixture *f)
 {
@@ -261,6 +296,35 @@ static void body_rule_11_10_1_half_of_the_min_marks(struct machine_fixture *f)
 	machine_release(f, &hoard, UINT64_MAX);
 }
 RULE(rule_11_10_1_half_of_the_min_marks, 0);
+
+/* A zone with nothing free and nothing to reclaim asks for no reserve. */
+static void body_rule_11_10_7_empty_zones_do_not_count(struct machine_fixture *f)
+{
+	const struct zone *dma = &f->node->zone[ZONE_DMA];
+	struct fixture_hoard hoard = { 0 };
+	uint32_t nr = 0, pfn[256];
+
+	(void)machine_cached_file(f, 100);
+	rules_rest(f);
+	atomic_store(&f->node->kswapd_sleeping, 0); /* it would help at once */
+	while (nr < 256 && (pfn[nr] = alloc_page(f->t, GFP_BIT_DMA | GFP_BIT_MEMALLOC |
+							       GFP_BIT_NOWARN)) != PFN_NONE)
+		nr++;
+	assert_int_equal(zone_stat_exact(dma, NR_FREE_PAGES), 0);
+	assert_true(zone_mark(dma, WMARK_MIN) >= 4);
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 2 + 1);
+	vmstat_fold_all(f->t, f->m);
+	assert_true(kswapd_reserves_ok(f->t, f->node));
+	page_put(f->t, machine_page(f->m, pfn[--nr]));
+	pcp_drain_all(f->t, f->m, NULL);
+	vmstat_fold_all(f->t, f->m);
+	assert_false(kswapd_reserves_ok(f->t, f->node));
+	atomic_store(&f->node->kswapd_sleeping, 1);
+	while (nr > 0)
+		page_put(f->t, machine_page(f->m, pfn[--nr]));
+	machine_release(f, &hoard, UINT64_MAX);
+}
+RULE(rule_11_10_7_empty_zones_do_not_count, .pages = 4096, .dma_pages = 256);
 
 /* Who finds them bad wakes kswapd, whatever the marks say, and for zones up to Normal at most. */
 static void body_rule_11_10_2_bad_reserves_wake_kswapd(struct machine_fixture *f)
@@ -527,9 +591,11 @@ int main(void)
 		cmocka_unit_test(rule_11_9_4_compaction_ready),
 		cmocka_unit_test(rule_11_9_5_refaults_are_noted),
 		cmocka_unit_test(rule_11_9_6_no_progress_waits),
+		cmocka_unit_test(rule_11_9_9_an_eighth_is_progress),
 		cmocka_unit_test(rule_11_9_7_first_node_that_was_shrunk),
 		cmocka_unit_test(rule_11_9_8_within_the_cpuset),
 		cmocka_unit_test(rule_11_10_1_half_of_the_min_marks),
+		cmocka_unit_test(rule_11_10_7_empty_zones_do_not_count),
 		cmocka_unit_test(rule_11_10_2_bad_reserves_wake_kswapd),
 		cmocka_unit_test(rule_11_10_3_without_fs_a_second),
 		cmocka_unit_test(rule_11_10_4_with_fs_until_they_are_good),

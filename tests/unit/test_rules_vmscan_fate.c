@@ -150,6 +150,12 @@ static void body_rule_11_6_5_tallies(struct machine_fixture *f)
 	assert_int_equal(stat.nr_dirty, 1);
 	assert_int_equal(stat.nr_unqueued_dirty, 0);
 	assert_int_equal(stat.nr_congested, 1);
+	/* Nobody in reclaim wanted this one before. */
+	page = dirty_page(f, &file);
+	assert_int_equal(mapping_write_dirty(f->t, file->mapping, 1), 1);
+	stat = meet(f, page, machine_scan(), ACTIVATED);
+	assert_int_equal(stat.nr_dirty, 1);
+	assert_int_equal(stat.nr_congested, 0);
 	machine_settle(f);
 }
 RULE(rule_11_6_5_tallies, .swap_pages = 256, .swap = { .latency_ns = 50000000 },
@@ -217,6 +223,8 @@ static void body_rule_11_6_9_no_slot(struct machine_fixture *f)
 	rules_count(f, &before);
 	sc.gfp_mask = GFP_NOIO;
 	(void)meet(f, page, sc, KEPT);
+	assert_false(page_test(page, PG_SWAPCACHE)); /* not even that far */
+	assert_int_equal(page_maps(page), 1);
 	assert_int_equal(fault_pin(f->t, region, 0, true, &pfn), 0);
 	machine_age(f, region, 0, 1);
 	(void)meet(f, page, machine_scan(), KEPT);
@@ -318,9 +326,16 @@ static void body_rule_11_6_12_dirty_anon(struct machine_fixture *f)
 
 	rules_trace(f);
 	rules_count(f, &before);
-	/* c: IO without FS is enough for swap. */
 	struct scan_control sc = machine_scan();
 
+	/* c: it has its slot, but without IO it cannot be written. */
+	page_lock(f->t, page);
+	assert_true(swap_cache_add_new(f->t, page));
+	page_unlock(f->t, page);
+	sc.gfp_mask = GFP_NOIO;
+	assert_int_equal(meet(f, page, sc, KEPT).nr_pageout, 0);
+	assert_nothing_moved(f, &before);
+	/* c: IO without FS is enough for swap. */
 	sc.gfp_mask = GFP_NOFS;
 	assert_int_equal(meet(f, page, sc, KEPT).nr_pageout, 1);
 	assert_moved(f, &before, { "nr_vmscan_write", 1 }, { "pswpout", 1 });

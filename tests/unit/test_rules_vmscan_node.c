@@ -15,7 +15,10 @@
  */
 #include "rules_fixture.h"
 
+#include "core/aops.h"
+#include "core/io.h"
 #include "core/kswapd.h"
+#include "core/pagelock.h"
 
 /* One pass at this priority with a goal of one page. => passes it made, by its isolations */
 static uint32_t pass(struct machine_fixture *f, struct scan_control sc)
@@ -124,12 +127,31 @@ static void body_rule_11_7_4_until_compaction_is_possible(struct machine_fixture
 }
 RULE(rule_11_7_4_until_compaction_is_possible, 0);
 
+/*
+ * Twice the block above the min mark is room enough to compact for orders up to 3; for higher ones
+ * it is twice the block above the low mark.
+ */
+static void body_rule_11_7_7_room_above_low_for_costly_orders(struct machine_fixture *f)
+{
+	struct rules_pieces pieces;
+
+	rules_make_pieces(f, &pieces, 1200);
+	assert_true(zone_mark(f->zone, WMARK_LOW) >= zone_mark(f->zone, WMARK_MIN) + 20);
+	machine_hoard(f, &pieces.rest, zone_mark(f->zone, WMARK_LOW) + 16);
+	vmstat_fold_all(f->t, f->m);
+	assert_int_equal(pass(f, scan_at(9, 3, false)), 1);
+	assert_true(pass(f, scan_at(10, 4, false)) > 1);
+	rules_end_pieces(f, &pieces);
+}
+RULE(rule_11_7_7_room_above_low_for_costly_orders, 0);
+
 /* So few inactive pages that the block cannot come of them: it ends. */
 static void body_rule_11_7_5_needs_enough_inactive_pages(struct machine_fixture *f)
 {
 	struct fixture_hoard hoard = { 0 };
 	struct fixture_file *file = machine_cached_file(f, 40);
 
+	(void)rules_old_region(f, 100); /* there is no swap: these do not count */
 	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_MIN) / 2 + 20);
 	vmstat_fold_all(f->t, f->m);
 	assert_non_null(file);
@@ -271,6 +293,24 @@ static void body_rule_11_8_4_written_pages_end_the_wait(struct machine_fixture *
 }
 RULE(rule_11_8_4_written_pages_end_the_wait, .pages = 8192, .nr_cpus = 4);
 
+/* A task that waits may be the only one who has requests that it waits for. */
+static void body_rule_11_8_5_gathered_writes_are_sent_first(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_cached_file(f, 4);
+	struct page *page = machine_file_page(f, file, 0);
+	struct io_plug plug;
+
+	assert_int_equal(machine_file_write(f, file, 0, 7), 0);
+	io_plug(f->t, &plug);
+	page_lock(f->t, page);
+	assert_true(page_aops(f->m, page)->write_page(f->t, page));
+	assert_true(page_test(page, PG_WRITEBACK));
+	reclaim_throttle(f->t, f->node, WAIT_WRITEBACK);
+	assert_false(page_test(page, PG_WRITEBACK));
+	io_unplug(f->t);
+}
+RULE(rule_11_8_5_gathered_writes_are_sent_first, 0);
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,7 +320,9 @@ int main(void)
 		cmocka_unit_test(rule_11_7_4_until_compaction_is_possible),
 		cmocka_unit_test(rule_11_7_5_needs_enough_inactive_pages),
 		cmocka_unit_test(rule_11_7_6_not_without_io),
+		cmocka_unit_test(rule_11_7_7_room_above_low_for_costly_orders),
 		cmocka_unit_test(rule_11_8_1_limits_and_lines),
+		cmocka_unit_test(rule_11_8_5_gathered_writes_are_sent_first),
 		cmocka_unit_test(rule_11_8_2_pointless_waits_are_left_out),
 		cmocka_unit_test(rule_11_8_3_kernel_threads_never_wait),
 		cmocka_unit_test(rule_11_8_4_written_pages_end_the_wait),

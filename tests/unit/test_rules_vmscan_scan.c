@@ -238,6 +238,27 @@ static void body_rule_11_5_2_proportional_stop(struct machine_fixture *f)
 }
 RULE(rule_11_5_2_proportional_stop, .pages = 8192, .swap_pages = 8192);
 
+/* Pages that stay, and pages that are freed, cost nothing: what is written out does. */
+static void body_rule_11_5_5_cost_is_what_is_written(struct machine_fixture *f)
+{
+	struct region *region = rules_old_region(f, 256);
+	struct scan_control sc = scan_at(3);
+	uint64_t value;
+
+	for (uint64_t page = 0; page < 20; page++)
+		assert_int_equal(machine_read(f, region, page, &value), 0);
+	atomic_store(&f->m->sysctl.swappiness, 200);
+	sc.nr_to_reclaim = 1000;
+	struct fixture_events *events = pass(f, &sc);
+
+	assert_int_equal(sc.nr.taken, 32);
+	assert_int_equal(f->node->lruvec.anon_cost, 12);
+	assert_int_equal(f->node->lruvec.file_cost, 0);
+	test_free(events);
+	machine_settle(f);
+}
+RULE(rule_11_5_5_cost_is_what_is_written, .swap_pages = 4096);
+
 /* 5.2, 1: a task that is to end gets out of the wait at once, as if it had got its 32 pages. */
 static void body_rule_11_5_3_isolated_and_fatal(struct machine_fixture *f)
 {
@@ -457,6 +478,7 @@ int main(void)
 		cmocka_unit_test(rule_11_5_1_active_anon_alone),
 		cmocka_unit_test(rule_11_5_2_proportional_stop),
 		cmocka_unit_test(rule_11_5_3_isolated_and_fatal),
+		cmocka_unit_test(rule_11_5_5_cost_is_what_is_written),
 		cmocka_unit_test(rule_11_5_4_flusher_is_asked),
 		cmocka_unit_test(rule_11_13_1_list_texts),
 		cmocka_unit_test(rule_11_13_2_shrinker_texts),
