@@ -325,8 +325,7 @@ static bool map_around_page(struct task *t, struct fault *f, uint64_t index)
 
 	if (pfn == PFN_NONE)
 		return false;
-	if (page_test(page, PG_UPTODATE) && !readahead_is_mark(mapping, index) &&
-	    page_trylock(t, page)) {
+	if (page_test(page, PG_UPTODATE) && !page_test(page, PG_RECLAIM) && page_trylock(t, page)) {
 		if (page->owner == mapping->id && page->index == index &&
 		    page_test(page, PG_UPTODATE))
 			mapped = map_file_page(t, &around, page) == 0;
@@ -376,8 +375,10 @@ static int fault_file(struct task *t, struct fault *f)
 
 	if (!missing && pattern != REGION_RANDOM && !f->tried) {
 		readahead_fault_hit(mapping, 1);
-		waited = readahead_is_mark(mapping, f->page);
-		mapping_found(t, mapping, f->page);
+		struct page *found = machine_page(t->machine, pfn);
+
+		waited = page_test(found, PG_RECLAIM);
+		mapping_found(t, mapping, found, true);
 	}
 	if (missing || !page_test(machine_page(t->machine, pfn), PG_UPTODATE)) {
 		if (pfn != PFN_NONE)

@@ -210,6 +210,8 @@ static uint32_t add_window(struct task *t, struct mapping *mapping,
 		if (except != NULL && index == except->index) {
 			page_lock_handover(t);
 			pfn = (uint32_t)(except - t->machine->pages);
+			if (index == window->mark)
+				page_set(except, PG_RECLAIM);
 			request[nr++] = read_request(index, pfn);
 			continue;
 		}
@@ -222,6 +224,8 @@ static uint32_t add_window(struct task *t, struct mapping *mapping,
 			break;
 		/* The reference that mapping_add_page() gave us becomes the I/O's. */
 		page_lock_handover(t);
+		if (index == window->mark)
+			page_set(machine_page(t->machine, pfn), PG_RECLAIM);
 		request[nr++] = read_request(index, pfn);
 	}
 	return nr;
@@ -243,9 +247,40 @@ static void mapping_read_window(struct task *t, struct mapping *mapping, struct 
 	io_wait_page(t, mapping->store, page);
 }
 
-void mapping_found(struct task *t, struct mapping *mapping, uint64_t index)
+/* Cached pages right before the one at index, at most `most`. */
+static uint32_t count_before(struct task *t, struct mapping *mapping, uint64_t index, uint32_t most)
 {
-	struct readahead_window window = readahead_hit(mapping, index);
+	uint32_t nr = 0;
+
+	while (nr < most && nr < index && mapping_has(t, mapping, index - nr - 1))
+		nr++;
+	return nr;
+}
+
+/* The first of `most` pages from index on that is not cached. => 0: all are */
+static uint64_t next_missing(struct task *t, struct mapping *mapping, uint64_t index, uint32_t most)
+{
+	for (uint64_t at = index; at < index + most; at++)
+		if (!mapping_has(t, mapping, at))
+			return at;
+	return 0;
+}
+
+void mapping_found(struct task *t, struct mapping *mapping, struct page *page, bool fault)
+{
+	uint32_t most = readahead_most_pages(mapping);
+	uint64_t index = page->index;
+	uint64_t missing = 0;
+
+	if (likely(!page_test(page, PG_RECLAIM)) || most == 0 || page_test(page, PG_WRITEBACK))
+		return;
+	page_clear(page, PG_RECLAIM);
+	if (!readahead_expects(mapping, index)) {
+		missing = next_missing(t, mapping, index + 1, most);
+		if (missing == 0)
+			return;
+	}
+	struct readahead_window window = readahead_hit(mapping, index, missing, fault ? most : 1);
 	struct store_page request[READAHEAD_MAX_PAGES];
 	uint32_t nr = window.nr == 0 ? 0 : add_window(t, mapping, &window, NULL, request);
 
@@ -260,9 +295,10 @@ void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first,
 
 	for (uint64_t index = first; index < end; index += READAHEAD_MAX_PAGES) {
 		struct store_page request[READAHEAD_MAX_PAGES];
-		struct readahead_window window = {
-			.first = index, .nr = (uint32_t)min_u64(end - index, READAHEAD_MAX_PAGES)
-		};
+		struct readahead_window window = { .first = index,
+						   .nr = (uint32_t)min_u64(end - index,
+									   READAHEAD_MAX_PAGES),
+						   .mark = READAHEAD_NO_MARK };
 		uint32_t sent = add_window(t, mapping, &window, NULL, request);
 
 		if (sent != 0)
@@ -272,19 +308,22 @@ void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first,
 }
 
 /* What a miss at index reads. A fault's window goes by what the program said of its region. */
-static struct readahead_window choose_window(struct mapping *mapping, uint64_t index,
-					     uint32_t flags)
+static struct readahead_window choose_window(struct task *t, struct mapping *mapping,
+					     uint64_t index, uint32_t flags)
 {
 	/* What was said of the file is of read calls; a mapping says its own. */
 	bool random = !(flags & MAPPING_FAULT) && mapping_pattern(mapping) == REGION_RANDOM;
 
 	if (random || (flags & (MAPPING_RANDOM | MAPPING_WRITTEN)))
-		return (struct readahead_window){ .first = index, .nr = 1 };
+		return (struct readahead_window){ .first = index,
+						  .nr = 1,
+						  .mark = READAHEAD_NO_MARK };
 	if (flags & MAPPING_SEQUENTIAL)
 		return readahead_sequential_miss(mapping, index);
 	if (flags & MAPPING_FAULT)
 		return readahead_fault_miss(mapping, index);
-	return readahead_miss(mapping, index);
+	return readahead_miss(mapping, index,
+			      count_before(t, mapping, index, readahead_most_pages(mapping)));
 }
 
 /*
@@ -317,16 +356,18 @@ static int mapping_get_locked(struct task *t, struct mapping *mapping, uint64_t 
 
 		if (!fresh) {
 			if (!(flags & (MAPPING_FAULT | MAPPING_WRITTEN)))
-				mapping_found(t, mapping, index);
+				mapping_found(t, mapping, page, false);
 			page_lock(t, page);
 		}
 		/* A page with a reference stays in the index, so this is the one at index. */
 		DCHECK(page->owner == mapping->id && page->index == index);
 		if (!page_test(page, PG_UPTODATE) && !(flags & MAPPING_OVERWRITE)) {
-			struct readahead_window window = { .first = index, .nr = 1 };
+			struct readahead_window window = { .first = index,
+							   .nr = 1,
+							   .mark = READAHEAD_NO_MARK };
 
 			if (fresh)
-				window = choose_window(mapping, index, flags);
+				window = choose_window(t, mapping, index, flags);
 			mapping_read_window(t, mapping, page, &window);
 			/*
 			 * Locked again without looking it up: a page found anew could be one that
@@ -470,6 +511,9 @@ void mapping_set_dirty(struct task *t, struct page *page)
 {
 	struct neap_machine *m = t->machine;
 
+	/* Wanted again, so not to be freed soon; nor a mark, which would mean that from now on. */
+	if (unlikely(page_test(page, PG_RECLAIM)))
+		page_clear(page, PG_RECLAIM);
 	if (page_test(page, PG_DIRTY))
 		return;
 	struct mapping *mapping = pool_get(&m->mappings, page->owner);

@@ -77,8 +77,11 @@ void mapping_leave(struct task *t, struct mapping *mapping);
  */
 int mapping_get_page(struct task *t, struct mapping *mapping, uint64_t index, uint32_t flags,
 		     uint32_t *pfn) MUST_CHECK;
-/* A cached page was met that may be the mark at which more is read ahead. May sleep. */
-void mapping_found(struct task *t, struct mapping *mapping, uint64_t index);
+/*
+ * A cached page, held, was met by a fault or a read-type call: it may be a mark at which more is
+ * read ahead. May sleep.
+ */
+void mapping_found(struct task *t, struct mapping *mapping, struct page *page, bool fault);
 /* Begins to read those of nr pages from `first` on that are not cached. May sleep, but not for them
  */
 void mapping_read_ahead(struct task *t, struct mapping *mapping, uint64_t first, uint64_t nr);

@@ -9,10 +9,17 @@
  *     [ read . . . . ][mark . . . . . . ]  next window: twice as large, up to 32
  *     start            |<---- ahead --->|
  *
+ * The mark is a flag of the page (PG_RECLAIM, which says that on clean pages). So pages stay marked
+ * that belong to windows of long ago, and whoever meets one of these reads on from the first page
+ * behind it that is missing.
+ *
  *   miss, in order or at the file's beginning  a first window of 4 pages, mark at 1
  *   miss right behind the window               the next window, as at its mark
+ *   miss behind 2 or more cached pages         as many again, and it: somebody reads in order
  *   miss elsewhere                             the page alone
  *   the mark is met                            the next window, read while nobody waits
+ *   another page's mark is met                 from the next missing page on, twice as much as
+ *                                              lies between
  *   miss by a page fault                       32 pages around it, mark at the 24th; none
  *                                              after 100 misses in a row without hits
  *   the same, region is read at random         the page alone
@@ -28,8 +35,7 @@
  * The state is a hint: readers of one file share it and race on it, as they do where
  * they share a descriptor. One word holds all of a window, so that it is never torn.
  *
- * DIFF: the mark is a number of the file, not a flag of a page, so that only the latest
- * window has one; and each file has one state, as if it had been opened once.
+ * DIFF: each file has one state, as if it had been opened once.
  *
  * What must never happen: a window that begins behind the missing page, or is empty.
  *
@@ -88,7 +94,12 @@ static uint32_t next_size(uint32_t size, uint32_t most)
 	return min_u32(2 * size, most);
 }
 
-/* The window's pages that the file has. => at least the one at `index` */
+static struct readahead_window one_page(uint64_t index)
+{
+	return (struct readahead_window){ .first = index, .nr = 1, .mark = READAHEAD_NO_MARK };
+}
+
+/* The window's pages that the file has, and its mark. => at least the one at `index` */
 static struct readahead_window clip(const struct mapping *mapping, const struct window *window,
 				    uint64_t index)
 {
@@ -97,8 +108,13 @@ static struct readahead_window clip(const struct mapping *mapping, const struct 
 	uint64_t pages = round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
 	uint64_t end = max_u64(min_u64(window->start + window->size, pages), index + 1);
 
-	return (struct readahead_window){ .first = window->start,
-					  .nr = (uint32_t)(end - window->start) };
+	struct readahead_window out = { .first = window->start,
+					.nr = (uint32_t)(end - window->start),
+					.mark = READAHEAD_NO_MARK };
+
+	if (window->ahead != 0 && window->ahead <= out.nr)
+		out.mark = end - window->ahead;
+	return out;
 }
 
 /* Takes the window as the latest one. */
@@ -146,43 +162,70 @@ static bool is_in_order(const struct mapping *mapping, uint64_t index)
 	return index == 0 || index == read || index + 1 == read;
 }
 
-struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index)
+uint32_t readahead_most_pages(const struct mapping *mapping)
+{
+	return readahead_off(mapping) ? 0 : most_pages(mapping);
+}
+
+/* What was read in order leaves its pages. => false: too few of them */
+static bool continue_history(const struct mapping *mapping, struct window *window, uint64_t index,
+			     uint32_t before)
+{
+	if (before <= 1)
+		return false;
+	/* All of the file until here: somebody reads the whole of it. */
+	if (before >= index)
+		before *= 2;
+	*window = (struct window){ .start = index,
+				   .size = min_u32(before + 1, most_pages(mapping)),
+				   .ahead = 1 };
+	return true;
+}
+
+struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index, uint32_t before)
 {
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
-		return (struct readahead_window){ .first = index, .nr = 1 };
-	if (is_behind(&window, index)) {
+		return one_page(index);
+	if (is_behind(&window, index))
 		window = next_window(mapping, &window);
-		return begin(mapping, &window, index);
-	}
-	if (!is_in_order(mapping, index))
-		return (struct readahead_window){ .first = index, .nr = 1 };
-	window = (struct window){ .start = index, .size = FIRST_PAGES, .ahead = FIRST_PAGES - 1 };
+	else if (is_in_order(mapping, index))
+		window = (struct window){ .start = index,
+					  .size = FIRST_PAGES,
+					  .ahead = FIRST_PAGES - 1 };
+	else if (!continue_history(mapping, &window, index, before))
+		return one_page(index);
 	return begin(mapping, &window, index);
 }
 
-struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index)
-{
-	uint64_t bytes = atomic_load_explicit(&mapping->bytes, memory_order_relaxed);
-	struct window window;
-
-	if (!readahead_is_mark(mapping, index))
-		return (struct readahead_window){ .nr = 0 };
-	window = window_load(mapping);
-	window = next_window(mapping, &window);
-	window_store(mapping, &window);
-	if (window.start >= round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES)
-		return (struct readahead_window){ .nr = 0 };
-	return clip(mapping, &window, window.start);
-}
-
-bool readahead_is_mark(const struct mapping *mapping, uint64_t index)
+bool readahead_expects(const struct mapping *mapping, uint64_t index)
 {
 	struct window window = window_load(mapping);
+	uint64_t end = window.start + window.size;
 
-	return window.size != 0 && window.ahead != 0 && !readahead_off(mapping) &&
-	       index == window.start + window.size - window.ahead;
+	return window.size != 0 && index != 0 && (index == end - window.ahead || index == end);
+}
+
+struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index, uint64_t missing,
+				      uint32_t wanted)
+{
+	uint64_t bytes = atomic_load_explicit(&mapping->bytes, memory_order_relaxed);
+	uint64_t pages = round_up_u64(bytes, NEAP_PAGE_BYTES) / NEAP_PAGE_BYTES;
+	struct window window = window_load(mapping);
+
+	if (missing == 0) {
+		window = next_window(mapping, &window);
+	} else {
+		uint32_t size = (uint32_t)(missing - index) + wanted;
+
+		size = next_size(size, most_pages(mapping));
+		window = (struct window){ .start = missing, .size = size, .ahead = size };
+	}
+	window_store(mapping, &window);
+	if (window.start >= pages)
+		return (struct readahead_window){ .nr = 0, .mark = READAHEAD_NO_MARK };
+	return clip(mapping, &window, window.start);
 }
 
 struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index)
@@ -194,11 +237,11 @@ struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t i
 				 .ahead = most / 4 };
 
 	if (readahead_off(mapping))
-		return (struct readahead_window){ .first = index, .nr = 1 };
+		return one_page(index);
 	if (misses < FAULT_MISSES_KEPT)
 		atomic_store_explicit(&mapping->fault_misses, misses + 1, memory_order_relaxed);
 	if (misses >= FAULT_MISSES_MAX)
-		return (struct readahead_window){ .first = index, .nr = 1 };
+		return one_page(index);
 	window_store(mapping, &window);
 	return clip(mapping, &window, index);
 }
@@ -208,17 +251,18 @@ struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint6
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
-		return (struct readahead_window){ .first = index, .nr = 1 };
+		return one_page(index);
 	if (is_behind(&window, index)) {
 		window = next_window(mapping, &window);
 		return begin(mapping, &window, index);
 	}
 	uint32_t most = most_pages(mapping);
 
-	window = (struct window){ .start = index, .size = most, .ahead = most };
+	window = (struct window){ .start = index, .size = most };
 	/* Elsewhere nobody expects the next window yet: this one is read, and not remembered. */
 	if (!is_in_order(mapping, index))
 		return clip(mapping, &window, index);
+	window.ahead = most;
 	return begin(mapping, &window, index);
 }
 

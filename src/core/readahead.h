@@ -8,24 +8,33 @@
 #define READAHEAD_MAX_PAGES 64u	  /* of one that is read sequentially */
 #define READAHEAD_NONE UINT64_MAX /* mapping.readahead: pages are read one by one */
 
+#define READAHEAD_NO_MARK UINT64_MAX
+
 struct readahead_window {
 	uint64_t first;
-	uint32_t nr; /* 0: nothing is to be read */
+	uint32_t nr;   /* 0: nothing is to be read */
+	uint64_t mark; /* this page, if it is read now, becomes the mark */
 };
 
-/* A read-type call misses the page. => what to read now, the page included */
-struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index);
+/* The largest window of the file; 0: none is read ahead. */
+uint32_t readahead_most_pages(const struct mapping *mapping);
+/*
+ * A read-type call misses the page, and `before` pages right before it are cached (at most as many
+ * as the largest window has). => what to read now, the page included
+ */
+struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index, uint32_t before);
 /* A fault misses the page. => the same; pages before it may be among it */
 struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t index);
 /* A fault misses the page in a region that is read sequentially: a whole window from it on. */
 struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint64_t index);
+/* Is the page the latest window's mark, or the first one behind it? */
+bool readahead_expects(const struct mapping *mapping, uint64_t index);
 /*
- * The page was found in the cache, by a read-type call or a fault. => what to read beside going on,
- * if the page is the latest window's mark
+ * The page was found in the cache, and it is a mark; `missing`: 0 if it is expected, else the first
+ * page behind it that is not cached; `wanted` pages are asked for. => what to read beside going on
  */
-struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index);
-/* Is the page the mark? Then fault-around leaves it to a fault of its own. */
-bool readahead_is_mark(const struct mapping *mapping, uint64_t index);
+struct readahead_window readahead_hit(struct mapping *mapping, uint64_t index, uint64_t missing,
+				      uint32_t wanted);
 /* nr pages were found by faults or around one. */
 void readahead_fault_hit(struct mapping *mapping, uint32_t nr);
 /* A read-type call has read the page: where the next one goes on. */

@@ -43,10 +43,12 @@ static void test_sequential(void **state)
 	memset(&file, 0, sizeof(file));
 	atomic_store(&file.bytes, 10000 * NEAP_PAGE_BYTES);
 	fadvise_pattern(&file, REGION_SEQUENTIAL);
-	window = readahead_miss(&file, 0);
+	window = readahead_miss(&file, 0, 0);
 	assert_int_equal(window.nr, 4);
 	for (uint32_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		window = readahead_hit(&file, mark);
+		assert_int_equal(window.mark, mark);
+		assert_true(readahead_expects(&file, mark));
+		window = readahead_hit(&file, mark, 0, 1);
 		assert_int_equal(window.first, next);
 		assert_int_equal(window.nr, sizes[i]);
 		mark = next;
@@ -55,7 +57,7 @@ static void test_sequential(void **state)
 	window = readahead_fault_miss(&file, 1000);
 	assert_int_equal(window.first, 1000 - 32);
 	assert_int_equal(window.nr, 64);
-	assert_true(readahead_is_mark(&file, 1000 - 32 + 48));
+	assert_int_equal(window.mark, 1000 - 32 + 48);
 	window = readahead_sequential_miss(&file, 5000);
 	assert_int_equal(window.nr, 64);
 	/* Windows shrink again with what is said. */
@@ -63,7 +65,7 @@ static void test_sequential(void **state)
 	window = readahead_fault_miss(&file, 1000);
 	assert_int_equal(window.first, 1000 - 16);
 	assert_int_equal(window.nr, 32);
-	assert_true(readahead_is_mark(&file, 1000 - 16 + 24));
+	assert_int_equal(window.mark, 1000 - 16 + 24);
 }
 
 /* Read calls read the page alone; a fault reads around it as before. */

@@ -19,29 +19,27 @@ static void setup(struct mapping *mapping, uint64_t pages)
 
 static void test_in_order(void **state)
 {
+	static const uint64_t first[] = { 4, 12, 28, 60, 92 };
+	static const uint32_t nr[] = { 8, 16, 32, 32, 8 }; /* the last: the end of the file */
 	struct mapping file;
 	struct readahead_window window;
 
 	(void)state;
 	setup(&file, 100);
-	window = readahead_miss(&file, 0);
+	window = readahead_miss(&file, 0, 0);
 	expect(&window, 0, 4);
-	assert_true(readahead_is_mark(&file, 1));
-	window = readahead_hit(&file, 2);
-	assert_int_equal(window.nr, 0); /* no mark */
-	window = readahead_hit(&file, 1);
-	expect(&window, 4, 8);
-	window = readahead_hit(&file, 1);
-	assert_int_equal(window.nr, 0); /* only once */
-	window = readahead_hit(&file, 4);
-	expect(&window, 12, 16);
-	window = readahead_hit(&file, 12);
-	expect(&window, 28, 32);
-	window = readahead_hit(&file, 28);
-	expect(&window, 60, 32);
-	window = readahead_hit(&file, 60);
-	expect(&window, 92, 8); /* the end of the file */
-	window = readahead_hit(&file, 92);
+	assert_int_equal(window.mark, 1);
+	for (uint32_t i = 0; i < ARRAY_LEN(nr); i++) {
+		uint64_t mark = window.mark;
+
+		assert_false(readahead_expects(&file, mark + 1));
+		assert_true(readahead_expects(&file, mark));
+		window = readahead_hit(&file, mark, 0, 1);
+		expect(&window, first[i], nr[i]);
+		/* A window of which the file has a part only has no mark. */
+		assert_int_equal(window.mark, i < 4 ? first[i] : READAHEAD_NO_MARK);
+	}
+	window = readahead_hit(&file, 92, 0, 1);
 	assert_int_equal(window.nr, 0);
 }
 
@@ -52,24 +50,63 @@ static void test_misses(void **state)
 
 	(void)state;
 	setup(&file, 1000);
-	window = readahead_miss(&file, 500);
+	window = readahead_miss(&file, 500, 0);
 	expect(&window, 500, 1); /* out of order */
+	assert_int_equal(window.mark, READAHEAD_NO_MARK);
 	readahead_note_read(&file, 500);
-	window = readahead_miss(&file, 501);
+	window = readahead_miss(&file, 501, 0);
 	expect(&window, 501, 4); /* the second of two is order */
 	/* Right behind the window, whose mark nobody met: two windows at once. */
-	window = readahead_miss(&file, 505);
+	window = readahead_miss(&file, 505, 0);
 	expect(&window, 505, 24);
-	assert_true(readahead_is_mark(&file, 505 + 8));
-	window = readahead_miss(&file, 529);
+	assert_int_equal(window.mark, 505 + 8);
+	window = readahead_miss(&file, 529, 0);
 	expect(&window, 529, 32);
-	assert_true(readahead_is_mark(&file, 529 + 16)); /* the most: a mark in the middle */
-	window = readahead_miss(&file, 999);
+	assert_int_equal(window.mark, 529 + 16); /* the most: a mark in the middle */
+	window = readahead_miss(&file, 999, 0);
 	expect(&window, 999, 1);
 	atomic_store(&file.readahead, READAHEAD_NONE);
-	window = readahead_miss(&file, 0);
+	window = readahead_miss(&file, 0, 0);
 	expect(&window, 0, 1);
-	assert_false(readahead_is_mark(&file, 0));
+	assert_int_equal(window.mark, READAHEAD_NO_MARK);
+	assert_int_equal(readahead_most_pages(&file), 0);
+}
+
+/* Cached pages before a miss, two or more of them, are a trace of somebody who reads in order. */
+static void test_history(void **state)
+{
+	struct mapping file;
+	struct readahead_window window;
+
+	(void)state;
+	setup(&file, 1000);
+	window = readahead_miss(&file, 500, 1);
+	expect(&window, 500, 1);
+	window = readahead_miss(&file, 600, 2);
+	expect(&window, 600, 3);
+	assert_int_equal(window.mark, 602); /* the last one */
+	assert_true(readahead_expects(&file, 602));
+	window = readahead_miss(&file, 700, 32);
+	expect(&window, 700, 32);
+	window = readahead_miss(&file, 7, 7); /* the whole file until here */
+	expect(&window, 7, 15);
+}
+
+/* The mark of a window that was forgotten: on from the first page that is missing. */
+static void test_old_mark(void **state)
+{
+	struct mapping file;
+	struct readahead_window window;
+
+	(void)state;
+	setup(&file, 1000);
+	window = readahead_miss(&file, 600, 2);
+	assert_false(readahead_expects(&file, 300));
+	window = readahead_hit(&file, 300, 303, 1);
+	expect(&window, 303, 8); /* twice as many as lie between, and the one that is asked for */
+	assert_int_equal(window.mark, 303);
+	window = readahead_hit(&file, 400, 401, 32); /* a fault asks for a whole window */
+	expect(&window, 401, 32);
 }
 
 static void test_faults(void **state)
@@ -81,7 +118,7 @@ static void test_faults(void **state)
 	setup(&file, 1000);
 	window = readahead_fault_miss(&file, 100);
 	expect(&window, 84, 32);
-	assert_true(readahead_is_mark(&file, 108));
+	assert_int_equal(window.mark, 108);
 	window = readahead_fault_miss(&file, 5);
 	expect(&window, 0, 32);
 	window = readahead_fault_miss(&file, 995);
@@ -127,10 +164,9 @@ MACHINE_TEST(fault_around, .real = true);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_misses),
-		cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_fault_around),
+		cmocka_unit_test(test_in_order), cmocka_unit_test(test_misses),
+		cmocka_unit_test(test_history),	 cmocka_unit_test(test_old_mark),
+		cmocka_unit_test(test_faults),	 cmocka_unit_test(test_fault_around),
 	};
 
 	return cmocka_run_group_tests_name("readahead", tests, NULL, NULL);
