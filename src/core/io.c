@@ -199,11 +199,11 @@ void io_begin_write(struct task *t, struct page *page)
 	cpu_unpin_leaf(t, pinned);
 }
 
-static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
+/* Counted when it is handed over, gathered or not: that is when its request is made. */
+static void count_pages(struct task *t, enum io_kind kind, uint64_t pages)
 {
 	struct cpu_slot *pinned = cpu_pin_leaf(t);
 
-	event_add_pinned(t, EV_SIM_IO_SUBMIT, 1);
 	switch (kind) {
 	case IO_SWAP_READ:
 		event_add_pinned(t, EV_PSWPIN, pages);
@@ -221,6 +221,12 @@ static void count_submit(struct task *t, enum io_kind kind, uint64_t pages)
 		break;
 	}
 	cpu_unpin_leaf(t, pinned);
+}
+
+/* The device is told of what is there. */
+static void count_submit(struct task *t)
+{
+	event_add(t, EV_SIM_IO_SUBMIT, 1);
 }
 
 /* Neighbouring slots are one request of the device. */
@@ -245,7 +251,8 @@ void io_read_pages(struct task *t, struct store *store, enum io_kind kind,
 {
 	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
 	use_segments(t, kind, pages, nr);
-	count_submit(t, kind, nr);
+	count_pages(t, kind, nr);
+	count_submit(t);
 	store->ops->submit(store, t, STORE_READ, pages, nr, STORE_OWN);
 }
 
@@ -253,7 +260,8 @@ void io_read_ahead(struct task *t, struct store *store, enum io_kind kind,
 		   const struct store_page *pages, uint32_t nr)
 {
 	DCHECK(kind == IO_SWAP_READ || kind == IO_FILE_READ);
-	count_submit(t, kind, nr);
+	count_pages(t, kind, nr);
+	count_submit(t);
 	store->ops->submit(store, t, STORE_READ, pages, nr, 0);
 }
 
@@ -269,7 +277,7 @@ static void send(struct task *t, struct io_plug *plug)
 	enum io_kind kind = (enum io_kind)(plug->page[0].cookie >> IO_COOKIE_KIND_SHIFT & 3);
 
 	use_segments(t, kind, plug->page, nr);
-	count_submit(t, kind, nr);
+	count_submit(t);
 	plug->store->ops->submit(plug->store, t, STORE_WRITE, plug->page, nr, 0);
 }
 
@@ -323,7 +331,8 @@ void io_write_now(struct task *t, struct store *store, enum io_kind kind, uint64
 					 .cookie = write_cookie(t, kind, pfn, false),
 					 .pfn = pfn };
 
-	count_submit(t, kind, 1);
+	count_pages(t, kind, 1);
+	count_submit(t);
 	store->ops->submit(store, t, STORE_WRITE, &page, 1, 0);
 }
 
@@ -338,6 +347,7 @@ void io_write(struct task *t, struct store *store, enum io_kind kind, uint64_t o
 	uint64_t cookie = write_cookie(t, kind, pfn, joins_plug(plug, store, offset));
 	bool joins = joins_plug(plug, store, offset); /* now: it may have been sent meanwhile */
 
+	count_pages(t, kind, 1);
 	if (plug->nr == IO_PLUG_PAGES || plug->store != store ||
 	    (!joins && (plug->nr_runs == IO_PLUG_RUNS || plug->run_pages >= IO_PLUG_RUN_PAGES))) {
 		send(t, plug);
