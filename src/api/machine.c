@@ -103,6 +103,7 @@ static int runtime_create(struct api_machine *a, const struct neap_config *confi
 		.host_apart_ns = costs->host_apart_ns,
 		.switch_item = EV_SIM_SWITCH,
 		.flush_item = EV_SIM_TLB_FLUSH,
+		.answer_item = EV_SIM_TLB_ANSWER,
 		.explore = config->explore,
 	};
 

@@ -127,6 +127,7 @@ static int machine_make(struct probe_machine *pm, const struct machine_desc *des
 		.seed = 1,
 		.switch_item = RT_SIM_NO_ITEM,
 		.flush_item = RT_SIM_NO_ITEM,
+		.answer_item = RT_SIM_NO_ITEM,
 		.end_ns = TIME_MOST_NS,
 	};
 	int error = rt_sim_create(&config, &pm->rt);

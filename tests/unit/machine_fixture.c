@@ -133,6 +133,7 @@ static void build(struct machine_fixture *f, const struct costs *costs)
 		.wake_latency_ns = costs->wake_latency_ns,
 		.switch_item = EV_SIM_SWITCH,
 		.flush_item = EV_SIM_TLB_FLUSH,
+		.answer_item = EV_SIM_TLB_ANSWER,
 	};
 
 	assert_int_equal(rt_sim_create(&sim, &f->rt), 0);

@@ -62,6 +62,7 @@ static inline struct rt_sim_config plain_config(uint32_t nr_cpus)
 		.nr_meter = NR_ITEMS,
 		.switch_item = ITEM_SWITCH,
 		.flush_item = RT_SIM_NO_ITEM,
+		.answer_item = RT_SIM_NO_ITEM,
 	};
 
 	return config;

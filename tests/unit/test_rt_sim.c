@@ -166,7 +166,8 @@ static void test_time_without_costs(void **state)
 {
 	struct rt_sim_config config = { .nr_cpus = 2,
 					.switch_item = RT_SIM_NO_ITEM,
-					.flush_item = RT_SIM_NO_ITEM };
+					.flush_item = RT_SIM_NO_ITEM,
+					.answer_item = RT_SIM_NO_ITEM };
 	struct bench bench;
 	struct rt *rt;
 

@@ -5,6 +5,7 @@
 #include "rt_bench.h"
 
 #define FORGETS ITEM_FREE
+#define ANSWERS ITEM_ODD
 #define ALL true
 #define ONE false
 
@@ -54,16 +55,19 @@ static int ask_once(struct task *t, void *arg)
 	return 0;
 }
 
-static void run_ask(struct asked *asked, uint64_t forgets[2])
+static void run_ask(struct asked *asked, uint64_t forgets[2], uint64_t answers[2])
 {
 	struct rt_sim_config config = plain_config(2);
 	struct bench bench;
 
 	config.flush_item = FORGETS;
+	config.answer_item = ANSWERS;
 	bench_open(&bench, &config);
 	assert_int_equal(rt_sim_run(bench.rt, ask_once, asked), 0);
 	for (uint32_t cpu = 0; cpu < 2; cpu++)
 		forgets[cpu] = bench.meters[cpu][FORGETS];
+	for (uint32_t cpu = 0; cpu < 2; cpu++)
+		answers[cpu] = bench.meters[cpu][ANSWERS];
 	rt_sim_destroy(bench.rt);
 }
 
@@ -83,17 +87,19 @@ static void test_who_is_asked(void **state)
 	(void)state;
 	for (enum other other = 0; other < NR_OTHERS; other++) {
 		struct asked asked = { .other = other, .all = ALL };
-		uint64_t forgets[2];
+		uint64_t forgets[2], answers[2];
 
-		run_ask(&asked, forgets);
+		run_ask(&asked, forgets, answers);
 		assert_int_equal(asked.nr, expected[other].nr);
 		assert_int_equal(forgets[0], expected[other].mine);
-		assert_int_equal(forgets[1], expected[other].others);
+		assert_int_equal(forgets[1], 0);
+		assert_int_equal(answers[0], 0);
+		assert_int_equal(answers[1], expected[other].others);
 		assert_int_equal(asked.took_ns, 0);
 		asked.all = ONE;
-		run_ask(&asked, forgets);
+		run_ask(&asked, forgets, answers);
 		assert_int_equal(asked.nr, expected[other].nr);
-		assert_int_equal(forgets[0] + forgets[1], 0);
+		assert_int_equal(forgets[0] + forgets[1] + answers[0] + answers[1], 0);
 	}
 }
 

@@ -6,11 +6,13 @@
  *	CPU 2 was taken away |--x············b-->         by the host, from x to b
  *
  * A CPU that executes a program answers at once, but for the time it takes to be
- * interrupted (a cost of the asker's, tlb_shootdowns) and to forget (tlb_flushes,
- * charged to the CPU that answers). A virtual CPU whose host is busy elsewhere
- * cannot answer before it runs again; the asker spins until then, and its own turn
- * on the host's processor passes meanwhile. This is why a kswapd that writes pages
- * of a running program gets on so slowly in virtual machines.
+ * interrupted (a cost of the asker's, tlb_shootdowns). What it loses by that is a cost
+ * of its own (tlb_answers): less than what one loses that forgets of itself
+ * (tlb_flushes), as the next question comes before all that is used is looked up again.
+ * A virtual CPU whose host is busy elsewhere cannot answer before it runs again; the
+ * asker spins until then, and its own turn on the host's processor passes meanwhile.
+ * This is why a kswapd that writes pages of a running program gets on so slowly in
+ * virtual machines.
  *
  * A CPU that is idle or executes an engine thread is not asked: it forgets when it
  * goes back to a program. A CPU that never executed a program remembers nothing.
@@ -57,7 +59,7 @@ uint32_t shootdown_wait(struct task *t, bool all)
 		host_exclude(sim, mine, cpu);
 		answered_ns = max_u64(answered_ns, shootdown_answer_ns(&sim->cpus[cpu], now_ns));
 		if (all)
-			clock_count(sim, cpu, sim->config.flush_item);
+			clock_count(sim, cpu, sim->config.answer_item);
 	}
 	if (all && elsewhere && shootdown_concerns(sim, mine))
 		clock_count(sim, mine, sim->config.flush_item);

@@ -591,6 +591,8 @@ static int sim_take_config(struct sim *sim, const struct rt_sim_config *config)
 		return -EINVAL;
 	if (own->flush_item != RT_SIM_NO_ITEM && own->flush_item >= own->nr_meter)
 		return -EINVAL;
+	if (own->answer_item != RT_SIM_NO_ITEM && own->answer_item >= own->nr_meter)
+		return -EINVAL;
 	if (own->quantum_ns == 0)
 		own->quantum_ns = DEFAULT_QUANTUM_NS;
 	if (own->slice_ns == 0)

@@ -35,6 +35,7 @@ struct rt_sim_config {
 	uint32_t host_others_permille;
 	uint32_t switch_item; /* meter item counted at each context switch; RT_SIM_NO_ITEM = none */
 	uint32_t flush_item;  /* the same for each time a CPU forgets all translations */
+	uint32_t answer_item; /* the same when another CPU made it do so */
 	bool explore;	      /* also switch CPUs at random, under locks too */
 	uint64_t end_ns;      /* virtual time at which rt_sim_run() gives up; 0 = never */
 };
