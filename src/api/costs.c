@@ -64,8 +64,11 @@ struct cost_parameter {
 		  UINT32_MAX },                                                                    \
 		{ prefix ".bytes_per_s", offsetof(struct costs, field.bytes_per_s), COST_U64,      \
 		  INT64_MAX },                                                                     \
+		{ prefix ".seek_ns", offsetof(struct costs, field.seek_ns), COST_U64,              \
+		  UINT32_MAX },                                                                    \
 	{                                                                                          \
-		prefix ".seek_ns", offsetof(struct costs, field.seek_ns), COST_U64, UINT32_MAX     \
+		prefix ".written_host_ns", offsetof(struct costs, field.written_host_ns),          \
+			COST_U64, UINT32_MAX                                                       \
 	}
 
 static const struct cost_parameter cost_parameters[] = {

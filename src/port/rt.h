@@ -215,6 +215,11 @@ struct rt_ops {
 	 */
 	uint32_t (*shoot_down)(struct task *t, bool all);
 	/*
+	 * Virtual time only, else NULL: whoever provides the task's CPU works for so long besides,
+	 * on the same processors. Never sleeps.
+	 */
+	void (*host_work)(struct task *t, uint64_t work_ns);
+	/*
 	 * Virtual time only (else -ENOSYS): fn(irq task of cpu, arg, a, b) at time at_ns
 	 * (or now, if that is past), after everything scheduled earlier for the same time.
 	 */

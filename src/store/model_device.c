@@ -181,6 +181,11 @@ uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, 
 	return at_ns;
 }
 
+uint64_t model_device_host_ns(const struct store_model_device *device, uint32_t nr)
+{
+	return nr * device->cost.written_host_ns;
+}
+
 uint64_t model_device_flush(struct store_model_device *device, uint64_t now_ns)
 {
 	uint64_t last_ns = now_ns;

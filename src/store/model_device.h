@@ -16,6 +16,7 @@ struct store_device_cost {
 	uint64_t iops_burst;	  /* requests that may start ahead of the throttle's pace */
 	uint64_t bytes_per_s;	  /* of all requests together; 0 = transfers take no time */
 	uint64_t seek_ns;	  /* rotational: added when a request is not adjacent to the last */
+	uint64_t written_host_ns; /* of an emulator's processor, for each page written */
 };
 
 /* A device; several stores may share one. Belongs to the virtual clock: no locks. */
@@ -39,6 +40,9 @@ bool model_device_rotational(const struct store_model_device *device);
  */
 uint64_t model_device_serve(struct store_model_device *device, uint64_t now_ns, uint32_t area,
 			    uint64_t first, uint32_t nr);
+
+/* How long the processor that does this device's work is busy with writing nr pages. */
+uint64_t model_device_host_ns(const struct store_model_device *device, uint32_t nr);
 
 /* The time at which everything accepted so far is finished, and a cache flush too. */
 uint64_t model_device_flush(struct store_model_device *device, uint64_t now_ns);

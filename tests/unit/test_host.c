@@ -179,6 +179,53 @@ static void test_two_meet_and_part(void **state)
 	assert_true(nr > most);
 }
 
+#define NR_COPIES 20u
+
+/* Has something copied by the emulator now and then, each time for a millisecond. */
+static int work_and_copy(struct task *t, void *arg)
+{
+	struct pair *pair = arg;
+
+	for (uint32_t i = 0; i < NR_COPIES; i++) {
+		work(t, WORK_NS / NR_COPIES);
+		t->rt->ops->host_work(t, MSEC);
+	}
+	pair->ended_ns[0] = rt_now(t);
+	return 0;
+}
+
+static int copy_beside(struct task *t, void *arg)
+{
+	const struct task_spec first = { .name = "first", .fn = work_and_copy, .arg = arg };
+	const struct task_spec second = { .name = "second", .fn = work_second, .arg = arg };
+	struct task *a = spawn_on(t, &first, 1);
+	struct task *b = spawn_on(t, &second, 0);
+
+	rt_join(t, a);
+	rt_join(t, b);
+	return 0;
+}
+
+static uint64_t late_ns(struct pair pair)
+{
+	uint64_t ended_ns = pair.ended_ns[0] + pair.ended_ns[1];
+
+	return ended_ns - min_u64(ended_ns, 2 * WORK_NS);
+}
+
+/* The emulator's threads use an idle processor; where there is none, one of ours stands still. */
+static void test_emulator_works_in_place_of_ours(void **state)
+{
+	uint64_t copies_ns = NR_COPIES * MSEC;
+
+	(void)state;
+	assert_in_range(late_ns(run_pair(copy_beside, 2, 0, false)), copies_ns - MSEC,
+			copies_ns + MSEC);
+	assert_in_range(late_ns(run_pair(copy_beside, 3, 0, false)), 0, MSEC);
+	/* Who works alone leaves the other processor to it. */
+	assert_in_range(run_pair(work_and_copy, 2, 0, false).ended_ns[0], WORK_NS, WORK_NS + MSEC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_one_answer_a_round),
 		cmocka_unit_test(test_others_come_and_go),
 		cmocka_unit_test(test_two_meet_and_part),
+		cmocka_unit_test(test_emulator_works_in_place_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

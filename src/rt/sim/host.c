@@ -26,6 +26,13 @@
  * others now and then, where numbers alone would leave them for ever: together for
  * host_together_ns in the mean, apart for host_apart_ns.
  *
+ * The emulator works for its guest, too: what a guest writes to a disk, threads of the
+ * emulator copy into the host's page cache. They have slept and begin at once, on an
+ * idle processor if there is one, else in place of whoever runs:
+ *
+ *	processor 0   CPU 0 ────────┐ submits
+ *	processor 1   CPU 1 ────────┤[ copies 2.4 ms ]──── CPU 1 ───
+ *
  * For the guest's tasks the time away is gone, callbacks are late, and other CPUs have
  * gone ahead when a CPU comes back.
  *
@@ -359,6 +366,54 @@ void host_exclude(struct sim *sim, uint32_t cpu, uint32_t other)
 		return;
 	host_wait_turn(sim, c);
 	queue_update_key(sim, other);
+}
+
+/* Whoever of ours runs on the processor does not while somebody works there. => was there one */
+static bool host_displace(struct sim *sim, uint32_t place, uint64_t now_ns, uint64_t work_ns)
+{
+	struct sim_cpu *picked = NULL;
+	uint32_t nr = 0;
+
+	for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++) {
+		struct sim_cpu *c = &sim->cpus[cpu];
+
+		if (c->placed && c->place == place && host_is_busy(c) &&
+		    c->away_until_ns <= max_u64(now_ns, c->clock_ns) &&
+		    rng_below(&sim->host_rng, ++nr) == 0)
+			picked = c;
+	}
+	if (picked == NULL)
+		return false;
+	picked->away_from_ns = picked->clock_ns;
+	picked->clock_ns = max_u64(picked->clock_ns, now_ns) + work_ns;
+	picked->away_until_ns = picked->clock_ns;
+	return true;
+}
+
+void host_work(struct task *t, uint64_t work_ns)
+{
+	struct sim *sim = sim_of(t->rt);
+	uint32_t guests[SIM_HOST_PROCESSORS_MAX] = { 0 };
+	const struct sim_cpu *mine = sim_cpu_of(sim, t);
+	uint32_t nr = sim->config.host_processors;
+
+	if (sim->config.host_round_ns == 0 || work_ns == 0)
+		return;
+	uint64_t now_ns = clock_charge_ns(sim, task_cpu(t));
+	uint32_t others = host_count_others(sim, now_ns);
+
+	/* Who is there without us and the others? */
+	if (host_count_guests(sim, mine, guests) + others < nr)
+		return;
+	uint32_t place = (uint32_t)rng_below(&sim->host_rng, nr);
+
+	if (guests[place] == 0 ||
+	    rng_below(&sim->host_rng, max_u32(sim->host[place].seats, 1)) >= guests[place])
+		return; /* somebody else's turn is interrupted */
+	if (host_displace(sim, place, now_ns, work_ns))
+		for (uint32_t cpu = 0; cpu < sim->config.nr_cpus; cpu++)
+			if (cpu != task_cpu(t))
+				queue_update_key(sim, cpu);
 }
 
 uint64_t host_turn_left_ns(const struct sim *sim, const struct sim_cpu *c)

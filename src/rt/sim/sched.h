@@ -316,6 +316,9 @@ void host_run(struct sim *sim, uint32_t cpu, uint64_t ran_ns);
  */
 void host_exclude(struct sim *sim, uint32_t cpu, uint32_t other);
 
+/* Contract: rt.h, host_work. */
+void host_work(struct task *t, uint64_t work_ns);
+
 /* => how long the CPU can run before its turn is over, at least 1 */
 uint64_t host_turn_left_ns(const struct sim *sim, const struct sim_cpu *c);
 

@@ -548,6 +548,7 @@ static const struct rt_ops sim_ops = {
 	.slot_empty = sim_slot_empty,
 	.set_cpus = sim_set_cpus,
 	.shoot_down = shootdown_wait,
+	.host_work = host_work,
 	.stop_cpu = sim_stop_cpu,
 	.start_cpu = sim_start_cpu,
 	.call_at = sim_call_at,
