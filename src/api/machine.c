@@ -34,6 +34,7 @@
 #include "api/like.h"
 #include "api/store.h"
 #include "core/cma.h"
+#include "core/fresh.h"
 #include "core/likeness.h"
 #include "core/sysctl.h"
 
@@ -269,6 +270,9 @@ static int machine_begin(struct task *t, void *arg)
 		err = like_begin(t, a, config);
 	if (err == 0)
 		err = sysctls_begin(t, a, config);
+	if (err == 0 && a->rt->cost_ps != NULL && a->rt->cost_ps[EV_SIM_FRESH_BLOCK] != 0 &&
+	    fresh_begin(&a->m) != 0)
+		err = api_fail(a, -ENOMEM, "There is no address space for the machine's tables.");
 	if (err == 0)
 		a->m.inject[INJECT_PAGE] = config->fault_nth[CONFIG_FAULT_PAGE];
 	else

@@ -37,6 +37,7 @@
 #include "core/cpuset.h"
 #include "core/event.h"
 #include "core/free_late.h"
+#include "core/fresh.h"
 #include "core/kswapd.h"
 #include "core/mempolicy.h"
 #include "core/pageblock.h"
@@ -426,6 +427,7 @@ static NOINLINE void block_zero(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct hw *hw = t->machine->hw;
 
+	fresh_use(t, pfn);
 	for (uint32_t i = 0; i < 1u << order; i++)
 		hw->ops->zero(hw, pfn + i);
 	event_add(t, EV_SIM_PAGE_ZERO, (uint64_t)1 << order);

@@ -423,7 +423,8 @@ struct neap_machine {
 	uint8_t *block_type;	 /* z: migrate type by pfn / 512 */
 	uint64_t *pairs; /* z: by pfn / 64: which buddies are free alone (core/buddy_link.h) */
 	_Atomic uint64_t *compact_skip; /* a: bit per pageblock: compaction passes it over */
-	uint32_t max_pfn;		/* I: highest frame + 1, also of memory to come */
+	uint64_t *fresh;  /* s: bit per pageblock: never used; NULL: nobody counts (core/fresh.h) */
+	uint32_t max_pfn; /* I: highest frame + 1, also of memory to come */
 	struct memory_blocks blocks;	/* core/hotplug_mem.h */
 	uint32_t nr_nodes;		/* I */
 	uint32_t nr_cpus;		/* I */

@@ -38,6 +38,7 @@
 #include <errno.h>
 
 #include "core/alloc.h"
+#include "core/fresh.h"
 #include "core/lru.h"
 #include "core/mempolicy.h"
 #include "core/pagelock.h"
@@ -143,6 +144,7 @@ static void thp_zero(struct task *t, uint32_t pfn)
 {
 	struct hw *hw = t->machine->hw;
 
+	fresh_use(t, pfn);
 	for (uint32_t i = 0; i < THP_PAGES; i++)
 		hw->ops->zero(hw, pfn + i);
 	event_add(t, EV_SIM_PAGE_ZERO, THP_PAGES);

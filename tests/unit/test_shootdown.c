@@ -71,7 +71,10 @@ static void run_ask(struct asked *asked, uint64_t forgets[2], uint64_t answers[2
 	rt_sim_destroy(bench.rt);
 }
 
-/* Only a CPU that executes a program is asked; it forgets everything or one page. */
+/*
+ * Only a CPU that executes a program is asked; it forgets everything or one page. Who forgets by
+ * himself and who is interrupted for it are counted apart.
+ */
 static void test_who_is_asked(void **state)
 {
 	static const struct {
