@@ -248,7 +248,7 @@ static void run_start(struct model_store *model, struct task *t, enum store_op o
 			page_read_soon(model, request->first + i, pages[i].pfn);
 	}
 	finish_ns = model_device_serve(model->device, rt_now(t), model->area, request->first, nr);
-	if (op == STORE_WRITE)
+	if (op == STORE_WRITE && t->rt->ops->host_work != NULL)
 		t->rt->ops->host_work(t, model_device_host_ns(model->device, nr));
 	if (t->rt->ops->call_at(t, task_cpu(t), finish_ns, request_fired, request, 0, 0) != 0)
 		request_finish(t, request);
