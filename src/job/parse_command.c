@@ -205,20 +205,27 @@ static struct job_command *take_object(struct parser *p, enum job_op op, uint32_
 	return command;
 }
 
+/* Which of many: every K-th from J on; all by default. => whether the line says anything of it */
+static bool take_every(struct parser *p, struct job_command *command, uint64_t most)
+{
+	const char *every = option(p, "every");
+	const char *offset = option(p, "offset");
+
+	command->every = every != NULL ? number(p, every, "every", most) : 1;
+	command->offset = offset != NULL ? number(p, offset, "offset", most) : 0;
+	if (command->every == 0)
+		parser_error(p, "every must be at least 1");
+	return every != NULL || offset != NULL;
+}
+
 static void parse_free(struct parser *p)
 {
 	uint32_t kinds = KIND(JOB_ANON) | KIND(JOB_MAPPING) | KIND(JOB_FILE);
 	struct job_command *command = take_object(p, JOB_OP_FREE, kinds);
-	const char *every = option(p, "every");
-	const char *offset = option(p, "offset");
 
 	if (command == NULL)
 		return;
-	command->every = every != NULL ? number(p, every, "every", PAGES_MAX) : 1;
-	command->offset = offset != NULL ? number(p, offset, "offset", PAGES_MAX) : 0;
-	if (command->every == 0)
-		parser_error(p, "every must be at least 1");
-	if ((every != NULL || offset != NULL) && command->object != JOB_NO_OBJECT &&
+	if (take_every(p, command, PAGES_MAX) && command->object != JOB_NO_OBJECT &&
 	    p->job->objects[command->object].kind == JOB_FILE)
 		parser_error(p, "every and offset are for memory; a file's cache is dropped whole");
 }
@@ -653,7 +660,10 @@ static void parse_cma(struct parser *p)
 
 static void parse_release(struct parser *p)
 {
-	take_object(p, JOB_OP_RELEASE, KIND(JOB_BLOCK));
+	struct job_command *command = take_object(p, JOB_OP_RELEASE, KIND(JOB_BLOCK));
+
+	if (command != NULL)
+		take_every(p, command, BLOCKS_MAX);
 }
 
 /* memory= is a part of the trace's peak ("1/4") or a size. */
@@ -794,7 +804,7 @@ static const struct command_entry commands[] = {
 	  "alloc NAME order=N [count=M] [gfp=FLAGS] [node=K] [try]" },
 	{ "range", 2, true, parse_range, "range NAME SIZE [node=K] [try]" },
 	{ "cma", 2, true, parse_cma, "cma NAME SIZE [try]" },
-	{ "release", 1, true, parse_release, "release NAME" },
+	{ "release", 1, true, parse_release, "release NAME [every=K] [offset=J]" },
 	{ "replay", 2, true, parse_replay, "replay NAME FILE [memory=1/4]" },
 	{ "tell", 1, false, parse_tell, "tell EVENT [COUNT] [skip=N]" },
 	{ "expect", 3, false, parse_expect, "expect FILE.NAME OP NUMBER [and ...]" },

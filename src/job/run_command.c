@@ -753,13 +753,22 @@ static void do_range(struct run_thread *thread)
 		fail(thread, "the range", error);
 }
 
+/* Blocks that stay keep their order, and are numbered anew. */
 static void do_release(struct run_thread *thread)
 {
+	const struct job_command *command = thread->command;
 	struct run_object *object = object_of(thread);
+	uint64_t kept = 0;
 
-	for (uint64_t i = 0; i < object->nr_blocks; i++)
-		neap_block_free(thread->run->machine, object->blocks[i]);
-	object->nr_blocks = 0;
+	for (uint64_t i = 0; i < object->nr_blocks; i++) {
+		if (i < command->offset || (i - command->offset) % command->every != 0)
+			object->blocks[kept++] = object->blocks[i];
+		else
+			neap_block_free(thread->run->machine, object->blocks[i]);
+	}
+	object->nr_blocks = kept;
+	if (kept != 0)
+		return;
 	free(object->blocks);
 	object->blocks = NULL;
 }

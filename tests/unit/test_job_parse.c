@@ -103,6 +103,7 @@ static const struct bad_job bad_jobs[] = {
 	{ "alloc B\n", "alloc needs order=N" },
 	{ "alloc B order=11\n", "order 11 is too large, the most is 10" },
 	{ "alloc B order=2 gfp=GFP_NOSUCH\n", "'GFP_NOSUCH' is no gfp mask" },
+	{ "alloc B order=1\nrelease B every=0\n", "every must be at least 1" },
 	{ "anon A 4M\nrelease A\n", "release needs a block (alloc)" },
 	{ "snapshot a/b\n", "'a/b' is no label" },
 	{ "snapshot ..\n", "'..' is no label" },
@@ -181,7 +182,7 @@ static const char good_text[] =
 	"  sleep 20\n"
 	"end\n"
 	"alloc B order=3 count=7 gfp=GFP_KERNEL|__GFP_NORETRY try\n"
-	"release B\n"
+	"release B every=3 offset=2\n"
 	"trace on\n"
 	"every 100 snapshot tick\n"
 	"snapshot end\n"
@@ -229,6 +230,8 @@ static void test_good_job(void **state)
 	assert_int_equal(c[13].op, JOB_OP_END);
 	assert_int_equal(c[14].gfp, 0x10cc0);
 	assert_true(c[14].may_fail);
+	assert_int_equal(c[15].every, 3);
+	assert_int_equal(c[15].offset, 2);
 	assert_int_equal(job->total_accesses, 66560 + 20000 + 0x100 + 76800 + 10);
 	job_free(job);
 }
