@@ -3,7 +3,7 @@
     python3 tools/randomjob.py SEED       prints the job of a seed
 
 A seed is one job, whatever Python runs it. A job draws a kind of machine (small; two areas; several
-nodes; blocks that can be moved; memory and CPUs that come and go; a contiguous area; one in the
+nodes; blocks that can be moved; some that cannot, everywhere; nothing but reserves; memory and CPUs that come and go; a contiguous area; one in the
 state of a booted kernel, which has slab and buffer heads) and then steps: commands beside each
 other, in the background, or one by one.
 
@@ -467,6 +467,77 @@ def pieces(job):
     job.steps([blocks, race, race, holes])
 
 
+def fragmented(job):
+    """Blocks of a kernel that nobody can move lie everywhere: a large block is made out of what is
+    between them, if at all, and whoever asks for one is told how often to try again."""
+    size = job.pick([16, 32, 64])
+    job.memory, job.swap = size // 2, size * job.pick([1, 2])
+    job.say(f"machine memory={size}M cpus={job.pick([1, 2, 4])} swap={job.swap}M")
+    job.add_memory()
+    job.add_file(size // 2)
+    job.say(f"alloc P order=0 count={size * job.rng.randrange(80, 160)}")
+    job.say(f"release P every={job.pick([2, 2, 3])}")
+
+    def blocks(beside=""):
+        name = job.name("K")
+        order = job.pick([1, 1, 2, 3, 3, 4])
+        mask = job.pick(["GFP_KERNEL", "GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_USER",
+                         "GFP_HIGHUSER_MOVABLE", "GFP_NOFS", "GFP_KERNEL|__GFP_RECLAIMABLE"])
+        most = size * 16 >> order
+        job.say(f"{beside}alloc {name} order={order} count={job.rng.randrange(1, most + 1)}"
+                f" gfp={mask}|__GFP_NOWARN try")
+        job.blocks.append(name)
+
+    def race():
+        job.say("parallel")
+        blocks("  ")
+        blocks("  ")
+        job.say(f"  {job.access(False)}")
+        job.say("end")
+
+    def cached():
+        job.say(f"read {job.files[0][0]} seq all")
+
+    def holes():
+        while job.blocks:
+            name = job.blocks.pop()
+            job.say(f"release {name} every={job.pick([1, 2, 3])}")
+            job.say(f"release {name}")
+    job.steps([blocks, race, cached, holes])
+
+
+def dry(job):
+    """Nothing is left but reserves: requests that must not fail wait until something comes back.
+    Nobody else asks then: he would be refused, the job end, and they wait for ever."""
+    job.memory = job.pick([8, 16, 32])
+    job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2, 4])}"
+            + (f" swap={job.memory}M" if job.chance(2) else ""))
+    if job.chance(2):
+        job.add_anon(job.memory // 4)
+        job.say(f"touch {job.anon[0][0]} seq all")
+    for _ in range(job.rng.randrange(1, 4)):
+        all_of_it = job.name("K")
+        job.say(f"alloc {all_of_it} order=0 count={job.memory * 256}"
+                " gfp=GFP_KERNEL|__GFP_NORETRY|__GFP_NOWARN try")
+        names = []
+        for _ in range(job.rng.randrange(1, 4)):
+            names.append(job.name("N"))
+            order = job.pick([0, 0, 1, 2])
+            mask = job.pick(["GFP_KERNEL", "GFP_KERNEL", "GFP_NOFS", "GFP_NOIO", "GFP_USER",
+                             "GFP_HIGHUSER_MOVABLE"])
+            job.say(f"bg alloc {names[-1]} order={order}"
+                    f" count={job.rng.randrange(1, job.memory * 16 >> order)}"
+                    f" gfp={mask}|__GFP_NOFAIL|__GFP_NOWARN")
+        for every in (job.pick([2, 3, 4]), 1):
+            job.say(f"sleep {job.rng.randrange(1, 60)}")
+            job.say(f"release {all_of_it} every={every}")
+        job.say("wait")
+        for name in names:
+            job.say(f"release {name}")
+    job.say(f"expect neap.mismatches == 0 and neap.free_pages > {job.memory * 128}")
+    job.say("expect neap.stall_max_ns < 60000000000")
+
+
 def plugged(job):
     job.memory, job.swap = 32, 64
     job.say("machine memory=32M cpus=4 swap=64M hotplug=16M block=4M")
@@ -596,7 +667,7 @@ def new_set(job):
 
 # A prime number of them: seeds that are even, or the third, fourth or eighth, are played otherwise.
 KINDS = [small, small, small, small, areas, areas, nodes, plugged, mark, working_set, new_set,
-         movable, contiguous, saved, huge, pieces, mark]
+         movable, contiguous, saved, huge, pieces, mark, fragmented, dry]
 
 
 def kind(seed):
