@@ -89,6 +89,14 @@ static void body_rule_11_9_2_priorities_until_the_goal(struct machine_fixture *f
 }
 RULE(rule_11_9_2_priorities_until_the_goal, 0);
 
+/* The goal itself is enough: 9225 >> 12, 11, 10, 9 are 2 + 4 + 9 + 17 = 32. */
+static void body_rule_11_9_10_the_goal_is_enough(struct machine_fixture *f)
+{
+	(void)machine_cached_file(f, 9225);
+	assert_int_equal(rules_direct(f, GFP_HIGHUSER_MOVABLE, 0), 32);
+}
+RULE(rule_11_9_10_the_goal_is_enough, .pages = 16384);
+
 /* Nothing got, but active lists were spared: all priorities again, with them; one stall more. */
 static void body_rule_11_9_3_forced_round(struct machine_fixture *f)
 {
@@ -587,6 +595,7 @@ int main(void)
 		cmocka_unit_test(rule_11_2_1_direct_request),
 		cmocka_unit_test(rule_11_9_1_allocstall_by_zone),
 		cmocka_unit_test(rule_11_9_2_priorities_until_the_goal),
+		cmocka_unit_test(rule_11_9_10_the_goal_is_enough),
 		cmocka_unit_test(rule_11_9_3_forced_round),
 		cmocka_unit_test(rule_11_9_4_compaction_ready),
 		cmocka_unit_test(rule_11_9_5_refaults_are_noted),
