@@ -34,6 +34,7 @@
 
 struct spool {
 	const char *path;
+	const char *dir; /* of the copy */
 	char *message;
 	int in, out;
 	uint64_t in_bytes, out_bytes;
@@ -95,8 +96,9 @@ static int write_chunk(struct spool *s, const uint8_t *data, size_t bytes)
 			int error = put < 0 ? -errno : -ENOSPC;
 
 			snprintf(s->message, PTRACE_MESSAGE_BYTES,
-				 "%s: no temporary copy after %" PRIu64 " bytes: %s", s->path,
-				 s->out_bytes, strerror(-error));
+				 "%s: its temporary copy in %s ends after %" PRIu64
+				 " bytes: %s. Free space there, or give another place with --tmp DIR",
+				 s->path, s->dir, s->out_bytes, strerror(-error));
 			return error;
 		}
 		data += put;
@@ -201,7 +203,9 @@ int spool_decode(const char *path, const char *tmp_dir, int *fd, uint64_t *bytes
 		snprintf(message, PTRACE_MESSAGE_BYTES, "%s: %s", path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	*s = (struct spool){ .path = path, .message = message, .in = -1, .out = -1 };
+	*s = (struct spool){
+		.path = path, .dir = tmp_dir, .message = message, .in = -1, .out = -1
+	};
 	s->in = open(path, O_RDONLY | O_CLOEXEC);
 	if (s->in < 0) {
 		snprintf(message, PTRACE_MESSAGE_BYTES, "%s: cannot be read: %s", path,
