@@ -32,6 +32,17 @@ static struct run_object *object_of(struct run_thread *thread)
 	return &thread->run->objects[thread->command->object];
 }
 
+/* Whether an error tells of what is around the machine: descriptors, disks, rights. */
+static bool is_of_the_world(int error)
+{
+	static const int errors[] = { EMFILE, ENFILE, ENOSPC, EDQUOT, EFBIG, EROFS, EACCES };
+
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
+		if (error == -errors[i])
+			return true;
+	return false;
+}
+
 /* A command ends the run because the machine refused something. */
 static void fail(struct run_thread *thread, const char *what, int error)
 {
@@ -40,7 +51,7 @@ static void fail(struct run_thread *thread, const char *what, int error)
 
 	if (thread->command->object != JOB_NO_OBJECT)
 		name = object_of(thread)->job->name;
-	if (error == -EMFILE || error == -ENFILE || error == -ENOSPC || error == -EACCES)
+	if (is_of_the_world(error))
 		outcome = RUN_WORLD_FAILED;
 	run_fail(thread->run, thread->command->line, outcome, "%s%s%s: %s", what,
 		 *name != '\0' ? " " : "", name,
@@ -270,7 +281,12 @@ static void do_replay(struct run_thread *thread)
 
 	if (error != 0) {
 		object->replay = NULL;
-		fail(thread, "setting up the replay of", error);
+		if (is_of_the_world(error))
+			run_fail(run, thread->command->line, RUN_WORLD_FAILED,
+				 "setting up the replay of %s: %s --tmp DIR names another place",
+				 object->job->name, neap_machine_error(run->machine));
+		else
+			fail(thread, "setting up the replay of", error);
 		return;
 	}
 	error = replay_run(object->replay, thread->verify, run_poll, run);
