@@ -160,7 +160,7 @@ static void check_output(void)
 int main(int argc, char **argv)
 {
 	atexit(check_output);
-	/* A limit on the size of files (ulimit -f) is a full disk: an error with a name, no death. */
+	/* A limit on the size of files (ulimit -f) is a full disk: an error with a name. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	return dispatch(argc, argv);
 }

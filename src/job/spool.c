@@ -97,7 +97,8 @@ static int write_chunk(struct spool *s, const uint8_t *data, size_t bytes)
 
 			snprintf(s->message, PTRACE_MESSAGE_BYTES,
 				 "%s: its temporary copy in %s ends after %" PRIu64
-				 " bytes: %s. Free space there, or give another place with --tmp DIR",
+				 " bytes: %s. Free space there, or name another place with"
+				 " --tmp DIR",
 				 s->path, s->dir, s->out_bytes, strerror(-error));
 			return error;
 		}

@@ -668,6 +668,28 @@ static void body_rule_12_5_1_goal(struct machine_fixture *f)
 }
 RULE(rule_12_5_1_goal, .pages = 8192, .dma_pages = 1024);
 
+/* Zones above the one wanted add nothing: 68 are three batches, with Normal's 200 it were nine. */
+static void body_rule_12_5_3_goal_of_the_zones_wanted(struct machine_fixture *f)
+{
+	struct fixture_hoard hoard = { 0 };
+	uint64_t value;
+
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
+	struct fixture_file *low = machine_file(f, 2600);
+
+	low->mapping->readahead = UINT64_MAX;
+	for (uint64_t page = 0; page < 2600; page++) {
+		assert_int_equal(machine_file_read(f, low, page, &value), 0);
+		page_clear(machine_file_page(f, low, page), PG_REFERENCED);
+	}
+	machine_release(f, &hoard, UINT64_MAX);
+	rules_rest(f);
+	atomic_store(&f->zone->mark[WMARK_HIGH], 200);
+	atomic_store(&f->node->zone[ZONE_DMA].mark[WMARK_HIGH], 68);
+	assert_int_equal(scanned_in_a_round(f, ZONE_DMA), 96);
+}
+RULE(rule_12_5_3_goal_of_the_zones_wanted, .pages = 4096, .dma_pages = 4096);
+
 /* Twice the block's pages freed since the run began: the order is dropped to 0. */
 static void body_rule_12_5_2_order_dropped_at_the_gap(struct machine_fixture *f)
 {
@@ -692,6 +714,23 @@ static void body_rule_12_5_2_order_dropped_at_the_gap(struct machine_fixture *f)
 	test_free(events);
 }
 RULE(rule_12_5_2_order_dropped_at_the_gap, 0);
+
+/* Exactly twice the block is enough: 1160 >> 10 .. 7 are 1 + 2 + 4 + 9 = 2 x 8. */
+static void body_rule_12_5_4_the_gap_itself_is_enough(struct machine_fixture *f)
+{
+	struct rules_pieces pieces;
+	struct rules_counts before;
+
+	rules_make_pieces(f, &pieces, 1160);
+	rules_count(f, &before);
+	rules_wake(f, 3, ZONE_NORMAL);
+	rt_sleep(f->t, NSEC_PER_SEC);
+	assert_moved(f, &before, { "pageoutrun", 1 }, { "compact_daemon_wake", 1 },
+		     { "pgscan_kswapd", 16 }, { "pgscan_file", 16 }, { "pgsteal_kswapd", 16 },
+		     { "pgsteal_file", 16 });
+	rules_end_pieces(f, &pieces);
+}
+RULE(rule_12_5_4_the_gap_itself_is_enough, 0);
 
 /* ---- 6: a hopeless node ---- */
 
@@ -752,6 +791,8 @@ int main(void)
 		cmocka_unit_test(rule_12_4_17_refaults_are_noted),
 		cmocka_unit_test(rule_12_5_1_goal),
 		cmocka_unit_test(rule_12_5_2_order_dropped_at_the_gap),
+		cmocka_unit_test(rule_12_5_3_goal_of_the_zones_wanted),
+		cmocka_unit_test(rule_12_5_4_the_gap_itself_is_enough),
 		cmocka_unit_test(rule_12_6_1_told_in_zoneinfo),
 		cmocka_unit_test(rule_12_6_2_any_progress_gives_hope),
 	};

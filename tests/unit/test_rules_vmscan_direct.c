@@ -260,6 +260,27 @@ static void body_rule_11_9_7_first_node_that_was_shrunk(struct machine_fixture *
 }
 RULE(rule_11_9_7_first_node_that_was_shrunk, .nr_nodes = 2, .pages = 16384);
 
+/* ... and not the last, although all that was got came from there. */
+static void body_rule_11_9_7_not_the_last_node(struct machine_fixture *f)
+{
+	struct waitq *first = &f->m->nodes[1].reclaim_wait[WAIT_NOPROGRESS];
+	struct waitq *last = &f->node->reclaim_wait[WAIT_NOPROGRESS];
+	const struct direct_request request = {
+		.zonelist = &f->m->nodes[1].fallback,
+		.highest = ZONE_MOVABLE,
+		.gfp = GFP_HIGHUSER_MOVABLE,
+	};
+	uint32_t seq[2] = { atomic_load(&first->seq), atomic_load(&last->seq) };
+
+	(void)machine_cached_file(f, 3000);
+	f->t->flags |= PF_MEMALLOC;
+	assert_int_equal(direct_reclaim(f->t, &request), 42);
+	f->t->flags &= ~PF_MEMALLOC;
+	assert_int_not_equal(atomic_load(&first->seq), seq[0]);
+	assert_int_equal(atomic_load(&last->seq), seq[1]);
+}
+RULE(rule_11_9_7_not_the_last_node, .nr_nodes = 2);
+
 /* Only nodes that the task's memory may come from. */
 static void body_rule_11_9_8_within_the_cpuset(struct machine_fixture *f)
 {
@@ -602,6 +623,7 @@ int main(void)
 		cmocka_unit_test(rule_11_9_6_no_progress_waits),
 		cmocka_unit_test(rule_11_9_9_an_eighth_is_progress),
 		cmocka_unit_test(rule_11_9_7_first_node_that_was_shrunk),
+		cmocka_unit_test(rule_11_9_7_not_the_last_node),
 		cmocka_unit_test(rule_11_9_8_within_the_cpuset),
 		cmocka_unit_test(rule_11_10_1_half_of_the_min_marks),
 		cmocka_unit_test(rule_11_10_7_empty_zones_do_not_count),

@@ -77,6 +77,28 @@ static void body_rule_11_7_2_dirty_flag_needs_all(struct machine_fixture *f)
 }
 RULE(rule_11_7_2_dirty_flag_needs_all, .pages = 8192);
 
+/* One dirty page that nobody writes yet: the node is not congested. */
+static void body_rule_11_7_9_congested_needs_all(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_cached_file(f, 64);
+	struct scan_control sc = scan_at(1, 0, true);
+
+	for (uint64_t page = 0; page < 64; page++)
+		assert_int_equal(machine_file_write(f, file, page, 1), 0);
+	lru_drain_all(f->t);
+	assert_int_equal(mapping_write_dirty(f->t, file->mapping, 31), 31);
+	for (uint64_t page = 0; page < 64; page++)
+		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
+	for (uint64_t page = 0; page < 31; page++)
+		page_set(machine_file_page(f, file, page), PG_RECLAIM);
+	reclaim_shrink_node(f->t, f->node, &sc);
+	assert_int_equal(sc.nr.dirty, 32);
+	assert_int_equal(sc.nr.congested, 31);
+	assert_int_equal(atomic_load(&f->node->lruvec.congested), 0);
+	machine_settle(f);
+}
+RULE(rule_11_7_9_congested_needs_all, .pages = 8192, .disk = { .latency_ns = 50000000 });
+
 /* One page not under write-out among those taken: reclaim is not yet going round in circles. */
 static void body_rule_11_7_8_writeback_flag_needs_all(struct machine_fixture *f)
 {
@@ -342,6 +364,7 @@ int main(void)
 		cmocka_unit_test(rule_11_7_6_not_without_io),
 		cmocka_unit_test(rule_11_7_7_room_above_low_for_costly_orders),
 		cmocka_unit_test(rule_11_7_8_writeback_flag_needs_all),
+		cmocka_unit_test(rule_11_7_9_congested_needs_all),
 		cmocka_unit_test(rule_11_8_1_limits_and_lines),
 		cmocka_unit_test(rule_11_8_5_gathered_writes_are_sent_first),
 		cmocka_unit_test(rule_11_8_2_pointless_waits_are_left_out),

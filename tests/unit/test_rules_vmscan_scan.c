@@ -238,6 +238,61 @@ static void body_rule_11_5_2_proportional_stop(struct machine_fixture *f)
 }
 RULE(rule_11_5_2_proportional_stop, .pages = 8192, .swap_pages = 8192);
 
+/*
+ * Active pages that are looked at one by one, since somebody has one of them locked: all go down,
+ * known as part of the working set, the locked one as well.
+ */
+static void body_rule_11_5_6_refill_one_by_one(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_cached_file(f, 100);
+	struct scan_control sc = scan_at(12);
+	struct rules_counts before;
+
+	for (uint64_t page = 0; page < 90; page++)
+		lru_activate(f->t, machine_file_page(f, file, page));
+	lru_drain_all(f->t);
+	rules_count(f, &before);
+	page_lock(f->t, machine_file_page(f, file, 5));
+	reclaim_shrink_active(f->t, f->node, &sc, LRU_ACTIVE_FILE, 20);
+	page_unlock(f->t, machine_file_page(f, file, 5));
+	for (uint64_t page = 0; page < 20; page++) {
+		assert_false(page_test(machine_file_page(f, file, page), PG_ACTIVE));
+		assert_true(page_test(machine_file_page(f, file, page), PG_WORKINGSET));
+	}
+	assert_moved(f, &before, { "pgrefill", 20 }, { "pgdeactivate", 20 });
+}
+RULE(rule_11_5_6_refill_one_by_one, 0);
+
+/* Active pages of zones above the limit are passed over, and count as looked at. */
+static void body_rule_11_5_7_refill_counts_skipped(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_cached_file(f, 100);
+	struct fixture_hoard hoard = { 0 };
+	struct scan_control sc = scan_at(12);
+	struct rules_counts before;
+	uint64_t value;
+
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
+	struct fixture_file *low = machine_file(f, 64);
+
+	low->mapping->readahead = UINT64_MAX;
+	for (uint64_t page = 0; page < 64; page++)
+		assert_int_equal(machine_file_read(f, low, page, &value), 0);
+	machine_release(f, &hoard, UINT64_MAX);
+	lru_drain_all(f->t);
+	for (uint64_t page = 0; page < 100; page++)
+		lru_activate(f->t, machine_file_page(f, file, page));
+	for (uint64_t page = 0; page < 64; page++)
+		lru_activate(f->t, machine_file_page(f, low, page));
+	lru_drain_all(f->t);
+	rules_count(f, &before);
+	sc.reclaim_idx = ZONE_DMA;
+	reclaim_shrink_active(f->t, f->node, &sc, LRU_ACTIVE_FILE, 8);
+	assert_moved(f, &before, { "pgrefill", 108 }, { "pgdeactivate", 8 },
+		     { "pgskip_normal", 100 });
+}
+RULE(rule_11_5_7_refill_counts_skipped, .dma_pages = 2048);
+
 /* Pages that stay, and pages that are freed, cost nothing: what is written out does. */
 static void body_rule_11_5_5_cost_is_what_is_written(struct machine_fixture *f)
 {
@@ -479,6 +534,8 @@ int main(void)
 		cmocka_unit_test(rule_11_5_2_proportional_stop),
 		cmocka_unit_test(rule_11_5_3_isolated_and_fatal),
 		cmocka_unit_test(rule_11_5_5_cost_is_what_is_written),
+		cmocka_unit_test(rule_11_5_6_refill_one_by_one),
+		cmocka_unit_test(rule_11_5_7_refill_counts_skipped),
 		cmocka_unit_test(rule_11_5_4_flusher_is_asked),
 		cmocka_unit_test(rule_11_13_1_list_texts),
 		cmocka_unit_test(rule_11_13_2_shrinker_texts),
