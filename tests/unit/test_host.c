@@ -179,6 +179,34 @@ static void test_two_meet_and_part(void **state)
 	assert_true(nr > most);
 }
 
+/* Works for 300 us, sleeps for 200, and so on. */
+static int work_and_sleep(struct task *t, void *arg)
+{
+	struct pair *pair = arg;
+
+	for (uint64_t worked_ns = 0; worked_ns < WORK_NS; worked_ns += 300 * USEC) {
+		work(t, 300 * USEC);
+		rt_sleep(t, 200 * USEC);
+	}
+	pair->ended_ns[0] = rt_now(t);
+	return 0;
+}
+
+/*
+ * Who sleeps now and then gets no more than his part: while he sleeps each of the others gets on
+ * by its part of that time only.
+ */
+static void test_short_sleep_is_credit_against_each(void **state)
+{
+	(void)state;
+	assert_in_range(run_pair(work_and_sleep, 1, 0, false).ended_ns[0], WORK_NS * 16 / 10,
+			WORK_NS * 18 / 10);
+	assert_in_range(run_pair(work_and_sleep, 1, 1, false).ended_ns[0], WORK_NS * 18 / 10,
+			WORK_NS * 22 / 10);
+	assert_in_range(run_pair(work_and_sleep, 1, 3, false).ended_ns[0], WORK_NS * 36 / 10,
+			WORK_NS * 44 / 10);
+}
+
 #define NR_COPIES 20u
 
 /* Has something copied by the emulator now and then, each time for a millisecond. */
@@ -235,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_one_answer_a_round),
 		cmocka_unit_test(test_others_come_and_go),
 		cmocka_unit_test(test_two_meet_and_part),
+		cmocka_unit_test(test_short_sleep_is_credit_against_each),
 		cmocka_unit_test(test_emulator_works_in_place_of_ours),
 	};
 

@@ -17,7 +17,8 @@
  * nobody has the crowded one for long. A round takes as long with three threads as with
  * two. Who wakes after a long sleep is put on a processor anew, each place being as
  * likely as any other; it begins at once, ending the turn of a neighbour, unless
- * somebody else is having his. Short idle times are not noticed: they are credit.
+ * somebody else is having his. Short idle times leave who has them where he is, with
+ * credit: by what each of the others has run meanwhile he may run longer.
  *
  * The others come and go, as another guest's CPUs do: of twice as many as their mean each
  * is there for half of the time. Two virtual CPUs of a guest wake each other all the
@@ -322,13 +323,21 @@ static void host_begin_turn(struct sim *sim, struct sim_cpu *c)
 	p->end_ns = max_u64(p->end_ns, c->clock_ns + c->turn_ns);
 }
 
+/* How many others share the processor on which it was; 1 at least. */
+static uint32_t host_rivals(const struct sim *sim, const struct sim_cpu *c)
+{
+	uint32_t threads = c->placed ? sim->host[c->place].seats : 0;
+
+	return max_u32(threads, 2) - 1;
+}
+
 void host_wake(struct sim *sim, uint32_t cpu, uint64_t idle_ns)
 {
 	struct sim_cpu *c = &sim->cpus[cpu];
 
 	if (sim->config.host_round_ns == 0)
 		return;
-	c->ran_ns -= min_u64(c->ran_ns, idle_ns);
+	c->ran_ns -= min_u64(c->ran_ns, idle_ns / host_rivals(sim, c));
 	if (idle_ns < HOST_HOT_NS)
 		return;
 	host_place(sim, c);
