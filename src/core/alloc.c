@@ -39,6 +39,7 @@
 #include "core/free_late.h"
 #include "core/fresh.h"
 #include "core/kswapd.h"
+#include "core/marks.h"
 #include "core/mempolicy.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
@@ -133,20 +134,34 @@ static ALWAYS_INLINE bool watermark_single(struct zone *zone, uint64_t mark, uin
 	return usable > (int64_t)mark + view.reserve;
 }
 
-/*
- * The common case: the low mark, without any discount. A request without rights may take blocks of
- * the three ordinary types.
- */
-static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint32_t limit, uint32_t order)
+/* A request without rights may take blocks of the three ordinary types. */
+static ALWAYS_INLINE bool zone_has_blocks(struct zone *zone, uint32_t order)
 {
-	uint64_t mark = zone_mark(zone, WMARK_LOW);
 	uint32_t orders = 0;
 
-	if (unlikely(!watermark_single(zone, mark + (1u << order) - 1, limit, 0)))
-		return false;
 	for (uint32_t type = 0; type < NR_PCP_TYPES && order != 0; type++)
 		orders |= atomic_load_explicit(&zone->nonempty[type], memory_order_relaxed);
 	return order == 0 || orders >> order != 0;
+}
+
+/* The common case: the low mark, without any discount. */
+static ALWAYS_INLINE bool watermark_quick(struct zone *zone, uint32_t limit, uint32_t order)
+{
+	uint64_t mark = zone_mark(zone, WMARK_LOW) + (1u << order) - 1;
+
+	return likely(watermark_single(zone, mark, limit, 0)) && zone_has_blocks(zone, order);
+}
+
+/*
+ * The same by one number that was computed before (marks_refresh()), and nobody is to be woken. May
+ * say no where the marks alone say yes.
+ */
+static ALWAYS_INLINE bool watermark_plain(struct zone *zone, uint32_t limit, uint32_t order)
+{
+	int64_t free = atomic_load_explicit(&zone->stat[NR_FREE_PAGES], memory_order_relaxed);
+	int64_t above = atomic_load_explicit(&zone->plain_above[limit], memory_order_relaxed);
+
+	return likely(free - ((int64_t)(1u << order) - 1) > above) && zone_has_blocks(zone, order);
 }
 
 bool alloc_mark_test(const struct zone *zone, const struct alloc_context *ac,
@@ -250,6 +265,7 @@ static void alloc_count(struct task *t, struct zone *zone, struct zone *preferre
 static NOINLINE void alloc_wake_boosted(struct task *t, struct zone *zone)
 {
 	atomic_fetch_and_explicit(&zone->flags, ~ZONE_BOOSTED, memory_order_relaxed);
+	marks_refresh(zone);
 	kswapd_wake(t, zone, 0, 0, zone->type);
 }
 
@@ -433,6 +449,31 @@ static NOINLINE void block_zero(struct task *t, uint32_t pfn, uint32_t order)
 	event_add(t, EV_SIM_PAGE_ZERO, (uint64_t)1 << order);
 }
 
+/*
+ * What the lowest five bits of gfp flags say: the zone index a request may use at most, and the
+ * type.
+ */
+#define KIND_LIMIT 0x7u
+#define KIND_TYPE_SHIFT 3u
+#define KIND_ODD 0x80u /* nothing: a caller's bug */
+#define KIND_ZONES(bits) (WATERMARK_LIMITS >> 4 * ((bits)&0xf) & 0xf)
+#define KIND(bits)                                                                                 \
+	((uint8_t)((KIND_ZONES(bits) & KIND_LIMIT) | (bits) >> 3 << KIND_TYPE_SHIFT |              \
+		   (KIND_ZONES(bits) == WATERMARK_LIMIT_NONE || (bits) >> 3 == NR_PCP_TYPES        \
+			    ? KIND_ODD                                                             \
+			    : 0)))
+#define KINDS_4(bits) KIND(bits), KIND((bits) + 1), KIND((bits) + 2), KIND((bits) + 3)
+#define KINDS_16(bits) KINDS_4(bits), KINDS_4((bits) + 4), KINDS_4((bits) + 8), KINDS_4((bits) + 12)
+
+_Static_assert(GFP_BIT_MOVABLE == 0x8 && GFP_BIT_RECLAIMABLE == 0x10, "the bits of a kind");
+
+static ALWAYS_INLINE uint32_t request_kind(uint32_t gfp)
+{
+	static const uint8_t kinds[32] = { KINDS_16(0u), KINDS_16(16u) };
+
+	return kinds[gfp & 0x1f];
+}
+
 /* Everything that alloc_quick() does not do. */
 static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *request,
 				    uint32_t gfp, const struct zonelist *zonelist,
@@ -484,14 +525,14 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
 					  uint32_t type, uint32_t order)
 {
-	if (unlikely(zone_wants_kswapd(zone) || !watermark_quick(zone, highest, order)))
+	if (unlikely(!watermark_plain(zone, highest, order)))
 		return PFN_NONE;
+	struct page *pages = t->machine->pages;
 	struct cpu_slot *slot = t->slot;
 
 	if (unlikely(!cpu_pin_brief(t, slot)))
 		return PFN_NONE;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	struct page *pages = zone->machine->pages;
 	uint32_t index = pcp_list_index(order, type);
 
 	if (unlikely(list_empty(&pcp->list[index]))) {
@@ -516,12 +557,13 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, const struct neap_machine *m,
 					 uint32_t gfp, const uint64_t *nodemask)
 {
+	uint32_t odd = request_kind(gfp) & KIND_ODD;
 	const uint32_t rare = GFP_BIT_WRITE | GFP_BIT_ZERO | GFP_BIT_THISNODE | GFP_BIT_COMP;
 	const uint32_t scopes = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_CPUSET;
 	uint32_t tracing = atomic_load_explicit(&((struct neap_machine *)(uintptr_t)m)->tracing,
 						memory_order_relaxed);
 
-	return ((gfp & rare) | t->policy_mode | (t->flags & scopes) |
+	return ((gfp & rare) | odd | t->policy_mode | (t->flags & scopes) |
 		racy_read(task_cpu_here(t)->nr_late) | racy_read(m->inject[INJECT_PAGE]) | tracing |
 		(uintptr_t)nodemask) == 0;
 }
@@ -569,12 +611,14 @@ static ALWAYS_INLINE uint32_t alloc_second(struct task *t, const struct node *no
 static ALWAYS_INLINE uint32_t alloc_plain(struct task *t, const struct node *node, uint32_t gfp,
 					  uint32_t order)
 {
-	uint32_t highest = gfp_highest_zone(gfp);
+	uint32_t kind = request_kind(gfp);
+	uint32_t highest = kind & KIND_LIMIT;
 	struct zone *zone = node->fallback.first[highest]->zone;
 
 	if (unlikely(zone == NULL))
 		return PFN_NONE;
-	return alloc_quick(t, zone, highest, gfp_migrate_type(zone->machine, gfp), order);
+	/* A zone whose machine does not keep types apart serves nobody here. */
+	return alloc_quick(t, zone, highest, (kind & ~KIND_ODD) >> KIND_TYPE_SHIFT, order);
 }
 
 /* alloc_pages() at length. node: that of the request, which names it, too. */

@@ -29,6 +29,7 @@
 #include "core/contig.h"
 #include "core/isolate.h"
 #include "core/lru.h"
+#include "core/marks.h"
 #include "core/pageblock.h"
 #include "core/sleeplock.h"
 #include "core/vmstat.h"
@@ -101,6 +102,7 @@ int cma_create(struct task *t, struct neap_machine *m, uint64_t nr_pages)
 	if (err == 0) {
 		/* Before the first page of it counts. */
 		zone->cma = nr;
+		marks_refresh(zone);
 		m->cma.zone = zone;
 		m->cma.first = first;
 		m->cma.map = map;

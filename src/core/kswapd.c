@@ -37,6 +37,7 @@
 #include "core/hotplug_cpu.h"
 #include "core/kcompactd.h"
 #include "core/lru.h"
+#include "core/marks.h"
 #include "core/psi.h"
 #include "core/racy.h"
 #include "core/reclaim.h"
@@ -237,6 +238,7 @@ static void remove_boosts(struct task *t, struct balance *b)
 		uint64_t boost = atomic_load(&zone->boost);
 
 		atomic_store(&zone->boost, boost - min_u64(boost, b->zone_boost[z]));
+		marks_refresh(zone);
 		spin_unlock(t, &zone->lock, LOCK_ZONE);
 	}
 }

@@ -49,6 +49,7 @@
 #include "core/buddy.h"
 #include "core/knobs.h"
 #include "core/lru.h"
+#include "core/marks.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/racy.h"
@@ -487,6 +488,7 @@ static uint64_t zone_apply(struct task *t, struct zone *zone, const struct snaps
 	cut_used(&cut, saved);
 	atomic_store(&zone->nr_reserved_highatomic,
 		     from->nr_blocks[MT_HIGHATOMIC] * NEAP_PAGEBLOCK_PAGES);
+	marks_refresh(zone);
 	DCHECK(buddy_verify(zone) == NULL);
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	cpu_unpin(t);
@@ -512,6 +514,7 @@ static void zone_marks(struct zone *zone, const struct snapshot_zone *from)
 	atomic_store(&zone->boost, from->boost);
 	for (uint32_t i = 0; i < NR_ZONES; i++)
 		atomic_store(&zone->reserve[i], from->protection[i]);
+	marks_refresh(zone);
 	for (uint32_t cpu = 0; cpu < zone->machine->nr_cpus; cpu++) {
 		const struct snapshot_pageset *set = &from->pageset[cpu];
 

@@ -152,7 +152,12 @@ struct zone {
 	_Atomic uint32_t compact_order_failed;	    /* a: of this order and above */
 	_Atomic uint32_t compact_blockskip_flush;   /* a: forget the skip marks soon */
 
-	_Atomic int64_t stat[NR_ZONE_ITEMS] CACHE_ALIGNED; /* a */
+	/*
+	 * By request limit: a plain request is served if more pages are free than this, which
+	 * marks_refresh() computes of the marks and all that goes with them.
+	 */
+	_Atomic int64_t plain_above[NR_ZONES] CACHE_ALIGNED; /* a */
+	_Atomic int64_t stat[NR_ZONE_ITEMS];		     /* a */
 };
 
 /* The LRU lists of one node (later: of one memory group on one node). */

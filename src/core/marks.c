@@ -133,6 +133,7 @@ static void marks_store(struct task *t, struct zone *zone, const struct marks_te
 	atomic_store_explicit(&zone->boost, 0, memory_order_relaxed);
 	for (uint32_t mark = 0; mark < NR_WMARKS; mark++)
 		atomic_store_explicit(&zone->mark[mark], value[mark], memory_order_relaxed);
+	marks_refresh(zone);
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	cpu_unpin(t);
 }
@@ -176,6 +177,7 @@ static void node_setup_protection(struct neap_machine *m, struct node *node)
 			}
 			atomic_store_explicit(&zone->reserve[limit], pages, memory_order_relaxed);
 		}
+		marks_refresh(zone);
 	}
 }
 
@@ -285,6 +287,35 @@ void marks_setup_sizes(struct task *t, struct neap_machine *m)
 	marks_setup_ratios(m);
 	if (sysctl_get(&m->sysctl.thp_enabled) != KNOBS_THP_NEVER)
 		marks_setup_raised(t, m);
+}
+
+int64_t marks_plain_above(const struct zone *zone, uint32_t limit)
+{
+	struct zone *z = (struct zone *)(uintptr_t)zone;
+
+	if (zone->cma != 0 || zone->machine->mobility_disabled ||
+	    (atomic_load_explicit(&z->flags, memory_order_relaxed) & ZONE_BOOSTED))
+		return INT64_MAX;
+	return (int64_t)(zone_mark(zone, WMARK_LOW) +
+			 atomic_load_explicit(&z->reserve[limit], memory_order_relaxed) +
+			 atomic_load_explicit(&z->nr_reserved_highatomic, memory_order_relaxed));
+}
+
+/*
+ * Of several that change and compute at once, whoever writes last looks again after it has written,
+ * and the others have made their changes before they wrote.
+ */
+void marks_refresh(struct zone *zone)
+{
+	for (uint32_t limit = 0; limit < NR_ZONES; limit++) {
+		int64_t above;
+
+		do { /* bounded: somebody else's change came between */
+			atomic_thread_fence(memory_order_seq_cst);
+			above = marks_plain_above(zone, limit);
+			atomic_store(&zone->plain_above[limit], above);
+		} while (marks_plain_above(zone, limit) != above);
+	}
 }
 
 bool marks_boost(struct task *t, struct zone *zone)

@@ -54,6 +54,18 @@ void marks_setup_sizes(struct task *t, struct neap_machine *m);
 void marks_setup_automatic(struct task *t, struct neap_machine *m);
 /* Huge pages were switched on: min_free_kbytes is raised to what they want, and marks. */
 void marks_setup_raised(struct task *t, struct neap_machine *m);
+/*
+ * The amount of free pages above which the zone serves a plain request of order 0 with this limit
+ * (one without rights, at the low mark): zone.plain_above. INT64_MAX if more is to be asked than
+ * marks and amounts: it has a contiguous area, kswapd is to be woken, or types are not kept apart.
+ */
+int64_t marks_plain_above(const struct zone *zone, uint32_t limit);
+/*
+ * zone.plain_above is computed again: a mark, boost, a protection, the reserve of HighAtomic
+ * pageblocks, ZONE_BOOSTED, cma or mobility_disabled has changed. May be called by several at once,
+ * each after its own change. Never sleeps, needs no lock.
+ */
+void marks_refresh(struct zone *zone);
 /* First values at build: automatic min_free_kbytes, marks, protection, thresholds. */
 void marks_init(struct task *t, struct neap_machine *m);
 /*

@@ -185,6 +185,7 @@ static void fallback_steal(struct task *t, struct zone *zone, uint32_t type, uin
 	} else {
 		if (marks_boost(t, zone) && (alloc_flags & ALLOC_KSWAPD))
 			atomic_fetch_or_explicit(&zone->flags, ZONE_BOOSTED, memory_order_relaxed);
+		marks_refresh(zone);
 		if (!found->claim || !fallback_claim(t, zone, pfn, type))
 			buddy_move(t, zone, pfn, type);
 	}
@@ -237,6 +238,7 @@ void pageblock_reserve_highatomic(struct task *t, struct zone *zone, uint32_t pf
 	if (reserved < most && pageblock_type_mergeable(pageblock_type(zone->machine, pfn))) {
 		atomic_store_explicit(&zone->nr_reserved_highatomic,
 				      reserved + NEAP_PAGEBLOCK_PAGES, memory_order_relaxed);
+		marks_refresh(zone);
 		pageblock_set_type(zone->machine, pfn, MT_HIGHATOMIC);
 		pageblock_move_free(t, zone, pfn, MT_HIGHATOMIC, NULL);
 	}
@@ -258,6 +260,7 @@ static bool zone_unreserve_highatomic(struct task *t, struct zone *zone, uint32_
 			reserved -= min_u64(reserved, NEAP_PAGEBLOCK_PAGES);
 			atomic_store_explicit(&zone->nr_reserved_highatomic, reserved,
 					      memory_order_relaxed);
+			marks_refresh(zone);
 		}
 		pageblock_set_type(zone->machine, pfn, type);
 		if (pageblock_move_free(t, zone, pfn, type, NULL) != 0)

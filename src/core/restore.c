@@ -35,6 +35,7 @@
 
 #include "core/alloc_path.h"
 #include "core/buddy.h"
+#include "core/marks.h"
 #include "core/pageblock.h"
 #include "core/pcp.h"
 #include "core/vmstat.h"
@@ -151,6 +152,7 @@ void restore_zone_numbers(struct zone *zone, const struct restore_zone *numbers)
 	atomic_store(&zone->flags, numbers->flags);
 	atomic_store(&zone->nr_reserved_highatomic, numbers->highatomic);
 	atomic_store(&zone->stat[NR_FREE_PAGES], numbers->free);
+	marks_refresh(zone);
 }
 
 int restore_pcp_numbers(struct zone *zone, uint32_t cpu, const struct restore_pcp *numbers)

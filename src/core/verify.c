@@ -41,6 +41,7 @@
 #include "core/index.h"
 #include "core/lru.h"
 #include "core/mapping.h"
+#include "core/marks.h"
 #include "core/pcp.h"
 #include "core/shadow_nodes.h"
 #include "core/slab.h"
@@ -219,6 +220,11 @@ static const char *census_zone(struct census *c, struct zone *zone)
 	const char *wrong = buddy_verify(zone);
 	uint64_t counted = 0;
 
+	for (uint32_t limit = 0; limit < NR_ZONES; limit++)
+		if (zone->plain_above[limit] != marks_plain_above(zone, limit))
+			return fail(m, "free pages that a plain request wants, by marks_refresh()",
+				    (uint64_t)marks_plain_above(zone, limit),
+				    (uint64_t)zone->plain_above[limit]);
 	c->used = c->reserved = c->free = c->pcp = 0;
 	c->mlocked = c->pending = 0;
 	if (wrong != NULL)

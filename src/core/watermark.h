@@ -165,6 +165,8 @@ static ALWAYS_INLINE bool watermark_ignores_boost(uint32_t gfp, uint32_t order,
 }
 
 #define WATERMARK_LIMIT_NONE 0xfu
+/* The answers of watermark_limit(), 4 bits each. */
+#define WATERMARK_LIMITS UINT64_C(0xfff1f302fff1f202)
 
 /*
  * The zone index a request may use at most (spec 01, section 5), for each value of the four zone
@@ -174,7 +176,7 @@ static ALWAYS_INLINE uint32_t watermark_limit(uint32_t gfp)
 {
 	uint32_t bits = gfp & (GFP_BIT_DMA | GFP_BIT_HIGHMEM | GFP_BIT_DMA32 | GFP_BIT_MOVABLE);
 
-	return (uint32_t)(0xfff1f302fff1f202u >> (bits * 4)) & 0xf;
+	return (uint32_t)(WATERMARK_LIMITS >> (bits * 4)) & 0xf;
 }
 
 #endif

@@ -35,6 +35,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/marks.h"
+
 #define NODES_FACTOR 1024u /* Debian's MAX_NUMNODES: loads stay below one step of distance */
 /* Fewer pages than this many blocks of 512 for each of Linux's five types: one type for all. */
 #define GROUPING_MIN_PAGES (NEAP_PAGEBLOCK_PAGES * 5u)
@@ -262,6 +264,9 @@ int zonelist_build(struct neap_machine *m)
 		zone_set_nofragment(m, &m->nodes[n]);
 	}
 	m->mobility_disabled = machine_usable_pages(m) < GROUPING_MIN_PAGES;
+	for (uint32_t n = 0; n < m->nr_nodes; n++)
+		for (uint32_t i = 0; i < NR_ZONES; i++)
+			marks_refresh(&m->nodes[n].zone[i]);
 	return 0;
 }
 

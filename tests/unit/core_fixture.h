@@ -24,6 +24,7 @@
 #include "core/alloc.h"
 #include "core/buddy.h"
 #include "core/machine.h"
+#include "core/marks.h"
 #include "core/pcp.h"
 #include "core/vmstat.h"
 

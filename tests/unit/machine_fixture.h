@@ -29,6 +29,7 @@
 #include "core/lru.h"
 #include "core/machine.h"
 #include "core/mapping.h"
+#include "core/marks.h"
 #include "core/pagelock.h"
 #include "core/reclaim.h"
 #include "core/swap.h"

@@ -273,6 +273,7 @@ void rules_never_balanced(struct machine_fixture *f, bool on)
 		struct zone *zone = &f->node->zone[z];
 
 		atomic_store(&zone->reserve[ZONE_NORMAL], on ? zone_managed(zone) : 0);
+		marks_refresh(zone);
 	}
 }
 

@@ -77,6 +77,44 @@ static void test_mark_discounts(void **state)
 	core_teardown(&f);
 }
 
+/* What is computed before says of plain requests what the marks say; where it cannot, it says no.
+ */
+static void test_plain_above_is_the_mark_test(void **state)
+{
+	struct core_fixture f;
+	struct rng rng;
+
+	(void)state;
+	core_setup_normal(&f, 1, 65536);
+	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+	const uint64_t free_pages = zone_stat(zone, NR_FREE_PAGES);
+
+	rng_seed(&rng, core_seed());
+	for (uint32_t i = 0; i < 2000; i++) {
+		/* Close to what is free: one page more or less decides. */
+		uint64_t reserve = rng_below(&rng, 3000), boost = rng_below(&rng, 3000);
+		uint64_t reserved = rng_below(&rng, 6) * NEAP_PAGEBLOCK_PAGES;
+		uint64_t low = free_pages - reserve - boost - reserved + 1 - rng_below(&rng, 4);
+		uint32_t limit = (uint32_t)rng_below(&rng, NR_ZONES);
+
+		atomic_store(&zone->mark[WMARK_LOW], low);
+		atomic_store(&zone->boost, boost);
+		atomic_store(&zone->reserve[limit], reserve);
+		atomic_store(&zone->nr_reserved_highatomic, reserved);
+		marks_refresh(zone);
+		assert_int_equal((int64_t)free_pages > zone->plain_above[limit],
+				 zone_watermark_ok(zone, 0, low + boost, limit, 0));
+	}
+	atomic_fetch_or(&zone->flags, ZONE_BOOSTED);
+	marks_refresh(zone);
+	assert_true(zone->plain_above[0] == INT64_MAX);
+	atomic_fetch_and(&zone->flags, ~ZONE_BOOSTED);
+	f.m->mobility_disabled = true;
+	marks_refresh(zone);
+	assert_true(zone->plain_above[0] == INT64_MAX);
+	core_teardown(&f);
+}
+
 static void test_mark_terms(void **state)
 {
 	struct core_fixture f;
@@ -91,6 +129,7 @@ static void test_mark_terms(void **state)
 
 	zone->reserve[ZONE_MOVABLE] = 10;
 	zone->nr_reserved_highatomic = 512;
+	marks_refresh(zone);
 	assert_false(zone_watermark_test(zone, &query, &terms));
 	assert_int_equal(terms.free, 620);
 	assert_int_equal(terms.unusable, 512 + 7);
@@ -614,6 +653,7 @@ static void test_atomic_ignores_boost(void **state)
 	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
 
 	zone->boost = 4096;
+	marks_refresh(zone);
 	assert_true(use_up(&f, GFP_NOWAIT) > 4000);
 	assert_int_not_equal(alloc_page(f.t, GFP_ATOMIC), PFN_NONE);
 	uint64_t left = use_up(&f, GFP_ATOMIC);
@@ -928,6 +968,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gfp),
 		cmocka_unit_test(test_mark_discounts),
+		cmocka_unit_test(test_plain_above_is_the_mark_test),
 		cmocka_unit_test(test_mark_terms),
 		cmocka_unit_test(test_mark_order),
 		cmocka_unit_test(test_safe_test_is_exact),

@@ -464,6 +464,7 @@ static void step_other(struct world *w)
 		break;
 	case 4:
 		atomic_store(&zone->boost, 0); /* kswapd worked it off */
+		marks_refresh(zone);
 		break;
 	case 5:
 	case 6:

@@ -162,10 +162,13 @@ static void arrange(struct picture *picture, enum twist twist)
 		break;
 	case LOW_MARK:
 		atomic_store(&zone->mark[WMARK_LOW], free_pages - 500);
+		marks_refresh(zone);
 		break;
 	case MIN_MARK:
 		atomic_store(&zone->mark[WMARK_MIN], free_pages);
+		marks_refresh(zone);
 		atomic_store(&zone->mark[WMARK_LOW], 0);
+		marks_refresh(zone);
 		break;
 	case SIGNAL:
 		f->t->flags |= PF_EXITING;

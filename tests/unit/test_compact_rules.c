@@ -128,6 +128,7 @@ static void body_suitable(struct machine_fixture *f)
 	assert_int_equal(compact_suit_zone(f->t, picture.zone, 3, 0, 0), COMPACT_CONTINUE);
 	atomic_store(min, PICTURE_MIN);
 	atomic_store(low, PICTURE_MIN);
+	marks_refresh(picture.zone);
 	/* The index is 999 here, so only the highest threshold says "lack of memory". */
 	atomic_store(&f->m->sysctl.extfrag_threshold, 1000);
 	assert_int_equal(compact_suit_zone(f->t, picture.zone, 9, 0, 0), COMPACT_SKIPPED);

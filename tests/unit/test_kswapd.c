@@ -303,12 +303,15 @@ static void body_balanced(struct machine_fixture *f)
 	assert_true(kswapd_balanced(f->node, 0, ZONE_NORMAL)); /* zone DMA is good */
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA));
 	atomic_store(&dma->reserve[ZONE_NORMAL], zone_managed(dma));
+	marks_refresh(dma);
 	assert_false(kswapd_balanced(f->node, 0, ZONE_NORMAL));
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA));
 	/* The boost is part of the mark. */
 	atomic_store(&dma->boost, zone_managed(dma));
+	marks_refresh(dma);
 	assert_false(kswapd_balanced(f->node, 0, ZONE_DMA));
 	atomic_store(&dma->boost, 0);
+	marks_refresh(dma);
 	/* No zone at all: nothing to do. */
 	atomic_store(&dma->managed, 0);
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA));
@@ -352,6 +355,7 @@ MACHINE_TEST(thresholds, .nr_cpus = 8);
 static void set_boost(struct zone *zone, uint64_t pages)
 {
 	atomic_store(&zone->boost, pages);
+	marks_refresh(zone);
 }
 
 /* Priorities of the shrunk lists, and that no anonymous list is among them. */

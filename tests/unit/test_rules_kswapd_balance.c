@@ -122,7 +122,9 @@ static void body_rule_12_4_2_boosts_are_summed(struct machine_fixture *f)
 	rules_trace(f);
 	rules_count(f, &before);
 	atomic_store(&f->node->zone[ZONE_DMA].boost, 30);
+	marks_refresh(&f->node->zone[ZONE_DMA]);
 	atomic_store(&f->zone->boost, 34);
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	struct fixture_events *events = rules_events(f);
@@ -166,10 +168,12 @@ static void body_rule_12_4_3_reclaim_active(struct machine_fixture *f)
 	active_in_run = 0;
 	rules_set_probe(f, probe_reclaim_active);
 	atomic_store(&dma->boost, 1);
+	marks_refresh(dma);
 	kswapd_wake(f->t, dma, GFP_KERNEL, 0, ZONE_DMA);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	assert_int_equal(active_in_run, 0); /* nothing to isolate in that zone */
 	atomic_store(&f->zone->boost, 1);
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	assert_int_equal(active_in_run, 1u << ZONE_DMA | 1u << ZONE_NORMAL);
@@ -196,6 +200,7 @@ static void body_rule_12_4_4_unbalanced_ends_boosting(struct machine_fixture *f)
 	atomic_fetch_add(&f->node->lruvec.refaults[1], 1); /* no trim: both types are scanned */
 	rules_trace(f);
 	atomic_store(&f->zone->boost, 64);
+	marks_refresh(f->zone);
 	rules_set_probe(f, probe_unbalance_at_11);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_MSEC);
@@ -250,6 +255,7 @@ static void body_rule_12_4_6_boosting_does_no_io(struct machine_fixture *f)
 	rules_count(f, &before);
 	atomic_fetch_or(&f->node->flags, NODE_FLAG_DIRTY);
 	atomic_store(&f->zone->boost, 20);
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, 20 * NSEC_PER_MSEC);
 	struct fixture_events *events = rules_events(f);
@@ -306,6 +312,7 @@ static void body_rule_12_4_8_aging(struct machine_fixture *f)
 	rules_rest(f);
 	rules_trace(f);
 	atomic_store(&f->zone->boost, 1); /* no file: one round, and it leaves */
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	struct fixture_events *events = rules_events(f);
@@ -455,6 +462,7 @@ static void body_rule_12_4_12_boosting_without_progress(struct machine_fixture *
 	rules_trace(f);
 	rules_count(f, &before);
 	atomic_store(&f->zone->boost, 64);
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	struct fixture_events *events = rules_events(f);
@@ -511,6 +519,7 @@ static void body_rule_12_4_14_failures(struct machine_fixture *f)
 	rt_sleep(f->t, NSEC_PER_SEC);
 	(void)machine_cached_file(f, 5000);
 	atomic_store(&f->zone->boost, 1);
+	marks_refresh(f->zone);
 	atomic_store(&f->node->kswapd_failures, MAX_RECLAIM_RETRIES - 1);
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, 50 * NSEC_PER_MSEC);
@@ -553,6 +562,7 @@ static void body_rule_12_4_15_progress_before_the_restart(struct machine_fixture
 	(void)machine_cached_file(f, 9000);
 	rules_rest(f);
 	atomic_store(&f->zone->boost, 64);
+	marks_refresh(f->zone);
 	failures_at_second_wake = UINT32_MAX;
 	rules_set_probe(f, probe_starve_after_boost);
 	rules_wake(f, 0, ZONE_NORMAL);
@@ -576,6 +586,7 @@ static void probe_change_boost(struct task *t, const struct event_record *record
 	if (record->id != TE_MM_VMSCAN_LRU_SHRINK_INACTIVE || boost_change == 0)
 		return;
 	atomic_store(&zone->boost, (uint64_t)((int64_t)atomic_load(&zone->boost) + boost_change));
+	marks_refresh(zone);
 	boost_change = 0;
 }
 
@@ -588,6 +599,7 @@ static void body_rule_12_4_16_boosts_are_removed(struct machine_fixture *f)
 	rules_rest(f);
 	rules_set_probe(f, probe_change_boost);
 	atomic_store(&f->zone->boost, 6);
+	marks_refresh(f->zone);
 	boost_change = 100; /* another theft meanwhile */
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, 10 * NSEC_PER_MSEC);
@@ -597,7 +609,9 @@ static void body_rule_12_4_16_boosts_are_removed(struct machine_fixture *f)
 	assert_int_equal(atomic_load(&f->node->kcompactd_highest_zone), ZONE_NORMAL);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	atomic_store(&f->zone->boost, 6);
+	marks_refresh(f->zone);
 	atomic_store(&dma->boost, 5);
+	marks_refresh(dma);
 	boost_change = -4; /* somebody else removed some */
 	rules_wake(f, 0, ZONE_NORMAL);
 	rt_sleep(f->t, 10 * NSEC_PER_MSEC);
@@ -636,12 +650,14 @@ static uint64_t scanned_in_a_round(struct machine_fixture *f, uint32_t highest)
 	rules_trace(f);
 	rules_never_balanced(f, true);
 	atomic_store(&f->node->zone[ZONE_DMA].reserve[ZONE_DMA], 4096);
+	marks_refresh(&f->node->zone[ZONE_DMA]);
 	rules_set_probe(f, probe_freeze_at_3);
 	rules_wake(f, 0, highest);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	event_hook_stop(f->m);
 	rules_never_balanced(f, false);
 	atomic_store(&f->node->zone[ZONE_DMA].reserve[ZONE_DMA], 0);
+	marks_refresh(&f->node->zone[ZONE_DMA]);
 	struct fixture_events *events = rules_events(f);
 	uint64_t scanned = scanned_at(events, 3);
 
@@ -659,10 +675,12 @@ static void body_rule_12_5_1_goal(struct machine_fixture *f)
 	(void)machine_cached_file(f, 6000);
 	rules_rest(f);
 	atomic_store(&f->zone->mark[WMARK_HIGH], 200);
+	marks_refresh(f->zone);
 	atomic_store(&dma->mark[WMARK_HIGH],
 		     1); /* counts as 32: 232 are eight batches, 201 seven */
 	assert_int_equal(scanned_in_a_round(f, ZONE_NORMAL), 256);
 	atomic_store(&dma->mark[WMARK_HIGH], 68);
+	marks_refresh(dma);
 	assert_int_equal(scanned_in_a_round(f, ZONE_NORMAL), 288);
 	/* A zone without managed pages adds nothing: there are three more here. */
 }

@@ -444,6 +444,7 @@ static void body_rule_12_2_6_zone_without_a_request(struct machine_fixture *f)
 	rules_kick(f);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	atomic_store(&f->node->zone[ZONE_DMA].boost, 1);
+	marks_refresh(&f->node->zone[ZONE_DMA]);
 	kswapd_wake(f->t, &f->node->zone[ZONE_DMA], GFP_KERNEL, 1, ZONE_DMA);
 	rt_sleep(f->t, NSEC_PER_SEC);
 	/* It has gone to sleep with the zone that it was asked for. */
@@ -731,6 +732,7 @@ static void body_rule_12_3_8_unbalanced_after_the_nap_counts_high(struct machine
 	rt_sleep(f->t, 50 * NSEC_PER_MSEC);
 	for (uint32_t z = 0; z < NR_ZONES; z++) /* it looks at all zones: nobody has asked */
 		atomic_store(&f->zone->reserve[z], zone_managed(f->zone));
+	marks_refresh(f->zone);
 	set_node_flags(f);
 	atomic_store(&f->node->kswapd_failures, MAX_RECLAIM_RETRIES - 1);
 	rt_sleep(f->t, 100 * NSEC_PER_MSEC);
@@ -745,6 +747,7 @@ static void body_rule_12_3_8_unbalanced_after_the_nap_counts_high(struct machine
 	assert_int_equal(atomic_load(&f->node->lruvec.congested), 1);
 	for (uint32_t z = 0; z < NR_ZONES; z++)
 		atomic_store(&f->zone->reserve[z], 0);
+	marks_refresh(f->zone);
 	test_free(events);
 }
 RULE(rule_12_3_8_unbalanced_after_the_nap_counts_high, 0);
@@ -870,20 +873,24 @@ static void body_rule_12_3_13_one_good_zone_is_enough(struct machine_fixture *f)
 	assert_true(kswapd_balanced(f->node, 0, ZONE_NORMAL)); /* zone DMA, however small */
 	assert_true(kswapd_balanced(f->node, 3, ZONE_NORMAL));
 	atomic_store(&dma->reserve[ZONE_NORMAL], zone_managed(dma));
+	marks_refresh(dma);
 	assert_false(kswapd_balanced(f->node, 0, ZONE_NORMAL));
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA)); /* not held back from its own */
 	uint64_t free = zone_stat_exact(dma, NR_FREE_PAGES);
 
 	/* At the mark is not above it. */
 	atomic_store(&dma->boost, free - zone_mark(dma, WMARK_HIGH));
+	marks_refresh(dma);
 	assert_false(kswapd_balanced(f->node, 0, ZONE_DMA));
 	atomic_fetch_sub(&dma->boost, 1);
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA));
 	atomic_store(&dma->boost, 0);
+	marks_refresh(dma);
 	atomic_store(&dma->managed, 0);
 	assert_true(kswapd_balanced(f->node, 0, ZONE_DMA));
 	atomic_store(&dma->managed, dma->present);
 	atomic_store(&dma->reserve[ZONE_NORMAL], 0);
+	marks_refresh(dma);
 	machine_release(f, &hoard, UINT64_MAX);
 }
 RULE(rule_12_3_13_one_good_zone_is_enough, .dma_pages = 1024);

@@ -121,6 +121,7 @@ static void body_rule_12_7_5_balanced_is_not_woken(struct machine_fixture *f)
 	rt_sleep(f->t, NSEC_PER_SEC);
 	assert_nothing_moved(f, &before);
 	atomic_store(&f->zone->boost, 1);
+	marks_refresh(f->zone);
 	rules_wake(f, 0, ZONE_DMA32); /* not boosted there: no zone with memory */
 	rt_sleep(f->t, NSEC_PER_SEC);
 	assert_nothing_moved(f, &before);
@@ -171,6 +172,7 @@ static void hold_back(struct machine_fixture *f, uint32_t highest, bool on)
 			struct zone *zone = &f->m->nodes[n].zone[z];
 
 			atomic_store(&zone->reserve[highest], on ? zone_managed(zone) : 0);
+			marks_refresh(zone);
 		}
 	}
 }
@@ -208,6 +210,7 @@ static void body_rule_12_7_8_fast_path_wakes_for_a_boost(struct machine_fixture 
 	rules_rest(f);
 	rules_trace(f);
 	atomic_store(&f->zone->boost, 5);
+	marks_refresh(f->zone);
 	atomic_fetch_or(&f->zone->flags, ZONE_BOOSTED);
 	uint32_t pfn = alloc_page(f->t, GFP_HIGHUSER_MOVABLE);
 
@@ -374,6 +377,7 @@ static void load(struct machine_fixture *f, struct rng *rng)
 		case 1:
 			spin_lock(f->t, &zone->lock, LOCK_ZONE);
 			atomic_store(&zone->boost, rng_below(rng, 200));
+			marks_refresh(zone);
 			spin_unlock(f->t, &zone->lock, LOCK_ZONE);
 			break;
 		case 2:

@@ -319,8 +319,10 @@ static void body_rule_11_10_1_half_of_the_min_marks(struct machine_fixture *f)
 	assert_true(kswapd_reserves_ok(f->t, f->node));
 	atomic_store(&f->node->kswapd_failures, 0);
 	atomic_store(&f->zone->mark[WMARK_MIN], 0); /* no reserve: nothing to guard */
+	marks_refresh(f->zone);
 	assert_true(kswapd_reserves_ok(f->t, f->node));
 	atomic_store(&f->zone->mark[WMARK_MIN], 2 * half);
+	marks_refresh(f->zone);
 	atomic_store(&f->node->kswapd_sleeping, 1);
 	machine_release(f, &hoard, UINT64_MAX);
 }

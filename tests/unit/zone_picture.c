@@ -237,6 +237,7 @@ static void finish_block(struct picture *picture, uint32_t block)
 		break;
 	case 'A':
 		atomic_fetch_add(&picture->zone->nr_reserved_highatomic, NEAP_PAGEBLOCK_PAGES);
+		marks_refresh(picture->zone);
 		break;
 	case 'w':
 		lru_drain(picture->f->t);
@@ -309,6 +310,7 @@ void picture_build(struct picture *picture, struct machine_fixture *f, const cha
 	atomic_store(&f->m->sysctl.watermark_boost_factor, 0);
 	for (uint32_t i = 0; i < NR_WMARKS; i++)
 		atomic_store(&zone->mark[i], marks[i]);
+	marks_refresh(zone);
 	take_everything(picture);
 	for (uint32_t i = 0; i < zone_spanned(zone); i++)
 		make_frame(picture, zone->start_pfn + i,
