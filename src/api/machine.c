@@ -37,6 +37,7 @@
 #include "core/fresh.h"
 #include "core/likeness.h"
 #include "core/sysctl.h"
+#include "core/writeback.h"
 
 /* A machine on its way. */
 struct building {
@@ -273,9 +274,10 @@ static int machine_begin(struct task *t, void *arg)
 	if (err == 0 && a->rt->cost_ps != NULL && a->rt->cost_ps[EV_SIM_FRESH_BLOCK] != 0 &&
 	    fresh_begin(&a->m) != 0)
 		err = api_fail(a, -ENOMEM, "There is no address space for the machine's tables.");
-	if (err == 0)
+	if (err == 0) {
+		writeback_reset_held(t, &a->m);
 		a->m.inject[INJECT_PAGE] = config->fault_nth[CONFIG_FAULT_PAGE];
-	else
+	} else
 		machine_end(t, a);
 	return err;
 }

@@ -59,6 +59,7 @@ enum knob_effect {
 	KNOB_HUGEPAGES = 1u << 10,  /* the pool is to have `hugepages` pages, as many as possible */
 	KNOB_KCOMPACTD = 1u << 11,  /* kcompactd of each node looks at its work */
 	KNOB_FLUSHER = 1u << 12,    /* the flusher looks at its period */
+	KNOB_DIRTY = 1u << 16,	    /* writers are held at the new limit of dirty pages */
 	KNOB_TIMER = 1u << 13,	    /* the folding of counters has another period */
 	KNOB_LRU_GEN = 1u << 14,    /* the multi-generation LRU is switched */
 	KNOB_PSI_TRIGGER = 1u << 15, /* a pressure trigger is set up */

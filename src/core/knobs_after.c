@@ -162,20 +162,22 @@ static bool bytes_too_many(uint64_t bytes)
 int knob_after_dirty_ratio(struct knobs *k, const struct knob_change *change,
 			   struct knob_effects *effects)
 {
-	(void)effects;
-	if (change->after != change->before)
-		set_wide(&k->dirty_bytes, 0);
+	if (change->after == change->before)
+		return 0;
+	set_wide(&k->dirty_bytes, 0);
+	effects->what |= KNOB_DIRTY;
 	return 0;
 }
 
 int knob_after_dirty_bytes(struct knobs *k, const struct knob_change *change,
 			   struct knob_effects *effects)
 {
-	(void)effects;
 	if (bytes_too_many(change->after))
 		return -ERANGE;
-	if (change->after != change->before)
-		set_int(&k->dirty_ratio, 0);
+	if (change->after == change->before)
+		return 0;
+	set_int(&k->dirty_ratio, 0);
+	effects->what |= KNOB_DIRTY;
 	return 0;
 }
 

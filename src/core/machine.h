@@ -498,14 +498,16 @@ struct neap_machine {
 	struct task *timer_thread; /* neap_timer: periodic work */
 	struct waitq flush_wait, timer_wait, dirty_wait;
 	struct psi_machine psi;
-	_Atomic uint32_t flush_requested; /* a */
-	_Atomic uint32_t timer_armed;	  /* a: periodic work is due within a second */
-	_Atomic uint32_t stopping;	  /* a: machine is going down */
-	_Atomic uint32_t io_stopping;	  /* a: nothing is in flight any more: neap_io may end */
-	_Atomic uint32_t nr_completing;	  /* a: tasks inside io_done() */
-	_Atomic uint32_t freezing;	  /* freeze_lock: freezes that hold the threads */
-	_Atomic uint32_t freeze_lock;	  /* a: 1 while somebody freezes or thaws (sleeping) */
-	_Atomic uint32_t nr_frozen;	  /* a: how many do */
+	_Atomic uint32_t flush_requested;  /* a */
+	_Atomic uint64_t dirty_held_pages; /* a: above so much, or the limit, writers wait */
+	_Atomic uint64_t dirty_held_ns;	   /* a: when it came nearer to the limit */
+	_Atomic uint32_t timer_armed;	   /* a: periodic work is due within a second */
+	_Atomic uint32_t stopping;	   /* a: machine is going down */
+	_Atomic uint32_t io_stopping;	   /* a: nothing is in flight any more: neap_io may end */
+	_Atomic uint32_t nr_completing;	   /* a: tasks inside io_done() */
+	_Atomic uint32_t freezing;	   /* freeze_lock: freezes that hold the threads */
+	_Atomic uint32_t freeze_lock;	   /* a: 1 while somebody freezes or thaws (sleeping) */
+	_Atomic uint32_t nr_frozen;	   /* a: how many do */
 	struct waitq freezer_wait;
 
 	const struct movable_ops *movable_ops[NR_MOVABLE_OPS]; /* w: core/migrate.h; by owner - 1 */

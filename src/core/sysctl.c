@@ -114,6 +114,8 @@ static void sysctl_perform(struct task *t, struct neap_machine *m, const struct 
 		kcompactd_trigger(t, m);
 	if (effects & KNOB_TIMER)
 		waitq_wake(t, &m->timer_wait, 1);
+	if (effects & KNOB_DIRTY)
+		writeback_reset_held(t, m);
 	if (effects & KNOB_FLUSHER)
 		waitq_wake(t, &m->flush_wait, 1);
 	if (effects & KNOB_FOLD)

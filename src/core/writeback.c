@@ -13,13 +13,23 @@
  * of the LRU), and every dirty_writeback_centisecs (5 s) for files that have been dirty
  * for dirty_expire_centisecs (30 s).
  *
+ * The limit falls when programs take memory, and writers are not stopped at once for that: what
+ * holds them follows the limit up at once, and down by a part in 32 of what lies between (or
+ * between it and what is dirty) each 200 ms in which somebody writes above the middle. Writing the
+ * limit's knobs sets it.
+ *
+ *   limit   ━━━━━━━━━━┓
+ *   held at ──────────╲___
+ *                     ┗━━━━━━━━━━━━━━━━
+ *
  * What must never happen: the flusher waiting for memory that only its own
  * write-out can free. It runs with PF_MEMALLOC, so its few allocations use the
  * reserves and never enter reclaim.
  *
- * Linux: mm/page-writeback.c, fs/fs-writeback.c. DIFF: writers above the limit
- * wait in steps of at most 200 ms until they are below it; there is no
- * bandwidth estimate that paces them before.
+ * Linux: mm/page-writeback.c (domain_dirty_limits(), update_dirty_limit()),
+ * fs/fs-writeback.c. DIFF: writers above what holds them wait in steps of at most 200 ms
+ * until they are below it; there is no bandwidth estimate that paces them before, so what
+ * holds them falls only while less is dirty.
  */
 #include "core/writeback.h"
 
@@ -31,6 +41,8 @@
 #define FLUSH_ROUND_PAGES 1024u
 #define CENTISEC_NS (10 * NSEC_PER_MSEC)
 #define WRITER_PAUSE_NS (200 * NSEC_PER_MSEC)
+#define HELD_STEP_NS (200 * NSEC_PER_MSEC)
+#define HELD_SHIFT 5u /* steps of 1 / 32 */
 
 uint64_t writeback_dirtyable_pages(struct neap_machine *m)
 {
@@ -93,6 +105,37 @@ static uint64_t unwritten_exact(const struct neap_machine *m)
 	return pages;
 }
 
+void writeback_reset_held(struct task *t, struct neap_machine *m)
+{
+	uint64_t background, limit;
+
+	writeback_limits(m, &background, &limit);
+	atomic_store_explicit(&m->dirty_held_pages, limit, memory_order_relaxed);
+	atomic_store_explicit(&m->dirty_held_ns, rt_now(t), memory_order_relaxed);
+}
+
+/*
+ * How much may be dirty before writers are held, given the limit now. Who comes first after a
+ * step's time makes the step; a race is worth a step. => at least `limit`
+ */
+static uint64_t held_at(struct task *t, struct neap_machine *m, uint64_t limit, uint64_t dirty)
+{
+	uint64_t held = atomic_load_explicit(&m->dirty_held_pages, memory_order_relaxed);
+	uint64_t then_ns = atomic_load_explicit(&m->dirty_held_ns, memory_order_relaxed);
+	uint64_t least = max_u64(limit, dirty);
+	uint64_t now_ns = rt_now(t);
+
+	if (now_ns < then_ns + HELD_STEP_NS ||
+	    !atomic_compare_exchange_strong(&m->dirty_held_ns, &then_ns, now_ns))
+		return max_u64(held, limit);
+	if (held < limit)
+		held = limit;
+	else if (held > least)
+		held -= (held - least) >> HELD_SHIFT;
+	atomic_store_explicit(&m->dirty_held_pages, held, memory_order_relaxed);
+	return held;
+}
+
 /*
  * Is a writer to wait? Asks the flusher for help on the way. On a small machine the limit is less
  * than what counters may lag by: nobody waits for pages that only a counter knows.
@@ -107,6 +150,7 @@ static bool writer_must_wait(struct task *t, struct neap_machine *m)
 		return false;
 	if (dirty_pages(m) != 0)
 		writeback_wake(t, m);
+	limit = held_at(t, m, limit, dirty);
 	return dirty > limit && !atomic_load(&m->stopping) && unwritten_exact(m) > limit;
 }
 

@@ -16,6 +16,8 @@ void writeback_balance_dirty(struct task *t, struct neap_machine *m);
 void writeback_drop_clean(struct task *t, struct neap_machine *m);
 /* Pages that could be dirty: free ones beyond the reserves, and the page cache. */
 uint64_t writeback_dirtyable_pages(struct neap_machine *m);
+/* Knobs of the limit were written, or the machine begins: what holds writers is the limit now. */
+void writeback_reset_held(struct task *t, struct neap_machine *m);
 /* The two limits now, pages. */
 void writeback_limits(struct neap_machine *m, uint64_t *background, uint64_t *limit);
 

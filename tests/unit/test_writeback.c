@@ -12,6 +12,7 @@
  */
 #include "machine_fixture.h"
 
+#include "core/sysctl.h"
 #include "core/writeback.h"
 
 static uint64_t dirty(struct machine_fixture *f)
@@ -126,6 +127,48 @@ static void body_limit(struct machine_fixture *f)
 MACHINE_TEST(limit, .pages = 8192,
 	     .disk = { .latency_ns = 100000, .depth = 1, .bytes_per_s = MIB });
 
+/* How long writing so many pages takes. */
+static uint64_t write_time_ns(struct machine_fixture *f, struct fixture_file *file, uint64_t nr)
+{
+	uint64_t start_ns = rt_now(f->t);
+
+	write_pages(f, file, 0, nr);
+	return rt_now(f->t) - start_ns;
+}
+
+/*
+ * The limit falls to a quarter without anybody writing a knob, as when programs take memory.
+ * Writers are held where it was, and nearer to it with each fifth of a second with a writer.
+ */
+static void body_held(struct machine_fixture *f)
+{
+	struct fixture_file *file = machine_file(f, 400);
+	const char *bytes = "1638400"; /* 400 pages */
+
+	assert_int_equal(sysctl_write(f->t, f->m, "dirty_bytes", bytes, 7), 7);
+	assert_int_equal(f->m->dirty_held_pages, 400);
+	atomic_store(&f->m->sysctl.dirty_bytes, (uint64_t)100 * NEAP_PAGE_BYTES);
+	/* At 1 MiB/s 150 pages are 0.6 s. */
+	assert_true(write_time_ns(f, file, 250) < 100 * NSEC_PER_MSEC);
+	rt_sleep(f->t, 2 * NSEC_PER_SEC);
+	for (uint32_t i = 0; i < 64; i++) {
+		write_pages(f, file, 0, 90);
+		rt_sleep(f->t, 500 * NSEC_PER_MSEC);
+	}
+	/* 300 x (31 / 32)^64 are 39. */
+	assert_in_range(f->m->dirty_held_pages, 120, 180);
+	assert_true(write_time_ns(f, file, 250) > 200 * NSEC_PER_MSEC);
+	/* It follows a limit that rises at once, and a knob in either direction. */
+	atomic_store(&f->m->sysctl.dirty_bytes, (uint64_t)300 * NEAP_PAGE_BYTES);
+	rt_sleep(f->t, 2 * NSEC_PER_SEC);
+	write_pages(f, file, 0, 240);
+	assert_int_equal(f->m->dirty_held_pages, 300);
+	assert_int_equal(sysctl_write(f->t, f->m, "dirty_bytes", "40960", 5), 5);
+	assert_int_equal(f->m->dirty_held_pages, 10);
+}
+
+MACHINE_TEST(held, .pages = 8192, .disk = { .latency_ns = 100000, .depth = 1, .bytes_per_s = MIB });
+
 /* What only a sum knows, because a CPU keeps the rest, holds nobody. */
 static void body_lag(struct machine_fixture *f)
 {
@@ -202,10 +245,15 @@ MACHINE_TEST(end_while_flushed, 0);
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_age),
-		cmocka_unit_test(test_background), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_lag),	   cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_end_while_flushed),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_age),
+		cmocka_unit_test(test_background),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_lag),
+		cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_end_while_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
