@@ -382,6 +382,16 @@ static ALWAYS_INLINE void ends_link(const struct rise *rise, struct ends *ends, 
 	}
 }
 
+/* A block merges: what that will touch. */
+static ALWAYS_INLINE void oldest_ask(const struct page *pages, uint32_t pfn, uint32_t order)
+{
+	const struct page *buddy = &pages[pfn ^ (1u << order)];
+
+	__builtin_prefetch(&pages[buddy->next], 1);
+	__builtin_prefetch(&pages[buddy->prev], 1);
+	__builtin_prefetch(&pages[(pfn & ~(1u << order)) ^ (2u << order)], 1);
+}
+
 /*
  * The next blocks of one type, at least one: those that stay are linked, the others begin their way
  * up. From one block to the next it is a look into a cache that is not the nearest: what is to be
@@ -399,6 +409,8 @@ static ALWAYS_INLINE void oldest_begin(struct rise *rise, struct oldest *at, uin
 	struct list *list = &zone->area[order].list[type];
 	struct ends ends = { { list->first, list->last } };
 	uint32_t pfn = at->pfn;
+	struct newest *newest = &zone->newest[type < NR_PCP_TYPES ? type : 0];
+	uint32_t at_newest = newest->nr;
 	uint32_t nr_up = 0;
 	uint32_t nr = 0;
 
@@ -414,13 +426,19 @@ static ALWAYS_INLINE void oldest_begin(struct rise *rise, struct oldest *at, uin
 		if (likely((odd >> here & 1) != 0)) {
 			*word = odd;
 			ends_link(rise, &ends, pfn, head, next);
+			if (order == 0) {
+				newest->pfn[at_newest % NEWEST_FRAMES] = pfn;
+				at_newest += next ^ 1;
+			}
 		} else {
 			*word = odd ^ (uint64_t)1 << above;
 			rise->up[nr_up++] = pfn << 1 | next;
+			oldest_ask(pages, pfn, order);
 		}
 		pfn = before;
 		nr++;
 	} while (nr < most && pfn != PFN_NONE && page_flags(&pages[pfn]) == flags);
+	newest->nr = at_newest;
 	*list = (struct list){ ends.at[0], ends.at[1] };
 	racy_add(zone->area[order].nr_free, (uint64_t)(nr - nr_up));
 	rise->nr = nr_up;

@@ -82,6 +82,18 @@ struct free_area {
 	uint64_t nr_free;	    /* z: blocks, all types */
 } CACHE_ALIGNED;
 
+#define NEWEST_FRAMES 256u
+
+/*
+ * Single frames that came last to the head of a free list, the newest one at nr - 1, going round:
+ * what a refill of many will find, unless merges took some. A hint for who asks ahead, since a list
+ * tells one frame after the other.
+ */
+struct newest {
+	uint32_t nr;		     /* z */
+	uint32_t pfn[NEWEST_FRAMES]; /* z */
+};
+
 /* Per-CPU page lists of one zone on one CPU. All p; others read it through core/racy.h. */
 struct pcp {
 	uint32_t count; /* pages over all lists */
@@ -158,6 +170,7 @@ struct zone {
 	 */
 	_Atomic int64_t plain_above[NR_ZONES] CACHE_ALIGNED; /* a */
 	_Atomic int64_t stat[NR_ZONE_ITEMS];		     /* a */
+	struct newest newest[NR_PCP_TYPES]; /* last: most of it is seldom touched */
 };
 
 /* The LRU lists of one node (later: of one memory group on one node). */

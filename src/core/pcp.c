@@ -99,6 +99,16 @@ static uint32_t refill_list(struct task *t, struct zone *zone, struct list *list
 	return want->nr - left.nr;
 }
 
+/* Asks for the frames that a refill of single frames will find, as far as is known. */
+static ALWAYS_INLINE void refill_ask(struct zone *zone, uint32_t type, uint32_t nr)
+{
+	const struct page *pages = zone->machine->pages;
+	struct newest *newest = &zone->newest[type];
+
+	for (uint32_t i = 0; i < nr; i++)
+		__builtin_prefetch(&pages[newest->pfn[--newest->nr % NEWEST_FRAMES]], 1);
+}
+
 /* The list is empty. */
 static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32_t type,
 		       uint32_t alloc_flags)
@@ -112,6 +122,8 @@ static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32
 	};
 
 	spin_lock(t, &zone->lock, LOCK_ZONE);
+	if (order == 0)
+		refill_ask(zone, type, want.nr);
 	uint32_t got =
 		refill_list(t, zone, &pcp->list[pcp_list_index(order, type)], &want, alloc_flags);
 
