@@ -34,26 +34,23 @@ static const uint32_t mix_percent[MIX_LEVELS] = { 50, 90, 98 };
 static ALWAYS_INLINE uintptr_t ours_take_kernel(void *ctx, uint32_t order)
 {
 	(void)order; /* always 0 here */
-	return alloc_page(ctx, GFP_KERNEL);
+	return alloc_page(ctx, GFP_KERNEL | GFP_BIT_OWNED);
 }
 
 static ALWAYS_INLINE uintptr_t ours_take_movable(void *ctx, uint32_t order)
 {
 	struct task *t = ctx;
-	const struct alloc_request request = { .gfp = GFP_BIT_MOVABLE | GFP_BIT_NOWARN,
-					       .order = order };
+	const struct alloc_request request = {
+		.gfp = GFP_BIT_MOVABLE | GFP_BIT_NOWARN | GFP_BIT_OWNED,
+		.order = order,
+	};
 
 	return alloc_pages(t, &request);
 }
 
 static ALWAYS_INLINE void ours_give(void *ctx, uintptr_t block, uint32_t order)
 {
-	struct task *t = ctx;
-
-	if (order == 0)
-		free_page_put(t, (uint32_t)block);
-	else if (page_put_test(machine_page(t->machine, (uint32_t)block)))
-		free_pages(t, (uint32_t)block, order);
+	free_pages_put(ctx, (uint32_t)block, order);
 }
 
 static ALWAYS_INLINE uintptr_t peer_take(void *ctx, uint32_t order)

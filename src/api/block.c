@@ -59,13 +59,13 @@ int neap_block_alloc(struct neap_machine *machine, uint32_t order, uint32_t gfp,
 		return -ENOMEM;
 	api_access_flush(t);
 	struct alloc_request request = {
-		.gfp = gfp,
+		.gfp = gfp | GFP_BIT_OWNED, /* nothing leads to the block but *out */
 		.order = order,
 		.node = node >= 0 ? (uint32_t)node : 0,
 	};
 
 	block->order = order;
-	block->pfn = node >= 0 ? alloc_pages(t, &request) : mempolicy_alloc(t, gfp, order);
+	block->pfn = node >= 0 ? alloc_pages(t, &request) : mempolicy_alloc(t, request.gfp, order);
 	if (block->pfn == PFN_NONE) {
 		free(block);
 		return -ENOMEM;
@@ -153,17 +153,13 @@ static void block_release(struct task *t, struct neap_block *block)
 		cma_release(t, t->machine, block->pfn, block->nr_range);
 	} else if (block->nr_range != 0) {
 		contig_free(t, block->pfn, block->nr_range);
-	} else if (block->order == 0) {
-		/*
-		 * Not always the last reference: an old table entry may have led somebody here.
-		 * Freeing clears all flags; the descriptor is not touched before.
-		 */
-		free_page_put(t, block->pfn);
 	} else {
-		struct page *page = machine_page(t->machine, block->pfn);
-
-		page_clear(page, PG_KERNEL);
-		page_put(t, page);
+		/*
+		 * Not always the last reference: if the block came by the long way, an old table
+		 * entry may have led somebody here. Freeing clears all flags; the descriptor is not
+		 * touched before.
+		 */
+		free_pages_put(t, block->pfn, block->order);
 	}
 	free(block);
 }

@@ -209,18 +209,26 @@ void alloc_note_free(struct neap_machine *m)
 			break;
 }
 
+_Static_assert(GFP_BIT_OWNED == PAGE_OWNED, "a request's first reference has the bit");
+
+/* The first reference of a block that is asked for so. */
+static ALWAYS_INLINE uint32_t first_reference(uint32_t gfp)
+{
+	return (gfp & GFP_BIT_OWNED) | 1;
+}
+
 /*
- * A fresh descriptor with one reference. The release makes the rest visible to whoever finds the
- * reference.
+ * A fresh descriptor with its first reference. The release makes the rest visible to whoever finds
+ * the reference.
  */
-static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags)
+static ALWAYS_INLINE void page_init_used(struct page *page, uint64_t flags, uint32_t refs)
 {
 	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
 	page->next = PFN_NONE;
 	page->prev = PFN_NONE;
 	page->owner = 0;
 	page->index = 0;
-	page_set_uses(page, 1);
+	page_set_uses(page, refs);
 }
 
 /* What the flags of a block's head say besides its place. */
@@ -245,7 +253,7 @@ void alloc_prepare_block(struct zone *zone, uint32_t pfn, uint32_t order, bool c
 
 	if (compound)
 		block_mark_tails(zone, page, order);
-	page_init_used(page, zone->place | page_head_flags(order));
+	page_init_used(page, zone->place | page_head_flags(order), 1);
 }
 
 /* Counts one block of `zone` for a request that preferred a zone of node `wanted`. => pinned */
@@ -519,13 +527,13 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 /*
  * A block from the list of this CPU, if the zone is above its low mark, nobody is to be woken and
  * the list has one. Must do what alloc_walk() would do then. Calls nothing, so that its callers
- * need no stack frame on this path. order: one that has lists; the block is not compound.
- * => PFN_NONE otherwise, nothing changed
+ * need no stack frame on this path. kind: request_kind(); order: one that has lists; the block is
+ * not compound; refs: its first reference. => PFN_NONE otherwise, nothing changed
  */
-static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t highest,
-					  uint32_t type, uint32_t order)
+static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t kind,
+					  uint32_t order, uint32_t refs)
 {
-	if (unlikely(!watermark_plain(zone, highest, order)))
+	if (unlikely(!watermark_plain(zone, kind & KIND_LIMIT, order)))
 		return PFN_NONE;
 	struct page *pages = t->machine->pages;
 	struct cpu_slot *slot = t->slot;
@@ -533,7 +541,7 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	if (unlikely(!cpu_pin_brief(t, slot)))
 		return PFN_NONE;
 	struct pcp *pcp = &zone->pcp[slot->cpu];
-	uint32_t index = pcp_list_index(order, type);
+	uint32_t index = pcp_list_index(order, (kind & ~KIND_ODD) >> KIND_TYPE_SHIFT);
 
 	if (unlikely(list_empty(&pcp->list[index]))) {
 		cpu_unpin_brief(t, slot);
@@ -544,7 +552,7 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	pcp->free_factor >>= 1;
 	slot_count_event(slot, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
 	racy_add(pcp->numa[NUMA_HIT], 1);
-	page_init_used(&pages[pfn], zone->place | page_head_flags(order));
+	page_init_used(&pages[pfn], zone->place | page_head_flags(order), refs);
 	cpu_unpin_brief(t, slot);
 	return pfn;
 }
@@ -597,7 +605,8 @@ static ALWAYS_INLINE uint32_t alloc_second(struct task *t, const struct node *no
 		pfn = alloc_take_own(t, zone, order, type);
 	if (likely(pfn != PFN_NONE)) {
 		alloc_count(t, zone, zone, order);
-		page_init_used(&zone->machine->pages[pfn], zone->place | page_head_flags(order));
+		page_init_used(&zone->machine->pages[pfn], zone->place | page_head_flags(order),
+			       first_reference(gfp));
 	} else {
 		pcp->free_factor = free_factor; /* another CPU was faster */
 	}
@@ -612,21 +621,23 @@ static ALWAYS_INLINE uint32_t alloc_plain(struct task *t, const struct node *nod
 					  uint32_t order)
 {
 	uint32_t kind = request_kind(gfp);
-	uint32_t highest = kind & KIND_LIMIT;
-	struct zone *zone = node->fallback.first[highest]->zone;
+	struct zone *zone = node->fallback.first[kind & KIND_LIMIT]->zone;
 
 	if (unlikely(zone == NULL))
 		return PFN_NONE;
 	/* A zone whose machine does not keep types apart serves nobody here. */
-	return alloc_quick(t, zone, highest, (kind & ~KIND_ODD) >> KIND_TYPE_SHIFT, order);
+	return alloc_quick(t, zone, kind, order, first_reference(gfp));
 }
 
-/* alloc_pages() at length. node: that of the request, which names it, too. */
+/*
+ * alloc_pages() at length. node: that of the request, which names it, too. The block is not owned,
+ * whoever asked for it: who gives it back waits for its descriptor.
+ */
 static uint32_t alloc_request_pages(struct task *t, const struct node *node,
 				    const struct alloc_request *request)
 {
 	struct neap_machine *m = t->machine;
-	uint32_t gfp = gfp_in_context(t, request->gfp);
+	uint32_t gfp = gfp_in_context(t, request->gfp) & ~GFP_BIT_OWNED;
 
 	free_late_settle(t);
 	const struct zonelist *zonelist =
@@ -640,7 +651,7 @@ static uint32_t alloc_request_pages(struct task *t, const struct node *node,
 		return PFN_NONE;
 	if (likely(request->order == 0 && ref->zone != NULL && !(gfp & GFP_BIT_WRITE) &&
 		   !cpuset_limits(t)))
-		pfn = alloc_quick(t, ref->zone, highest, type, 0);
+		pfn = alloc_quick(t, ref->zone, highest | type << KIND_TYPE_SHIFT, 0, 1);
 	if (unlikely(pfn == PFN_NONE))
 		pfn = alloc_full(t, request, gfp, zonelist, ref);
 	if ((gfp & GFP_BIT_ZERO) && pfn != PFN_NONE)
@@ -690,7 +701,9 @@ uint32_t alloc_pages(struct task *t, const struct alloc_request *request)
 
 uint32_t alloc_page_from(struct task *t, const struct zonelist *zonelist, uint32_t gfp)
 {
-	const struct alloc_request request = { .gfp = gfp_in_context(t, gfp) };
+	const struct alloc_request request = {
+		.gfp = gfp_in_context(t, gfp) & ~GFP_BIT_OWNED,
+	};
 	const struct zoneref *ref = zonelist_first(zonelist, gfp_highest_zone(request.gfp), NULL);
 	uint32_t pfn = PFN_NONE;
 
@@ -815,6 +828,20 @@ static NOINLINE void free_overflow(struct task *t, struct zone *zone, uint32_t p
 }
 
 /*
+ * The zone in the flags of a block that is given back. Most are of the same zone as the one before:
+ * what is done with its lists then need not wait for the descriptor. => pinned
+ */
+static ALWAYS_INLINE struct zone *free_zone(const struct neap_machine *m, struct cpu *cpu,
+					    uint64_t flags)
+{
+	if (unlikely((flags & PAGE_PLACE_MASK) != cpu->given.place)) {
+		cpu->given.place = flags & PAGE_PLACE_MASK;
+		cpu->given.zone = page_zone_of(m, flags);
+	}
+	return cpu->given.zone;
+}
+
+/*
  * A block onto a list, if it is plain. Calls nothing before it returns, as alloc_quick(). Frees of
  * this CPU are not late, as far as this task has seen. order: one that has lists; the block is not
  * compound.
@@ -834,7 +861,7 @@ static ALWAYS_INLINE void free_quick(struct task *t, uint32_t pfn, uint32_t orde
 		free_pages_full(t, pfn, order);
 		return;
 	}
-	struct zone *zone = page_zone_of(m, flags);
+	struct zone *zone = free_zone(m, (struct cpu *)(void *)slot->meter, flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	uint32_t count = racy_read(pcp->count) + (1u << order);
 	bool room = pcp_has_room(pcp, zone, order, count);
@@ -874,8 +901,16 @@ void free_page_put(struct task *t, uint32_t pfn)
 {
 	if (unlikely(free_late_is_on(t)))
 		free_late_put(t, pfn);
-	else if (page_put_test(machine_page(t->machine, pfn)))
+	else if (page_put_owned(machine_page(t->machine, pfn)))
 		free_quick(t, pfn, 0);
+}
+
+void free_pages_put(struct task *t, uint32_t pfn, uint32_t order)
+{
+	if (likely(order == 0))
+		free_page_put(t, pfn);
+	else if (page_put_owned(machine_page(t->machine, pfn)))
+		free_pages_block(t, pfn, order);
 }
 
 void free_page_list(struct task *t, struct list *list)

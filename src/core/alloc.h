@@ -21,6 +21,7 @@ struct alloc_request {
  * => PFN_NONE if none could be had by the rules of spec 02, section 8
  * => else refs = 1, maps = 0, flags = place only (HEAD, TAIL and order set for order > 0), contents
  *    undefined unless ZERO was asked
+ * => asked for with GFP_BIT_OWNED, refs may be PAGE_OWNED | 1: free_pages_put() gives it back
  */
 uint32_t alloc_pages(struct task *t, const struct alloc_request *request);
 
@@ -43,6 +44,12 @@ void free_pages(struct task *t, uint32_t pfn, uint32_t order);
  * sleeps.
  */
 void free_page_put(struct task *t, uint32_t pfn);
+
+/*
+ * The same for a block of any order, its head's reference. What was asked for with GFP_BIT_OWNED
+ * costs the least.
+ */
+void free_pages_put(struct task *t, uint32_t pfn, uint32_t order);
 
 /* free_pages() for a list of single frames, each with refs = 0; the list is empty afterwards. */
 void free_page_list(struct task *t, struct list *list);

@@ -143,7 +143,7 @@ static ALWAYS_INLINE uint32_t run_fill(struct task *t, struct late_run *run, con
 		uint32_t at = pfn[i++];
 		struct page *page = &pages[at];
 
-		if (!page_put_test(page))
+		if (!page_put_owned(page))
 			continue;
 		if (likely((page_flags(page) & LATE_MASK) == place &&
 			   racy_read(block_type[at >> PAGEBLOCK_SHIFT]) == type)) {
@@ -239,7 +239,7 @@ void free_late_put(struct task *t, uint32_t pfn)
 		}
 		cpu_unpin_brief(t, slot);
 	}
-	if (page_put_test(machine_page(m, pfn)))
+	if (page_put_owned(machine_page(m, pfn)))
 		free_pages(t, pfn, 0);
 }
 

@@ -29,6 +29,8 @@
 #define GFP_BIT_THISNODE 0x200000u
 #define GFP_BIT_ACCOUNT 0x400000u
 #define GFP_BIT_ZEROTAGS 0x800000u
+/* Ours: nobody else gets a reference to the block (PAGE_OWNED). Linux has no such bit. */
+#define GFP_BIT_OWNED 0x80000000u
 
 #define GFP_BITS_RECLAIM (GFP_BIT_DIRECT_RECLAIM | GFP_BIT_KSWAPD_RECLAIM)
 #define GFP_ATOMIC (GFP_BIT_HIGH | GFP_BIT_ATOMIC | GFP_BIT_KSWAPD_RECLAIM)

@@ -310,6 +310,7 @@ static int node_build(struct neap_machine *m, uint32_t id, const struct machine_
 	     cpu = cpumask_next(&node->cpus, cpu + 1)) {
 		m->cpus[cpu].node = id;
 		m->cpus[cpu].home = node;
+		m->cpus[cpu].given.place = UINT64_MAX;
 	}
 	return err;
 }

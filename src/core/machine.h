@@ -337,8 +337,12 @@ struct cpu {
 	uint32_t id;			  /* I */
 	uint32_t node;			  /* I */
 	struct node *home;		  /* I: the same */
-	uint32_t nr_late;		  /* 1 + frames in late[]; 0: frees are prompt */
-	uint32_t late[LATE_FREES];	  /* to be freed, oldest first (core/free_late.h) */
+	struct {
+		uint64_t place;
+		struct zone *zone;
+	} given;	  /* zone of the block given back last; place UINT64_MAX: there is none */
+	uint32_t nr_late; /* 1 + frames in late[]; 0: frees are prompt */
+	uint32_t late[LATE_FREES]; /* to be freed, oldest first (core/free_late.h) */
 	struct psi_cpu psi;
 	uint32_t batches_filled; /* bit for each kind that has pages */
 	struct lru_batch batch[NR_LRU_BATCHES];

@@ -249,6 +249,14 @@ static inline uint32_t page_node_id(const struct page *page)
 	return page_node_of(page_flags(page));
 }
 
+/*
+ * Added to the one reference of a block whose owner alone gives it back: nobody else gets one, not
+ * even who finds the frame in an entry or an index that is out of date. So the last reference is
+ * dropped by a plain write, and whoever frees a block whose descriptor is in no cache need not wait
+ * for it.
+ */
+#define PAGE_OWNED 0x80000000u
+
 static inline uint32_t page_refs(const struct page *page)
 {
 	return atomic_load_explicit(&((struct page *)(uintptr_t)page)->refs, memory_order_acquire);
@@ -259,15 +267,15 @@ static inline void page_get(struct page *page)
 	uint32_t before = atomic_fetch_add_explicit(&page->refs, 1, memory_order_acq_rel);
 
 	(void)before;
-	DCHECK(before != 0);
+	DCHECK(before != 0 && before < PAGE_OWNED);
 }
 
-/* Takes a reference unless there are none: the page may be on its way out. */
+/* Takes a reference unless there are none (the page may be on its way out) or never is another. */
 static inline bool page_get_unless_zero(struct page *page)
 {
 	uint32_t refs = atomic_load_explicit(&page->refs, memory_order_acquire);
 
-	while (refs != 0)
+	while (refs - 1 < PAGE_OWNED - 1)
 		if (atomic_compare_exchange_weak_explicit(&page->refs, &refs, refs + 1,
 							  memory_order_acq_rel,
 							  memory_order_acquire))
@@ -280,8 +288,17 @@ static inline bool MUST_CHECK page_put_test(struct page *page)
 {
 	uint32_t before = atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel);
 
-	DCHECK(before != 0);
+	DCHECK(before != 0 && before < PAGE_OWNED);
 	return before == 1;
+}
+
+/* The same for a block that may be owned. */
+static ALWAYS_INLINE bool MUST_CHECK page_put_owned(struct page *page)
+{
+	if (unlikely(atomic_load_explicit(&page->refs, memory_order_relaxed) != (PAGE_OWNED | 1)))
+		return page_put_test(page);
+	atomic_store_explicit(&page->refs, 0, memory_order_relaxed);
+	return true;
 }
 
 /* Freezes the count at zero if it is exactly `refs`: nobody can get a reference any more. */

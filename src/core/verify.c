@@ -575,7 +575,8 @@ static void hash_frames(uint64_t *hash, const struct neap_machine *m, const stru
 			continue;
 		}
 		if (head || page_refs(page) != 0 || (flags & PG_PCP)) {
-			hash_add(hash, (uint64_t)pfn << 32 | page_refs(page));
+			/* Owned or not, it has the one reference. */
+			hash_add(hash, (uint64_t)pfn << 32 | (page_refs(page) & ~PAGE_OWNED));
 			hash_add(hash, flags);
 			hash_add(hash, (uint64_t)page->next << 32 | page->prev);
 			hash_add(hash, (uint64_t)page->owner << 32 | page->index);

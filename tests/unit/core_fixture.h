@@ -108,7 +108,7 @@ static inline void core_setup_normal(struct core_fixture *f, uint32_t cpus, uint
 /* Drops the only reference and frees the block. */
 static inline void core_free(struct core_fixture *f, uint32_t pfn, uint32_t order)
 {
-	assert_true(page_put_test(&f->m->pages[pfn]));
+	assert_true(page_put_owned(&f->m->pages[pfn]));
 	free_pages(f->t, pfn, order);
 }
 

@@ -231,7 +231,7 @@ static void test_reclaimable(void **state)
 static void test_compound_tails(void **state)
 {
 	struct core_fixture f;
-	struct alloc_request request = { .gfp = GFP_KERNEL | GFP_BIT_COMP, .order = 3 };
+	struct alloc_request request = { .gfp = GFP_HIGHUSER_MOVABLE | GFP_BIT_COMP, .order = 3 };
 
 	(void)state;
 	core_setup_normal(&f, 1, 8192);

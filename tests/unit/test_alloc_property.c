@@ -267,7 +267,7 @@ static void check_block(struct world *w, uint32_t pfn, const struct alloc_reques
 				 w->model.frame[pfn + i]);
 		w->model.frame[pfn + i] = USED;
 	}
-	assert_int_equal(page_refs(&w->f.m->pages[pfn]), 1);
+	assert_int_equal(page_refs(&w->f.m->pages[pfn]) & ~PAGE_OWNED, 1);
 	check_contents(w, pfn, r->order, r->gfp);
 }
 
@@ -288,7 +288,7 @@ static void step_allocate(struct world *w)
 {
 	const uint64_t mask = 1 + below(w, 15);
 	struct alloc_request r = {
-		.gfp = random_gfp(w),
+		.gfp = random_gfp(w) | (below(w, 2) != 0 ? GFP_BIT_OWNED : 0),
 		.order = one_in(w, 3) ? below(w, NR_ORDERS) : below(w, 4),
 		.node = below(w, w->f.m->nr_nodes),
 		.nodemask = one_in(w, 5) ? &mask : NULL,

@@ -80,7 +80,8 @@ struct world {
 
 static void world_take(struct world *w, uint32_t order)
 {
-	const struct alloc_request request = { .gfp = GFP_BIT_MOVABLE | GFP_BIT_NOWARN,
+	const uint32_t owned = w->nr % 3 != 0 ? GFP_BIT_OWNED : 0;
+	const struct alloc_request request = { .gfp = GFP_BIT_MOVABLE | GFP_BIT_NOWARN | owned,
 					       .order = order };
 	uint32_t pfn = alloc_pages(w->f.t, &request);
 
