@@ -99,14 +99,20 @@ static uint32_t refill_list(struct task *t, struct zone *zone, struct list *list
 	return want->nr - left.nr;
 }
 
-/* Asks for the frames that a refill of single frames will find, as far as is known. */
+/*
+ * Asks for the frames that a refill of single frames will find on their list, as far as is known.
+ * => zone lock held
+ */
 static ALWAYS_INLINE void refill_ask(struct zone *zone, uint32_t type, uint32_t nr)
 {
 	const struct page *pages = zone->machine->pages;
 	struct newest *newest = &zone->newest[type];
+	uint32_t at = newest->nr;
 
-	for (uint32_t i = 0; i < nr; i++)
-		__builtin_prefetch(&pages[newest->pfn[--newest->nr % NEWEST_FRAMES]], 1);
+	if (!buddy_has_at(zone, 0, type))
+		return;
+	for (newest->nr = at - nr; at != newest->nr;)
+		__builtin_prefetch(&pages[newest->pfn[--at % NEWEST_FRAMES]], 1);
 }
 
 /* The list is empty. */
