@@ -132,6 +132,15 @@ bool run_poll(void *arg, uint64_t accesses)
 	return !atomic_load_explicit(&run->stop, memory_order_relaxed);
 }
 
+static void free_blocks(struct run *run, struct run_object *object)
+{
+	for (uint64_t i = 0; i < object->nr_blocks; i++)
+		neap_block_free(run->machine, object->blocks[i]);
+	object->nr_blocks = 0;
+	free(object->blocks);
+	object->blocks = NULL;
+}
+
 /* ---- threads ---- */
 
 bool run_prepare_thread(struct run *run, const struct job_command *command,
@@ -365,6 +374,25 @@ static void check_reports(struct run *run)
 			 strerror((int)-count));
 }
 
+static bool is_in_background(const struct run *run, uint32_t object)
+{
+	for (uint32_t i = 0; i < run->nr_background; i++)
+		if (run->background[i].command->object == object)
+			return true;
+	return false;
+}
+
+/*
+ * What a script that ended early had allocated for itself goes back: a request in the background
+ * that must not fail may wait for it, and nobody will write `release` any more.
+ */
+static void give_blocks_back(struct run *run)
+{
+	for (uint32_t i = 0; i < run->job->nr_objects; i++)
+		if (!is_in_background(run, i))
+			free_blocks(run, &run->objects[i]);
+}
+
 static void play_script(struct run *run, struct run_thread *script)
 {
 	const struct job *job = run->job;
@@ -379,6 +407,8 @@ static void play_script(struct run *run, struct run_thread *script)
 	}
 	for (uint32_t at = 0; at < job->nr_commands && run_poll(run, 0); at++)
 		at = script_command(run, script, at);
+	if (atomic_load(&run->stop))
+		give_blocks_back(run);
 	wait_background(run);
 }
 
@@ -483,9 +513,7 @@ static void undo_object(struct run *run, struct run_object *object)
 	const struct job_object *job = object->job;
 	int error = 0;
 
-	for (uint64_t i = 0; i < object->nr_blocks; i++)
-		neap_block_free(run->machine, object->blocks[i]);
-	free(object->blocks);
+	free_blocks(run, object);
 	if (object->replay != NULL)
 		error = replay_finish(object->replay);
 	if (object->target.region != NULL)

@@ -724,7 +724,7 @@ static void do_alloc(struct run_thread *thread)
 		fail(thread, "a list of blocks for", -ENOMEM);
 		return;
 	}
-	while (object->nr_blocks < command->count) {
+	while (object->nr_blocks < command->count && run_poll(thread->run, 0)) {
 		int error =
 			neap_block_alloc(thread->run->machine, command->block_order, command->gfp,
 					 object->job->node, &object->blocks[object->nr_blocks]);
