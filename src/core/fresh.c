@@ -34,8 +34,8 @@
 
 static void fresh_mark_zone(struct neap_machine *m, const struct zone *zone)
 {
-	uint32_t end = racy_read(zone->end_pfn);
-	uint32_t pfn = (uint32_t)round_up_u64(racy_read(zone->start_pfn), NEAP_PAGEBLOCK_PAGES);
+	uint32_t end = zone->end_pfn;
+	uint32_t pfn = (uint32_t)round_up_u64(zone->start_pfn, NEAP_PAGEBLOCK_PAGES);
 	uint32_t step;
 
 	for (; pfn < end; pfn += step) {

@@ -62,7 +62,7 @@ static void body_not_in_zone_dma(struct machine_fixture *f)
 	const struct zone *dma = &f->m->nodes[0].zone[ZONE_DMA];
 
 	assert_int_equal(fresh_begin(f->m), 0);
-	for (uint32_t pfn = racy_read(dma->start_pfn); pfn < racy_read(dma->end_pfn); pfn++) {
+	for (uint32_t pfn = dma->start_pfn; pfn < dma->end_pfn; pfn++) {
 		uint32_t block = pfn / NEAP_PAGEBLOCK_PAGES;
 
 		assert_int_equal(f->m->fresh[block / 64] >> block % 64 & 1, 0);
