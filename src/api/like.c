@@ -49,6 +49,8 @@
 #include "text/load.h"
 #include "text/zonename.h"
 
+#define SAVE_AGAIN " Save them once more, all at one moment."
+
 #define SIZE_TOLERANCE_PERCENT 10u /* between a job's machine line and the saved machine */
 
 int like_load(struct neap_config *config, const char *dir)
@@ -125,7 +127,7 @@ static int check_zone(struct neap_config *config, uint32_t at)
 	    end > UINT32_MAX)
 		return config_fail(config, -EINVAL,
 				   "like: zone %s of node %u cannot be made: %llu pages managed of"
-				   " %llu present in %llu spanned from page %llu on.",
+				   " %llu present in %llu spanned from page %llu on." SAVE_AGAIN,
 				   zonename_of(at % NR_ZONES), at / NR_ZONES,
 				   (unsigned long long)zone->managed,
 				   (unsigned long long)zone->present,
@@ -166,7 +168,7 @@ static int check_zones(struct neap_config *config)
 	}
 	if (err == 0 && managed == 0)
 		return config_fail(config, -EINVAL,
-				   "like: no zone of the saved machine has pages.");
+				   "like: no zone of the saved machine has pages." SAVE_AGAIN);
 	return err;
 }
 
@@ -412,8 +414,6 @@ static bool files_agree(const struct snapshot *saved)
 	return known <= managed;
 }
 
-#define SAVE_AGAIN " Save them once more, all at one moment."
-
 /*
  * Free pages without a place: if the files agree, it is our fault. The tables of its pages take a
  * little more or less room here, and pages in use lie closer together, where small free blocks
@@ -428,7 +428,8 @@ static int say_missed(struct api_machine *a, const struct snapshot *saved, uint6
 				(unsigned long long)missed_pages);
 	(void)api_fail(a, 0,
 		       "like: %llu pages that were free in the saved machine are not here: beside"
-		       " what is in use there is no place for them in blocks of their sizes.",
+		       " what is in use there is no place for them in blocks of their sizes. The"
+		       " run begins with so many more in use.",
 		       (unsigned long long)missed_pages);
 	return 0;
 }

@@ -71,7 +71,8 @@ static const char *const meter_names[] = {
 	"io_submits",	     "io_completions",	 "syscall_pages",      "slow_allocations",
 	"cma_alloc_success", "cma_alloc_fail",	 "compact_looks",      "node_passes",
 	"first_migrations",  "file_pages_added", "file_pages_dirtied", "file_pages_flushed",
-	"flush_completions", "read_completions",
+	"flush_completions", "read_completions", "tlb_flushes",	       "tlb_answers",
+	"tlb_shootdowns",    "fresh_blocks",	 "advice_calls",
 };
 
 static bool parse_name(const char *word, struct term *term)

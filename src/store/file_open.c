@@ -163,6 +163,12 @@ static int fill_swap(struct opening *o)
 	/* Not every file system can allocate; then it is as sparse as a temporary one. */
 	if (code != ENOSPC && code != EDQUOT)
 		return 0;
+	if (code == EDQUOT)
+		return refuse(
+			o, -code,
+			"%s: %llu MiB are more than your quota allows: ask for less, or name a"
+			" file on another disk",
+			o->name, (unsigned long long)(bytes >> 20));
 	return refuse(o, -code,
 		      "%s: %llu MiB do not fit onto its disk, which has %llu: ask for less, or name"
 		      " a file on another disk",

@@ -27,9 +27,9 @@ enum fake_wrong {
 /* The nth write-out from now on goes wrong (1 = the next); every later one, too, if `always`. */
 void fake_go_wrong(struct neap_machine *machine, enum fake_wrong wrong, uint64_t nth, bool always);
 /* A write-out of a file page that goes wrong is reported by the next sync. */
+void fake_report_write_errors(struct neap_machine *machine, bool report);
 /* From now on the gauges say that so many writes to swap found the disk full. */
 void fake_fill_swap_disk(struct neap_machine *machine, uint64_t errors);
-void fake_report_write_errors(struct neap_machine *machine, bool report);
 /* Accesses from the nth on fail with this error, so many times. */
 void fake_fail_accesses(struct neap_machine *machine, uint64_t nth, uint64_t times, int error);
 /* Puts every page out that nobody holds. */

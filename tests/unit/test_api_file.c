@@ -335,12 +335,12 @@ static void test_device_errors(void **state)
 
 #define COSTLY_PAGES 24
 
-/* What has been counted since `before`, one for each of costly_items. */
 static const char *const costly_items[] = { "file_pages_added", "file_pages_dirtied",
 					    "file_pages_flushed", "flush_completions",
 					    "read_completions" };
 #define NR_COSTLY (sizeof(costly_items) / sizeof(costly_items[0]))
 
+/* Compares what has been counted since `before`, one for each item, and makes now that. */
 static bool costly_are(uint64_t before[NR_COSTLY], const uint64_t want[NR_COSTLY])
 {
 	bool same = true;

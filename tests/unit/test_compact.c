@@ -166,7 +166,6 @@ static void arrange(struct picture *picture, enum twist twist)
 		break;
 	case MIN_MARK:
 		atomic_store(&zone->mark[WMARK_MIN], free_pages);
-		marks_refresh(zone);
 		atomic_store(&zone->mark[WMARK_LOW], 0);
 		marks_refresh(zone);
 		break;

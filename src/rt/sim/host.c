@@ -411,7 +411,7 @@ void host_work(struct task *t, uint64_t work_ns)
 	uint64_t now_ns = clock_charge_ns(sim, task_cpu(t));
 	uint32_t others = host_count_others(sim, now_ns);
 
-	/* Who is there without us and the others? */
+	/* An idle processor does it. */
 	if (host_count_guests(sim, mine, guests) + others < nr)
 		return;
 	uint32_t place = (uint32_t)rng_below(&sim->host_rng, nr);
