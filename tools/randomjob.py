@@ -3,19 +3,19 @@
     python3 tools/randomjob.py SEED       prints the job of a seed
 
 A seed is one job, whatever Python runs it. A job draws a kind of machine (small; two areas; several
-nodes; blocks that can be moved; some that cannot, everywhere; nothing but reserves; memory and CPUs that come and go; a contiguous area; one in the
-state of a booted kernel, which has slab and buffer heads) and then steps: commands beside each
-other, in the background, or one by one.
+nodes; blocks that can be moved; some that cannot, everywhere; nothing but reserves; memory and CPUs
+that come and go; a contiguous area; one in the state of a booted kernel, which has slab and buffer
+heads) and then steps: commands beside each other, in the background, or one by one.
 
 On a sound engine a job passes with every seed of the simulator, so what may be refused is asked for
 with `try`, and what the programs hold fits what the machine has: anonymous memory stays below
 memory and swap together, less a part of each, also while areas are switched off.
 
 What is expected in the end is true of every machine: no page is wrong or lost, and nobody waited
-for long, which is how a lost wake-up shows where somebody else wakes the sleeper later. Three kinds of jobs
-state a rule each and have a machine on which it must show: a request never takes a zone below
-the mark that its mask allows; pages that come back within the size of memory are noticed; and a
-new set of pages that is used again takes the place of an old one that is not.
+for long, which is how a lost wake-up shows where somebody else wakes the sleeper later. Three kinds
+of jobs state a rule each and have a machine on which it must show: a request never takes a zone
+below the mark that its mask allows; pages that come back within the size of memory are noticed; and
+a new set of pages that is used again takes the place of an old one that is not.
 """
 import random
 import sys
@@ -508,7 +508,7 @@ def fragmented(job):
 
 def dry(job):
     """Nothing is left but reserves: requests that must not fail wait until something comes back.
-    Nobody else asks then: he would be refused, the job end, and they wait for ever."""
+    Nobody else asks then: he would be refused, and the job end."""
     job.memory = job.pick([8, 16, 32])
     job.say(f"machine memory={job.memory}M cpus={job.pick([1, 2, 4])}"
             + (f" swap={job.memory}M" if job.chance(2) else ""))

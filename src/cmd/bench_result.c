@@ -83,7 +83,7 @@ static void print_line(const struct bench *bench, uint32_t line, const struct be
 		printf("aim %-5g", is->aim);
 	else
 		printf("%-9s", "");
-	/* What it is stands in the manual, too; on a narrow terminal the numbers come first. */
+	/* What it is stands in --json, too; on a narrow terminal the numbers come first. */
 	if (WHAT_AT + strlen(is->what) <= columns)
 		printf(" %s", is->what);
 	putchar('\n');
