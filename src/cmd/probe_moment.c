@@ -28,6 +28,7 @@
 #include "cmd/probe_moment.h"
 
 #include "core/buddy.h"
+#include "core/marks.h"
 #include "core/pageblock.h"
 
 void probe_moment_see_state(struct probe_moment *moment, const struct probe *probe,
@@ -256,5 +257,6 @@ void probe_moment_apply(const struct probe_moment *moment, struct probe_machine 
 						     column->highatomic));
 		atomic_store(&zone->boost, known->boost);
 		apply_types(pm, zone, item);
+		marks_refresh(zone);
 	}
 }

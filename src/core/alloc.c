@@ -451,7 +451,8 @@ static NOINLINE void block_zero(struct task *t, uint32_t pfn, uint32_t order)
 {
 	struct hw *hw = t->machine->hw;
 
-	fresh_use(t, pfn);
+	for (uint32_t i = 0; i < 1u << order; i += 1u << NEAP_PAGEBLOCK_ORDER)
+		fresh_use(t, pfn + i);
 	for (uint32_t i = 0; i < 1u << order; i++)
 		hw->ops->zero(hw, pfn + i);
 	event_add(t, EV_SIM_PAGE_ZERO, (uint64_t)1 << order);
@@ -533,6 +534,7 @@ static NOINLINE uint32_t alloc_full(struct task *t, const struct alloc_request *
 static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uint32_t kind,
 					  uint32_t order, uint32_t refs)
 {
+	DCHECK((kind & KIND_ODD) == 0 && (kind & KIND_LIMIT) < NR_ZONES);
 	if (unlikely(!watermark_plain(zone, kind & KIND_LIMIT, order)))
 		return PFN_NONE;
 	struct page *pages = t->machine->pages;
@@ -838,6 +840,7 @@ static ALWAYS_INLINE struct zone *free_zone(const struct neap_machine *m, struct
 		cpu->given.place = flags & PAGE_PLACE_MASK;
 		cpu->given.zone = page_zone_of(m, flags);
 	}
+	DCHECK(cpu->given.zone == page_zone_of(m, flags));
 	return cpu->given.zone;
 }
 

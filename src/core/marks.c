@@ -314,6 +314,7 @@ void marks_refresh(struct zone *zone)
 			atomic_thread_fence(memory_order_seq_cst);
 			above = marks_plain_above(zone, limit);
 			atomic_store(&zone->plain_above[limit], above);
+			atomic_thread_fence(memory_order_seq_cst);
 		} while (marks_plain_above(zone, limit) != above);
 	}
 }

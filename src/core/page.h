@@ -310,6 +310,7 @@ static inline bool page_freeze(struct page *page, uint32_t refs)
 
 /*
  * A pin counts as this many references, so that reclaim can tell pinned pages (spec 11, section 6).
+ * For pages of programs: a block with one owner looks pinned.
  */
 #define PAGE_PIN_BIAS 1024u
 

@@ -129,7 +129,7 @@ static void pcp_refill(struct task *t, struct zone *zone, uint32_t order, uint32
 
 	spin_lock(t, &zone->lock, LOCK_ZONE);
 	if (order == 0)
-		refill_ask(zone, type, want.nr);
+		refill_ask(zone, type, min_u32(want.nr, NEWEST_FRAMES));
 	uint32_t got =
 		refill_list(t, zone, &pcp->list[pcp_list_index(order, type)], &want, alloc_flags);
 

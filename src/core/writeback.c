@@ -110,8 +110,9 @@ void writeback_reset_held(struct task *t, struct neap_machine *m)
 	uint64_t background, limit;
 
 	writeback_limits(m, &background, &limit);
-	atomic_store_explicit(&m->dirty_held_pages, limit, memory_order_relaxed);
-	atomic_store_explicit(&m->dirty_held_ns, rt_now(t), memory_order_relaxed);
+	/* The time first: whoever makes a step after that finds that it is not due. */
+	atomic_store(&m->dirty_held_ns, rt_now(t));
+	atomic_store(&m->dirty_held_pages, limit);
 }
 
 /*

@@ -71,6 +71,22 @@ static void body_not_in_zone_dma(struct machine_fixture *f)
 }
 MACHINE_TEST(not_in_zone_dma, .pages = PAGES, .dma_pages = 2048);
 
+/* A block of two pageblocks that is cleared is two blocks used. */
+static void body_large_block(struct machine_fixture *f)
+{
+	struct alloc_request request = { .gfp = GFP_KERNEL | GFP_BIT_ZERO, .order = 10 };
+
+	assert_int_equal(fresh_begin(f->m), 0);
+	uint32_t begun = nr_fresh(f->m);
+	uint32_t pfn = alloc_pages(f->t, &request);
+
+	assert_int_not_equal(pfn, PFN_NONE);
+	assert_int_equal(nr_fresh(f->m), begun - 2);
+	assert_int_equal(machine_events(f, EV_SIM_FRESH_BLOCK), 2);
+	free_pages_put(f->t, pfn, request.order);
+}
+MACHINE_TEST(large_block, .pages = PAGES);
+
 static void body_nothing_unasked(struct machine_fixture *f)
 {
 	struct region *region = machine_region(f, 1200);
@@ -87,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_block_once),
 		cmocka_unit_test(test_not_in_zone_dma),
+		cmocka_unit_test(test_large_block),
 		cmocka_unit_test(test_nothing_unasked),
 	};
 
