@@ -23,6 +23,7 @@
 #include "core/index.h"
 #include "core/kswapd.h"
 #include "core/pcp.h"
+#include "core/thp.h"
 #include "core/verify.h"
 #include "hw/soft/soft.h"
 
@@ -750,6 +751,33 @@ struct fixture_file *machine_cached_file(struct machine_fixture *f, uint64_t nr)
 	for (uint64_t page = 0; page < nr; page++)
 		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
 	return file;
+}
+
+struct fixture_file *machine_low_file(struct machine_fixture *f, uint64_t nr)
+{
+	struct fixture_hoard hoard = { 0 };
+	uint64_t value;
+
+	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
+	struct fixture_file *low = machine_file(f, nr);
+
+	low->mapping->readahead = UINT64_MAX;
+	for (uint64_t page = 0; page < nr; page++)
+		assert_int_equal(machine_file_read(f, low, page, &value), 0);
+	machine_release(f, &hoard, UINT64_MAX);
+	lru_drain_all(f->t);
+	return low;
+}
+
+int machine_split_held(struct machine_fixture *f, struct page *page)
+{
+	page_get(page);
+	page_lock(f->t, page);
+	int err = thp_split(f->t, page, NULL);
+
+	page_unlock(f->t, page);
+	page_put(f->t, page);
+	return err;
 }
 
 void machine_hoard_one(struct machine_fixture *f, struct fixture_hoard *hoard)

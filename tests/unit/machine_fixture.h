@@ -162,6 +162,10 @@ int machine_file_read(struct machine_fixture *f, struct fixture_file *file, uint
 		      uint64_t *value);
 /* A file whose pages are all cached, inactive, not referenced; page 0 is the oldest. */
 struct fixture_file *machine_cached_file(struct machine_fixture *f, uint64_t nr);
+/* The same in zone DMA, read page by page: zone Normal is full meanwhile. Pages stay referenced. */
+struct fixture_file *machine_low_file(struct machine_fixture *f, uint64_t nr);
+/* Splits a huge page as somebody who happens to hold it. => as thp_split() */
+int machine_split_held(struct machine_fixture *f, struct page *page);
 int machine_file_write(struct machine_fixture *f, struct fixture_file *file, uint64_t page,
 		       uint64_t value);
 uint64_t machine_file_value(uint64_t page, uint64_t version);

@@ -40,18 +40,23 @@ static int work_second(struct task *t, void *arg)
 	return 0;
 }
 
-static int work_both(struct task *t, void *arg)
+/* The first on CPU 1, somebody who works on CPU 0. */
+static int work_beside(struct task *t, const struct task_spec *first)
 {
-	const struct task_spec first = {
-		.name = "first", .fn = work_first, .arg = arg, .flags = PF_KTHREAD
-	};
-	const struct task_spec second = { .name = "second", .fn = work_second, .arg = arg };
-	struct task *a = spawn_on(t, &first, 1);
+	const struct task_spec second = { .name = "second", .fn = work_second, .arg = first->arg };
+	struct task *a = spawn_on(t, first, 1);
 	struct task *b = spawn_on(t, &second, 0);
 
 	rt_join(t, a);
 	rt_join(t, b);
 	return 0;
+}
+
+static int work_both(struct task *t, void *arg)
+{
+	return work_beside(
+		t, &(struct task_spec){
+			   .name = "first", .fn = work_first, .arg = arg, .flags = PF_KTHREAD });
 }
 
 static struct rt_sim_config host_config(uint32_t processors, uint32_t others_permille)
@@ -224,14 +229,8 @@ static int work_and_copy(struct task *t, void *arg)
 
 static int copy_beside(struct task *t, void *arg)
 {
-	const struct task_spec first = { .name = "first", .fn = work_and_copy, .arg = arg };
-	const struct task_spec second = { .name = "second", .fn = work_second, .arg = arg };
-	struct task *a = spawn_on(t, &first, 1);
-	struct task *b = spawn_on(t, &second, 0);
-
-	rt_join(t, a);
-	rt_join(t, b);
-	return 0;
+	return work_beside(t,
+			   &(struct task_spec){ .name = "first", .fn = work_and_copy, .arg = arg });
 }
 
 static uint64_t late_ns(struct pair pair)

@@ -380,18 +380,8 @@ MACHINE_TEST(refill_no_swap, 0);
 static void body_skip_zone(struct machine_fixture *f)
 {
 	struct fixture_file *file = machine_cached_file(f, 100);
-	struct fixture_hoard hoard = { 0 };
+	struct fixture_file *low = machine_low_file(f, 64);
 	struct scan_control sc = machine_scan();
-	uint64_t value;
-
-	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
-	struct fixture_file *low = machine_file(f, 64);
-
-	low->mapping->readahead = UINT64_MAX;
-	for (uint64_t page = 0; page < 64; page++)
-		assert_int_equal(machine_file_read(f, low, page, &value), 0);
-	machine_release(f, &hoard, UINT64_MAX);
-	lru_drain_all(f->t);
 	uint64_t in_dma = lruvec_size(&f->node->lruvec, LRU_INACTIVE_FILE, ZONE_DMA);
 
 	assert_int_equal(in_dma, 64);

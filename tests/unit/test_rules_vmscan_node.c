@@ -77,18 +77,27 @@ static void body_rule_11_7_2_dirty_flag_needs_all(struct machine_fixture *f)
 }
 RULE(rule_11_7_2_dirty_flag_needs_all, .pages = 8192);
 
+/* 64 cached pages, dirty from `first` on; `nr` of those are being written, none was looked at. */
+static struct fixture_file *file_being_written(struct machine_fixture *f, uint64_t first,
+					       uint64_t nr)
+{
+	struct fixture_file *file = machine_cached_file(f, 64);
+
+	for (uint64_t page = first; page < 64; page++)
+		assert_int_equal(machine_file_write(f, file, page, 1), 0);
+	lru_drain_all(f->t);
+	assert_int_equal(mapping_write_dirty(f->t, file->mapping, nr), nr);
+	for (uint64_t page = first; page < 64; page++)
+		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
+	return file;
+}
+
 /* One dirty page that nobody writes yet: the node is not congested. */
 static void body_rule_11_7_9_congested_needs_all(struct machine_fixture *f)
 {
-	struct fixture_file *file = machine_cached_file(f, 64);
+	struct fixture_file *file = file_being_written(f, 0, 31);
 	struct scan_control sc = scan_at(1, 0, true);
 
-	for (uint64_t page = 0; page < 64; page++)
-		assert_int_equal(machine_file_write(f, file, page, 1), 0);
-	lru_drain_all(f->t);
-	assert_int_equal(mapping_write_dirty(f->t, file->mapping, 31), 31);
-	for (uint64_t page = 0; page < 64; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
 	for (uint64_t page = 0; page < 31; page++)
 		page_set(machine_file_page(f, file, page), PG_RECLAIM);
 	reclaim_shrink_node(f->t, f->node, &sc);
@@ -102,15 +111,9 @@ RULE(rule_11_7_9_congested_needs_all, .pages = 8192, .disk = { .latency_ns = 500
 /* One page not under write-out among those taken: reclaim is not yet going round in circles. */
 static void body_rule_11_7_8_writeback_flag_needs_all(struct machine_fixture *f)
 {
-	struct fixture_file *file = machine_cached_file(f, 64);
 	struct scan_control sc = scan_at(1, 0, true);
 
-	for (uint64_t page = 1; page < 64; page++)
-		assert_int_equal(machine_file_write(f, file, page, 1), 0);
-	lru_drain_all(f->t);
-	assert_int_equal(mapping_write_dirty(f->t, file->mapping, 64), 63);
-	for (uint64_t page = 1; page < 64; page++)
-		page_clear(machine_file_page(f, file, page), PG_REFERENCED);
+	(void)file_being_written(f, 1, 63);
 	reclaim_shrink_node(f->t, f->node, &sc);
 	assert_int_equal(sc.nr.taken, 32);
 	assert_int_equal(sc.nr.writeback, 31);

@@ -267,19 +267,10 @@ RULE(rule_11_5_6_refill_one_by_one, 0);
 static void body_rule_11_5_7_refill_counts_skipped(struct machine_fixture *f)
 {
 	struct fixture_file *file = machine_cached_file(f, 100);
-	struct fixture_hoard hoard = { 0 };
+	struct fixture_file *low = machine_low_file(f, 64);
 	struct scan_control sc = scan_at(12);
 	struct rules_counts before;
-	uint64_t value;
 
-	machine_hoard(f, &hoard, zone_mark(f->zone, WMARK_LOW) - 16);
-	struct fixture_file *low = machine_file(f, 64);
-
-	low->mapping->readahead = UINT64_MAX;
-	for (uint64_t page = 0; page < 64; page++)
-		assert_int_equal(machine_file_read(f, low, page, &value), 0);
-	machine_release(f, &hoard, UINT64_MAX);
-	lru_drain_all(f->t);
 	for (uint64_t page = 0; page < 100; page++)
 		lru_activate(f->t, machine_file_page(f, file, page));
 	for (uint64_t page = 0; page < 64; page++)

@@ -485,18 +485,6 @@ static uint64_t meet(struct machine_fixture *f, struct page *page)
 	return machine_reclaim(f, &sc, &stat, &page, 1);
 }
 
-/* Splits it as somebody who happens to hold it. => as thp_split() */
-static int split(struct machine_fixture *f, struct page *page)
-{
-	page_get(page);
-	page_lock(f->t, page);
-	int err = thp_split(f->t, page, NULL);
-
-	page_unlock(f->t, page);
-	page_put(f->t, page);
-	return err;
-}
-
 static void body_swapped_whole(struct machine_fixture *f)
 {
 	struct region *region = huge_region(f, THP_PAGES, REGION_HUGE);
@@ -627,10 +615,10 @@ static void body_split_in_cache(struct machine_fixture *f)
 	uint64_t value;
 
 	assert_int_equal(meet(f, page), 0);
-	assert_int_equal(split(f, page), -EAGAIN); /* it is being written */
+	assert_int_equal(machine_split_held(f, page), -EAGAIN); /* it is being written */
 	machine_settle(f);
 	assert_int_equal(machine_read(f, region, 9, &value), 0);
-	assert_int_equal(split(f, page), 0);
+	assert_int_equal(machine_split_held(f, page), 0);
 	assert_int_equal(machine_node_count(f, NR_SWAPCACHED), THP_PAGES);
 	machine_verify(f);
 	assert_false(thp_is_huge(machine_page_at(f, region, 9)));
@@ -662,7 +650,7 @@ static void body_split_while_written(struct machine_fixture *f)
 	assert_true(page_test(page, PG_WRITEBACK));
 	assert_int_equal(region_zap(f->t, region, 9, 1), 1); /* its last entry: reclaim's */
 	assert_int_equal(machine_events(f, EV_THP_DEFERRED_SPLIT_PAGE), 0);
-	assert_int_equal(split(f, page), -EAGAIN);
+	assert_int_equal(machine_split_held(f, page), -EAGAIN);
 	thp_split_range(f->t, pfn, pfn + THP_PAGES);
 	assert_false(thp_is_huge(page));
 	assert_int_equal(machine_events(f, EV_THP_SPLIT_PAGE_FAILED), failed);

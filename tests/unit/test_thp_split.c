@@ -33,18 +33,6 @@ static struct region *huge_region(struct machine_fixture *f)
 							     .flags = REGION_HUGE });
 }
 
-/* Splits it as somebody who happens to hold it. => as thp_split() */
-static int split_held(struct machine_fixture *f, struct page *page)
-{
-	page_get(page);
-	page_lock(f->t, page);
-	int err = thp_split(f->t, page, NULL);
-
-	page_unlock(f->t, page);
-	page_put(f->t, page);
-	return err;
-}
-
 static uint32_t asked, asked_for_all;
 
 static uint32_t count_asked(struct task *t, bool all)
@@ -113,7 +101,7 @@ static void body_forgotten(struct machine_fixture *f)
 	page_unlock(f->t, page);
 	assert_int_equal(asked, 1);
 	assert_int_equal(asked_for_all, 1);
-	assert_int_equal(split_held(f, page), 0);
+	assert_int_equal(machine_split_held(f, page), 0);
 	assert_int_equal(asked, 1 + THP_PAGES);
 	assert_int_equal(asked_for_all, 1);
 	assert_int_equal(region->space->splitting, 0);
