@@ -13,7 +13,7 @@ static uint32_t nr_fresh(const struct neap_machine *m)
 	uint32_t nr = 0;
 
 	for (uint32_t block = 0; block <= m->max_pfn / NEAP_PAGEBLOCK_PAGES; block++)
-		nr += m->fresh[block / 64] >> block % 64 & 1;
+		nr += (uint32_t)(m->fresh[block / 64] >> block % 64 & 1);
 	return nr;
 }
 
