@@ -315,15 +315,16 @@ static struct readahead_window choose_window(struct task *t, struct mapping *map
 	bool random = !(flags & MAPPING_FAULT) && mapping_pattern(mapping) == REGION_RANDOM;
 
 	if (random || (flags & (MAPPING_RANDOM | MAPPING_WRITTEN)))
-		return (struct readahead_window){ .first = index,
-						  .nr = 1,
-						  .mark = READAHEAD_NO_MARK };
+		return readahead_one_page(index);
 	if (flags & MAPPING_SEQUENTIAL)
 		return readahead_sequential_miss(mapping, index);
 	if (flags & MAPPING_FAULT)
 		return readahead_fault_miss(mapping, index);
-	return readahead_miss(mapping, index,
-			      count_before(t, mapping, index, readahead_most_pages(mapping)));
+	uint32_t before = 0;
+
+	if (readahead_asks_before(mapping, index))
+		before = count_before(t, mapping, index, readahead_most_pages(mapping));
+	return readahead_miss(mapping, index, before);
 }
 
 /*

@@ -94,11 +94,6 @@ static uint32_t next_size(uint32_t size, uint32_t most)
 	return min_u32(2 * size, most);
 }
 
-static struct readahead_window one_page(uint64_t index)
-{
-	return (struct readahead_window){ .first = index, .nr = 1, .mark = READAHEAD_NO_MARK };
-}
-
 /* The window's pages that the file has, and its mark. => at least the one at `index` */
 static struct readahead_window clip(const struct mapping *mapping, const struct window *window,
 				    uint64_t index)
@@ -182,12 +177,20 @@ static bool continue_history(const struct mapping *mapping, struct window *windo
 	return true;
 }
 
+bool readahead_asks_before(const struct mapping *mapping, uint64_t index)
+{
+	struct window window = window_load(mapping);
+
+	return !readahead_off(mapping) && !is_behind(&window, index) &&
+	       !is_in_order(mapping, index);
+}
+
 struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index, uint32_t before)
 {
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
-		return one_page(index);
+		return readahead_one_page(index);
 	if (is_behind(&window, index))
 		window = next_window(mapping, &window);
 	else if (is_in_order(mapping, index))
@@ -195,7 +198,7 @@ struct readahead_window readahead_miss(struct mapping *mapping, uint64_t index, 
 					  .size = FIRST_PAGES,
 					  .ahead = FIRST_PAGES - 1 };
 	else if (!continue_history(mapping, &window, index, before))
-		return one_page(index);
+		return readahead_one_page(index);
 	return begin(mapping, &window, index);
 }
 
@@ -237,11 +240,11 @@ struct readahead_window readahead_fault_miss(struct mapping *mapping, uint64_t i
 				 .ahead = most / 4 };
 
 	if (readahead_off(mapping))
-		return one_page(index);
+		return readahead_one_page(index);
 	if (misses < FAULT_MISSES_KEPT)
 		atomic_store_explicit(&mapping->fault_misses, misses + 1, memory_order_relaxed);
 	if (misses >= FAULT_MISSES_MAX)
-		return one_page(index);
+		return readahead_one_page(index);
 	window_store(mapping, &window);
 	return clip(mapping, &window, index);
 }
@@ -251,7 +254,7 @@ struct readahead_window readahead_sequential_miss(struct mapping *mapping, uint6
 	struct window window = window_load(mapping);
 
 	if (readahead_off(mapping))
-		return one_page(index);
+		return readahead_one_page(index);
 	if (is_behind(&window, index)) {
 		window = next_window(mapping, &window);
 		return begin(mapping, &window, index);

@@ -16,8 +16,16 @@ struct readahead_window {
 	uint64_t mark; /* this page, if it is read now, becomes the mark */
 };
 
+/* The page alone. */
+static inline struct readahead_window readahead_one_page(uint64_t index)
+{
+	return (struct readahead_window){ .first = index, .nr = 1, .mark = READAHEAD_NO_MARK };
+}
+
 /* The largest window of the file; 0: none is read ahead. */
 uint32_t readahead_most_pages(const struct mapping *mapping);
+/* Does readahead_miss() ask how many pages before this one are cached? Elsewhere `before` is 0. */
+bool readahead_asks_before(const struct mapping *mapping, uint64_t index);
 /*
  * A read-type call misses the page, and `before` pages right before it are cached (at most as many
  * as the largest window has). => what to read now, the page included
