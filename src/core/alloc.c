@@ -586,13 +586,13 @@ static ALWAYS_INLINE bool alloc_is_plain(const struct task *t, const struct neap
 static ALWAYS_INLINE uint32_t alloc_second(struct task *t, const struct node *node, uint32_t gfp,
 					   uint32_t order)
 {
-	struct zone *zone = node->fallback.first[gfp_highest_zone(gfp)]->zone;
+	uint32_t highest = gfp_highest_zone(gfp);
+	struct zone *zone = node->fallback.first[highest]->zone;
 	uint32_t type = gfp_migrate_type(t->machine, gfp);
 	uint32_t pfn;
 
 	if (unlikely(zone == NULL || zone_wants_kswapd(zone) || zone->cma != 0 ||
-		     !buddy_has(zone, order, type) ||
-		     !watermark_quick(zone, gfp_highest_zone(gfp), order)))
+		     !buddy_has(zone, order, type) || !watermark_quick(zone, highest, order)))
 		return PFN_NONE;
 	uint32_t flags =
 		ALLOC_WMARK_LOW | (gfp & ALLOC_KSWAPD) | (zone->nofragment ? ALLOC_NOFRAGMENT : 0);
