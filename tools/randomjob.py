@@ -149,6 +149,23 @@ class Job:
         name, mib = self.pick(self.files)
         return f"{self.pick(['read', 'read', 'write'])} {name} {self.pattern(mib)}"
 
+    def ask(self, orders, most, masks, beside=""):
+        """Asks for some blocks, at most `most` of the order that is chosen."""
+        name = self.name("K")
+        order = self.pick(orders)
+        mask = self.pick(masks)
+        count = self.rng.randrange(1, most(order) + 1)
+        self.say(f"{beside}alloc {name} order={order} count={count} gfp={mask}|__GFP_NOWARN try")
+        self.blocks.append(name)
+
+    def race(self, ask, access):
+        """Two ask at once, and a program works beside them."""
+        self.say("parallel")
+        ask("  ")
+        ask("  ")
+        self.say(f"  {access()}")
+        self.say("end")
+
     def beside(self):
         """=> a command that may stand beside others"""
         what = self.rng.randrange(16)
@@ -442,22 +459,14 @@ def pieces(job):
     job.say(f"free {name} every={job.pick([2, 2, 3])}")
 
     def blocks(beside=""):
-        name = job.name("K")
-        order = job.pick([2, 3, 3, 4, 5, 9])
-        most = max(2, (8192 if job.swap else 2048) >> order)
-        mask = job.pick(["GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_HIGHUSER_MOVABLE",
-                         "GFP_TRANSHUGE", "GFP_KERNEL|__GFP_NORETRY", "GFP_ATOMIC"])
-        job.say(f"{beside}alloc {name} order={order} count={job.rng.randrange(1, most)}"
-                f" gfp={mask}|__GFP_NOWARN try")
-        job.blocks.append(name)
+        job.ask([2, 3, 3, 4, 5, 9],
+                lambda order: max(2, (8192 if job.swap else 2048) >> order) - 1,
+                ["GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_HIGHUSER_MOVABLE",
+                 "GFP_TRANSHUGE", "GFP_KERNEL|__GFP_NORETRY", "GFP_ATOMIC"], beside)
 
     def race():
         """Two compact, and a program uses what is being moved."""
-        job.say("parallel")
-        blocks("  ")
-        blocks("  ")
-        job.say(f"  touch {name} {job.pattern(mib)}")
-        job.say("end")
+        job.race(blocks, lambda: f"touch {name} {job.pattern(mib)}")
 
     def holes():
         while job.blocks:
@@ -479,21 +488,12 @@ def fragmented(job):
     job.say(f"release P every={job.pick([2, 2, 3])}")
 
     def blocks(beside=""):
-        name = job.name("K")
-        order = job.pick([1, 1, 2, 3, 3, 4])
-        mask = job.pick(["GFP_KERNEL", "GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_USER",
-                         "GFP_HIGHUSER_MOVABLE", "GFP_NOFS", "GFP_KERNEL|__GFP_RECLAIMABLE"])
-        most = size * 16 >> order
-        job.say(f"{beside}alloc {name} order={order} count={job.rng.randrange(1, most + 1)}"
-                f" gfp={mask}|__GFP_NOWARN try")
-        job.blocks.append(name)
+        job.ask([1, 1, 2, 3, 3, 4], lambda order: size * 16 >> order,
+                ["GFP_KERNEL", "GFP_KERNEL", "GFP_KERNEL|__GFP_RETRY_MAYFAIL", "GFP_USER",
+                 "GFP_HIGHUSER_MOVABLE", "GFP_NOFS", "GFP_KERNEL|__GFP_RECLAIMABLE"], beside)
 
     def race():
-        job.say("parallel")
-        blocks("  ")
-        blocks("  ")
-        job.say(f"  {job.access(False)}")
-        job.say("end")
+        job.race(blocks, lambda: job.access(False))
 
     def cached():
         job.say(f"read {job.files[0][0]} seq all")
