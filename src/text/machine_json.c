@@ -161,14 +161,55 @@ static bool node_cpus(const struct machine_json_node *node, const struct snapsho
 	return is_list;
 }
 
+/* The lowest CPU of a node; NEAP_MAX_CPUS for a node without CPUs. */
+static uint32_t lowest_cpu(const struct cpumask *cpus)
+{
+	uint32_t cpu = 0;
+
+	while (cpu < NEAP_MAX_CPUS && !cpumask_test(cpus, cpu))
+		cpu++;
+	return cpu;
+}
+
+/*
+ * Linux numbers nodes as the firmware's table names them, and that has CPUs first, then memory: so
+ * the file's nodes come in the order of their lowest CPUs, and those without CPUs behind.
+ * number: of the node that the file has at this place; cpus: of the node with this number
+ * => false if the CPUs are not the snapshot's
+ */
+static bool number_nodes(const struct machine_json *json, const struct snapshot *snapshot,
+			 uint32_t number[NEAP_MAX_NODES], struct cpumask cpus[NEAP_MAX_NODES])
+{
+	uint32_t order[NEAP_MAX_NODES]; /* places in the file, by number */
+	uint32_t lowest[NEAP_MAX_NODES];
+
+	if (json->nr_nodes != snapshot->nr_nodes)
+		return false;
+	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
+		uint32_t at = n;
+
+		if (!node_cpus(&json->node[n], snapshot, &cpus[n]))
+			return false;
+		lowest[n] = lowest_cpu(&cpus[n]);
+		for (; at > 0 && lowest[order[at - 1]] > lowest[n]; at--)
+			order[at] = order[at - 1];
+		order[at] = n;
+	}
+	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
+		number[order[n]] = n;
+		if (!node_cpus(&json->node[order[n]], snapshot, &cpus[n]))
+			return false;
+	}
+	return true;
+}
+
 bool machine_json_cpus(const struct machine_json *json, const struct snapshot *snapshot,
 		       struct cpumask cpus[NEAP_MAX_NODES])
 {
-	if (json->nr_nodes != snapshot->nr_nodes)
+	uint32_t number[NEAP_MAX_NODES];
+
+	if (!number_nodes(json, snapshot, number, cpus))
 		return false;
-	for (uint32_t n = 0; n < snapshot->nr_nodes; n++)
-		if (!node_cpus(&json->node[n], snapshot, &cpus[n]))
-			return false;
 	for (uint32_t cpu = 0; cpu < NEAP_MAX_CPUS; cpu++) {
 		uint32_t count = 0;
 
@@ -182,9 +223,11 @@ bool machine_json_cpus(const struct machine_json *json, const struct snapshot *s
 
 bool machine_json_distances(const struct machine_json *json, struct snapshot *snapshot)
 {
+	struct cpumask cpus[NEAP_MAX_NODES];
+	uint32_t number[NEAP_MAX_NODES];
 	const char *at = json->distances;
 
-	if (*at == '\0' || json->nr_nodes != snapshot->nr_nodes)
+	if (*at == '\0' || !number_nodes(json, snapshot, number, cpus))
 		return false;
 	while (at != NULL && *at != '\0') {
 		uint32_t from = 0;
@@ -195,8 +238,8 @@ bool machine_json_distances(const struct machine_json *json, struct snapshot *sn
 		at = scan_u32(scan_literal(at, ":"), &distance);
 		if (at == NULL || from >= snapshot->nr_nodes || to >= snapshot->nr_nodes)
 			return false;
-		snapshot->node[from].distance[to] = distance;
-		snapshot->node[to].distance[from] = distance;
+		snapshot->node[number[from]].distance[number[to]] = distance;
+		snapshot->node[number[to]].distance[number[from]] = distance;
 		if (*at != '\0')
 			at = scan_literal(at, ",");
 	}

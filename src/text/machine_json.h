@@ -26,7 +26,8 @@ struct machine_json {
 bool machine_json_scan(const char *text, struct machine_json *out);
 
 /*
- * The CPUs of each node, at position n for the n-th node of the snapshot.
+ * The CPUs of each node, at position n for the n-th node of the snapshot. The file's nodes are
+ * numbered as Linux does it: in the order of their lowest CPUs, those without CPUs behind.
  * => whether the file has a list for a machine of so many nodes that gives every online
  *    CPU one node
  */

@@ -151,16 +151,42 @@ static void test_machine_json(void **state)
 	for (uint32_t cpu = 0; cpu < 3; cpu++)
 		cpumask_set(&snapshot->online, cpu);
 	assert_true(machine_json_cpus(&json, snapshot, cpus));
-	assert_true(cpumask_empty(&cpus[1]) && cpumask_test(&cpus[2], 2));
+	/* Nodes without CPUs get the last numbers: the file's second node is node 2. */
+	assert_true(cpumask_empty(&cpus[2]) && cpumask_test(&cpus[1], 2));
 	assert_true(machine_json_distances(&json, snapshot));
 	assert_int_equal(snapshot->node[2].distance[1], 30);
-	assert_int_equal(snapshot->node[2].distance[0], 20);
+	assert_int_equal(snapshot->node[2].distance[0], 15);
+	assert_int_equal(snapshot->node[1].distance[0], 20);
 	/* A CPU of no node: the file describes another machine. */
 	cpumask_set(&snapshot->online, 3);
 	assert_false(machine_json_cpus(&json, snapshot, cpus));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (machine_json_scan(bad[i], &json))
 			fail_msg("taken: %s", bad[i]);
+	free(snapshot);
+}
+
+/* Linux numbers nodes in the order of their lowest CPUs, whatever their place in the file. */
+static void test_nodes_numbered_by_their_cpus(void **state)
+{
+	static const char text[] =
+		"{\"nodes\": [{\"cpus\": null}, {\"cpus\": \"2-3\"}, {\"cpus\": \"0-1\"}, "
+		"{\"cpus\": null}], \"dist\": \"0-1:12,2-3:14\"}";
+	struct machine_json json;
+	struct snapshot *snapshot = util_snapshot_new(4);
+	struct cpumask cpus[NEAP_MAX_NODES];
+
+	(void)state;
+	assert_true(machine_json_scan(text, &json));
+	for (uint32_t cpu = 0; cpu < 4; cpu++)
+		cpumask_set(&snapshot->online, cpu);
+	assert_true(machine_json_cpus(&json, snapshot, cpus));
+	assert_true(cpumask_test(&cpus[0], 0) && cpumask_test(&cpus[0], 1));
+	assert_true(cpumask_test(&cpus[1], 2) && cpumask_test(&cpus[1], 3));
+	assert_true(cpumask_empty(&cpus[2]) && cpumask_empty(&cpus[3]));
+	assert_true(machine_json_distances(&json, snapshot));
+	assert_int_equal(snapshot->node[2].distance[1], 12);
+	assert_int_equal(snapshot->node[0].distance[3], 14);
 	free(snapshot);
 }
 
@@ -403,10 +429,16 @@ static int remove_root(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),		cmocka_unit_test(test_too_much),
-		cmocka_unit_test(test_known_names),	cmocka_unit_test(test_machine_json),
-		cmocka_unit_test(test_cpu_sources),	cmocka_unit_test(test_bad_files),
-		cmocka_unit_test(test_setting_sources), cmocka_unit_test(test_node_sources),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_known_names),
+		cmocka_unit_test(test_machine_json),
+		cmocka_unit_test(test_nodes_numbered_by_their_cpus),
+		cmocka_unit_test(test_nodes_numbered_by_their_cpus),
+		cmocka_unit_test(test_cpu_sources),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_setting_sources),
+		cmocka_unit_test(test_node_sources),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);
