@@ -148,15 +148,6 @@ static int parse_end(struct walk *w, const char *at)
 
 /* ---- between bursts ---- */
 
-/*
- * The recorder hands a script to the kernel in pieces, which end where something is done outside
- * of it; each begins on CPU 0.
- */
-static void begin_piece(struct walk *w)
-{
-	w->next.cpu = 0;
-}
-
 static int parse_state(struct walk *w, const char *at)
 {
 	return scan_end(scan_word(scan_literal(at, " ")))
@@ -229,7 +220,6 @@ static int parse_memalloc(struct walk *w, const char *at)
 
 static int parse_policy(struct walk *w, const char *at)
 {
-	begin_piece(w);
 	return scan_end(scan_gfp(scan_number(at, 99)))
 		       ? 0
 		       : probe_refuse(&w->place, "a policy is: policy MODE MASK");
@@ -237,7 +227,6 @@ static int parse_policy(struct walk *w, const char *at)
 
 static int parse_two_words(struct walk *w, const char *at)
 {
-	begin_piece(w);
 	at = scan_word(scan_literal(at, " "));
 	return scan_literal(at, " ") != NULL
 		       ? 0
@@ -246,8 +235,8 @@ static int parse_two_words(struct walk *w, const char *at)
 
 static int parse_shell(struct walk *w, const char *at)
 {
+	(void)w;
 	(void)at;
-	begin_piece(w);
 	return 0;
 }
 

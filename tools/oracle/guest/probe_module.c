@@ -485,6 +485,8 @@ static void run_burst(int own_cpu, const char *label, bool states, const char *s
 {
 	int i, others;
 
+	/* Anywhere else the holder of that CPU and this task would wait for each other. */
+	set_cpus_allowed_ptr(current, cpumask_of(own_cpu));
 	atomic_set(&nr_present, 0);
 	atomic_set(&nr_quiet, 0);
 	turn = 0;
