@@ -484,8 +484,9 @@ static bool same_event(const struct probe_event *a, const struct probe_event *b)
 	       a->node == b->node && a->zone == b->zone && a->pfn == b->pfn;
 }
 
-uint32_t probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op)
+struct probe_claim probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op)
 {
+	const struct probe_claim none = { .block = 0 };
 	const struct probe_result *result = &pm->result;
 	const struct probe_event *events = &pm->probe->events[op->events.first];
 	uint32_t nr = min_u32(op->events.nr, result->nr_events);
@@ -497,10 +498,10 @@ uint32_t probe_compare_claim(const struct probe_machine *pm, const struct probe_
 			continue;
 		other.change ^= 1;
 		if (other.kind != PROBE_STEAL || !same_event(&events[i], &other))
-			return 0;
-		return other.pfn & ~(NEAP_PAGEBLOCK_PAGES - 1);
+			return none;
+		return probe_guess_claim(&events[i], result->event_free[i]);
 	}
-	return 0;
+	return none;
 }
 
 static bool same_events(struct probe_machine *pm, const struct probe_op *op, struct text_buf *out)

@@ -2,6 +2,7 @@
 #ifndef NEAP_CMD_PROBE_COMPARE_H
 #define NEAP_CMD_PROBE_COMPARE_H
 
+#include "cmd/probe_guess.h"
 #include "cmd/probe_machine.h"
 
 /*
@@ -13,11 +14,11 @@ bool probe_compare_op(struct probe_machine *pm, const struct probe_op *op,
 		      const struct probe_state *after, struct text_buf *out);
 
 /*
- * The pageblock of a theft that is recorded with another decision about the pageblock's type than
- * was made here, and is otherwise the same. => its first frame; 0: the operation's first difference
- * is another one
+ * What follows from a theft that is recorded with another decision about the pageblock's type than
+ * was made here, and is otherwise the same. => .block 0: the operation's first difference is
+ * another one
  */
-uint32_t probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op);
+struct probe_claim probe_compare_claim(const struct probe_machine *pm, const struct probe_op *op);
 
 /* Compares the machine with a recorded state; the first difference is described. */
 bool probe_compare_state(struct probe_machine *pm, const struct probe_state *state,

@@ -20,8 +20,7 @@
  * which.
  *
  * Nor does it say which of the other pages in use could be moved, which decides whether a theft
- * takes the pageblock, too. None could, unless a recorded theft shows otherwise
- * (cmd/probe_replay.c); then all of that pageblock.
+ * takes the pageblock, too: cmd/probe_guess.c.
  *
  * What must never happen: a recording that stops the program. What the engine CHECKs of its callers
  * is looked at before, and refused with the line.
@@ -32,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/probe_guess.h"
 #include "core/alloc.h"
 #include "core/event.h"
 #include "core/mempolicy.h"
@@ -139,8 +139,12 @@ static int machine_make(struct probe_machine *pm, const struct machine_desc *des
 	if (error != 0)
 		return error;
 	rt_sim_set_machine(pm->rt, &pm->m);
-	pm->movable = calloc((pm->m.max_pfn >> PAGEBLOCK_SHIFT) + 1, 1);
+	uint32_t nr_blocks = (pm->m.max_pfn >> PAGEBLOCK_SHIFT) + 1;
+
+	pm->movable = calloc(nr_blocks, sizeof(*pm->movable));
 	pm->remembered = calloc(pm->m.max_pfn, 1);
+	for (uint32_t i = 0; pm->movable != NULL && i < nr_blocks; i++)
+		pm->movable[i].most = NEAP_PAGEBLOCK_PAGES;
 	return pm->movable != NULL && pm->remembered != NULL ? 0 : -ENOMEM;
 }
 
@@ -212,14 +216,41 @@ struct running {
 	void *arg;
 };
 
-/* The engine's hook: it keeps what the recorded module kept. */
+static uint32_t free_pages_around(const struct neap_machine *m, uint32_t pfn)
+{
+	uint32_t first = pfn & ~(NEAP_PAGEBLOCK_PAGES - 1);
+	uint32_t nr = 0;
+
+	for (uint32_t at = first; at < first + NEAP_PAGEBLOCK_PAGES && at < m->max_pfn;) {
+		bool is_free = page_test(&m->pages[at], PG_BUDDY);
+		uint32_t pages = is_free ? 1u << m->pages[at].owner : 1;
+
+		nr += is_free ? pages : 0;
+		at += pages;
+	}
+	return nr;
+}
+
+static void keep_unseen(struct probe_machine *pm, const struct probe_event *theft)
+{
+	struct probe_unseen *unseen = &pm->unseen;
+
+	/* A block of whole pageblocks takes them whatever is in them. */
+	if (unseen->nr == PROBE_UNSEEN_MAX || theft->found >= NEAP_PAGEBLOCK_ORDER)
+		return;
+	unseen->theft[unseen->nr] = *theft;
+	unseen->free_pages[unseen->nr++] = free_pages_around(&pm->m, theft->pfn);
+}
+
+/* The engine's hook: it keeps what the recorded module kept, and thefts beyond that apart. */
 static void keep_event(struct task *t, const struct event_record *record)
 {
 	struct probe_machine *pm = container_of(t->machine, struct probe_machine, m);
 	struct probe_result *result = &pm->result;
+	bool full = result->nr_events == PROBE_EVENTS_MAX;
 	struct probe_event event = { .line = 0 };
 
-	if (!pm->listening || result->nr_events == PROBE_EVENTS_MAX)
+	if (!pm->listening)
 		return;
 	if (record->id == TE_MM_PAGE_ALLOC_EXTFRAG) {
 		event.kind = PROBE_STEAL;
@@ -229,6 +260,11 @@ static void keep_event(struct task *t, const struct event_record *record)
 		event.type = (uint8_t)record->arg[4];
 		event.other = (uint8_t)record->arg[5];
 		event.change = (uint8_t)record->arg[7];
+		if (full)
+			keep_unseen(pm, &event);
+		else
+			result->event_free[result->nr_events] =
+				free_pages_around(&pm->m, event.pfn);
 	} else if (record->id == TE_MM_VMSCAN_WAKEUP_KSWAPD) {
 		event.kind = PROBE_WAKE;
 		event.node = (uint8_t)record->arg[0];
@@ -237,7 +273,8 @@ static void keep_event(struct task *t, const struct event_record *record)
 	} else {
 		return;
 	}
-	result->event[result->nr_events++] = event;
+	if (!full)
+		result->event[result->nr_events++] = event;
 }
 
 static int run_inside(struct task *t, void *arg)
@@ -414,22 +451,6 @@ static void load_slots(struct probe_machine *pm)
 	}
 }
 
-/* Pages in use, neither a slot's nor free, of pageblocks that are taken to be movable. */
-static void load_movable(struct probe_machine *pm)
-{
-	for (uint32_t block = 0; block <= pm->m.max_pfn >> PAGEBLOCK_SHIFT; block++) {
-		uint32_t first = block << PAGEBLOCK_SHIFT;
-
-		for (uint32_t i = 0; pm->movable[block] != 0 && i < NEAP_PAGEBLOCK_PAGES; i++) {
-			struct page *page = &pm->m.pages[first + i];
-
-			if (first + i < pm->m.max_pfn && page_refs(page) == 1 &&
-			    (page_flags(page) & PG_FLAG_MASK) == 0)
-				page_set(page, PG_LRU);
-		}
-	}
-}
-
 int probe_machine_load(struct probe_machine *pm, const struct probe_state *state,
 		       struct text_error *err)
 {
@@ -457,8 +478,9 @@ int probe_machine_load(struct probe_machine *pm, const struct probe_state *state
 	wrong = restore_end(&pm->m);
 	if (wrong != NULL)
 		return refuse(pm, state, err, wrong);
+	pm->unseen.nr = 0;
 	load_slots(pm);
-	load_movable(pm);
+	probe_guess_apply(pm);
 	return 0;
 }
 

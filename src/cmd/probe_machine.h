@@ -24,6 +24,12 @@ struct probe_policy {
 	uint32_t last; /* interleave: the node that had the latest turn */
 };
 
+/* How many of a pageblock's pages in use could be moved: bounds (cmd/probe_guess.c). */
+struct probe_movable {
+	uint16_t least, most;
+	bool renewed; /* bounds of earlier bursts were forgotten */
+};
+
 /* What an operation did here. */
 struct probe_result {
 	uint32_t pfn; /* as in struct probe_op */
@@ -32,6 +38,16 @@ struct probe_result {
 	struct probe_column column[PROBE_ZONES_MAX];
 	uint32_t nr_events;
 	struct probe_event event[PROBE_EVENTS_MAX];
+	uint32_t event_free[PROBE_EVENTS_MAX]; /* theft: free pages of the pageblock then */
+};
+
+/* Thefts below a pageblock that were too many for their operation to be recorded. */
+#define PROBE_UNSEEN_MAX 1024u
+
+struct probe_unseen {
+	uint32_t nr;
+	struct probe_event theft[PROBE_UNSEEN_MAX];
+	uint32_t free_pages[PROBE_UNSEEN_MAX]; /* as event_free */
 };
 
 struct probe_machine {
@@ -46,11 +62,13 @@ struct probe_machine {
 	uint16_t cpu;	/* of the task; on others a kernel thread without policy and rights works */
 	bool listening; /* events go to result */
 	struct probe_result result;
+	struct probe_unseen unseen;		 /* since the last load */
 	struct probe_slot slot[PROBE_SLOTS];	 /* of this machine since the last load */
 	struct probe_slot recorded[PROBE_SLOTS]; /* of the recorded one */
+	struct probe_slot kept[PROBE_SLOTS];	 /* recorded[] before a burst that is played anew */
 	uint8_t *remembered; /* by frame: type + 1 on a CPU's list, as last kept; 0: not known */
-	uint8_t *movable;    /* by pageblock: 1 if its other pages in use are taken to be movable */
-	uint32_t *blocks;    /* got by one operation of kind t */
+	struct probe_movable *movable; /* by pageblock */
+	uint32_t *blocks;	       /* got by one operation of kind t */
 	uint32_t blocks_room;
 };
 

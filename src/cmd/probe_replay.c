@@ -11,9 +11,9 @@
  * machines hold different memory, so the rest of the burst is not compared and counts as not equal.
  *
  * Which pages in use could be moved is not recorded, and decides whether a theft takes the whole
- * pageblock. They are taken to be immovable. Where a recorded theft decided otherwise, the pages of
- * that pageblock are taken to be movable and the burst is played again from its beginning; how
- * often that was needed is counted, and printed.
+ * pageblock. Where a recorded theft decided otherwise, that says how many there were, and the burst
+ * is played again from its beginning (cmd/probe_guess.c); of how many pageblocks something had to
+ * be assumed is counted, and printed.
  *
  * A burst without a state begins from the recorded state that stands nearest, made like what is
  * known of the moment: per-CPU lists are emptied if the script says so just before, and
@@ -44,6 +44,7 @@
 #include "core/pcp.h"
 #include "core/sysctl.h"
 #include "text/scan.h"
+#include "text/sysctls.h"
 
 /* Where the walk through the items is. */
 struct replay {
@@ -99,7 +100,10 @@ static void note_woken(struct probe_machine *pm, const struct probe_item *burst,
 	}
 }
 
-/* Plays the burst from `before` with pm->policy as it is. => 0 or an error */
+/*
+ * Plays the burst from `before` with pm->policy as it is. The slots are the ones from before it,
+ * however often it has been played. => 0 or an error
+ */
 static int play_exactly(struct replay *r, const struct probe_item *burst,
 			const struct probe_state *before, struct probe_count *count,
 			struct text_buf *out)
@@ -107,9 +111,11 @@ static int play_exactly(struct replay *r, const struct probe_item *burst,
 	struct probe_machine *pm = r->pm;
 	const struct probe_op *ops = burst_ops(r, burst);
 	const struct probe_state *after = before + 1;
-	int error = probe_machine_load(pm, before, r->err);
 	uint32_t i = 0;
 	bool equal = true;
+
+	memcpy(pm->recorded, pm->kept, sizeof(pm->recorded));
+	int error = probe_machine_load(pm, before, r->err);
 
 	if (error == 0)
 		note_woken(pm, burst, after);
@@ -162,23 +168,25 @@ static bool may_sleep(const struct replay *r, const struct probe_item *burst)
 	return false;
 }
 
+static bool learn(struct probe_machine *pm, const struct probe_state *after,
+		  const struct probe_count *count)
+{
+	if (count->equal_states == count->bursts)
+		return false;
+	return probe_guess_learn(pm, &count->claim) || probe_guess_learn_unseen(pm, after);
+}
+
 /* Plays the burst, again whenever a recorded decision says that pages could be moved. */
 static int play_assuming(struct replay *r, const struct probe_item *burst,
 			 const struct probe_state *before, struct probe_count *count,
 			 struct text_buf *out)
 {
-	uint8_t *movable = r->pm->movable;
-	uint32_t assumed = 0;
 	int error = play_exactly(r, burst, before, count, out);
 
-	while (error == 0 && count->claim != 0 && !may_sleep(r, burst) &&
-	       movable[count->claim / NEAP_PAGEBLOCK_PAGES] == 0) {
-		movable[count->claim / NEAP_PAGEBLOCK_PAGES] = 1;
-		assumed++;
+	while (error == 0 && !may_sleep(r, burst) && learn(r->pm, before + 1, count)) {
 		text_buf_reset(out);
 		error = play_exactly(r, burst, before, count, out);
 	}
-	count->assumed = assumed;
 	return error;
 }
 
@@ -190,7 +198,6 @@ static void add_count(struct probe_count *sum, const struct probe_count *count)
 	sum->equal_states += count->equal_states;
 	sum->steals += count->steals;
 	sum->wakes += count->wakes;
-	sum->assumed += count->assumed;
 }
 
 /* Plays it for every first node that an interleaving policy may have had, else once. */
@@ -205,6 +212,8 @@ static int replay_exactly(struct replay *r, const struct probe_item *burst,
 	struct text_buf best_text;
 	int error = 0;
 
+	memcpy(r->pm->kept, r->pm->recorded, sizeof(r->pm->kept));
+	probe_guess_begin(r->pm);
 	text_buf_init(&best_text);
 	for (uint32_t n = 0; n < 64 && error == 0; n++) {
 		struct probe_count count;
@@ -426,6 +435,8 @@ static void apply_sysctl(struct replay *r, const char *name)
 		return;
 	memcpy(file, name, (size_t)(end - name));
 	file[end - name] = '\0';
+	if (sysctls_is_write_only(file))
+		return; /* it did something, and the states that follow show what */
 	int bytes = snprintf(text, sizeof(text), "%s\n", value);
 
 	if (bytes < 0 || (size_t)bytes >= sizeof(text) ||
@@ -513,6 +524,7 @@ int probe_replay(struct probe_machine *pm, const struct probe_script *script,
 	text_error_clear(err);
 	int error = probe_machine_run(pm, replay_all, &replay);
 
+	outcome->counted.assumed = probe_guess_count(pm);
 	if (error == 0 && (outcome->difference.error != 0 || outcome->far.error != 0))
 		error = -ENOMEM;
 	return error;

@@ -2,6 +2,7 @@
 #ifndef NEAP_CMD_PROBE_REPLAY_H
 #define NEAP_CMD_PROBE_REPLAY_H
 
+#include "cmd/probe_guess.h"
 #include "cmd/probe_machine.h"
 #include "text/probe_script.h"
 
@@ -11,7 +12,7 @@ struct probe_count {
 	uint32_t bursts, equal_states; /* bursts; those whose state afterwards is equal, too */
 	uint32_t steals, wakes;	       /* recorded ones among the equal operations */
 	uint32_t assumed;	       /* pageblocks taken to hold movable pages */
-	uint32_t claim; /* a burst's first difference is a decision about this pageblock, or 0 */
+	struct probe_claim claim; /* what a burst's first difference says; of no block: nothing */
 };
 
 /* Failures compared, in bursts that begin from another state. */
