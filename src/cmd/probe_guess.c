@@ -144,7 +144,7 @@ static void apply_block(struct probe_machine *pm, uint32_t first, uint32_t wante
 void probe_guess_apply(struct probe_machine *pm)
 {
 	for (uint32_t block = 0; block <= pm->m.max_pfn >> PAGEBLOCK_SHIFT; block++)
-		if (pm->movable[block].least != 0)
+		if (!pm->sleeps && pm->movable[block].least != 0)
 			apply_block(pm, block << PAGEBLOCK_SHIFT, pm->movable[block].least);
 }
 

@@ -29,7 +29,10 @@ MUST_CHECK bool probe_guess_learn(struct probe_machine *pm, const struct probe_c
  */
 MUST_CHECK bool probe_guess_learn_unseen(struct probe_machine *pm, const struct probe_state *after);
 
-/* Makes the pages movable that must be, of a machine just loaded. Slots' pages never are. */
+/*
+ * Makes the pages movable that must be, of a machine just loaded. Slots' pages never are, and none
+ * is if pm->sleeps.
+ */
 void probe_guess_apply(struct probe_machine *pm);
 
 /* Pageblocks for which something is assumed. */

@@ -44,7 +44,6 @@
 #include "core/pcp.h"
 #include "core/sysctl.h"
 #include "text/scan.h"
-#include "text/sysctls.h"
 
 /* Where the walk through the items is. */
 struct replay {
@@ -183,7 +182,7 @@ static int play_assuming(struct replay *r, const struct probe_item *burst,
 {
 	int error = play_exactly(r, burst, before, count, out);
 
-	while (error == 0 && !may_sleep(r, burst) && learn(r->pm, before + 1, count)) {
+	while (error == 0 && !r->pm->sleeps && learn(r->pm, before + 1, count)) {
 		text_buf_reset(out);
 		error = play_exactly(r, burst, before, count, out);
 	}
@@ -413,6 +412,7 @@ static int replay_burst(struct replay *r, const struct probe_item *burst)
 	free_slots(r, context);
 	r->pm->memalloc = context != NULL ? context->memalloc : r->memalloc_note;
 	r->pm->cpu = context != NULL ? context->cpu : 0;
+	r->pm->sleeps = may_sleep(r, burst);
 	if (context != NULL && context->drained)
 		probe_machine_remember(r->pm, false);
 	error = before != NULL ? replay_exactly(r, burst, before)
@@ -421,6 +421,18 @@ static int replay_burst(struct replay *r, const struct probe_item *burst)
 	r->pm->memalloc = false;
 	r->nr_bursts++;
 	return error;
+}
+
+/* Files that do something when they are written. What came of it is in the states that follow. */
+static bool is_action(const char *file)
+{
+	static const char *const names[] = { "compact_memory", "drop_caches", "nr_hugepages",
+					     "nr_hugepages_mempolicy", "stat_refresh" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(file, names[i]) == 0)
+			return true;
+	return false;
 }
 
 /* "sysctl NAME VALUE": the kernel's knob, and ours. */
@@ -435,8 +447,8 @@ static void apply_sysctl(struct replay *r, const char *name)
 		return;
 	memcpy(file, name, (size_t)(end - name));
 	file[end - name] = '\0';
-	if (sysctls_is_write_only(file))
-		return; /* it did something, and the states that follow show what */
+	if (is_action(file))
+		return;
 	int bytes = snprintf(text, sizeof(text), "%s\n", value);
 
 	if (bytes < 0 || (size_t)bytes >= sizeof(text) ||

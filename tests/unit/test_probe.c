@@ -149,21 +149,28 @@ static void test_thefts_told_by_types(void **state)
 	check_equal("types-unseen", 1459, 6, 0);
 }
 
-/* A file that compacts when it is written: nothing is done, the next state has the result. */
-static void test_written_actions(void **state)
+static void check_action(const char *note)
 {
 	struct played *played = sequence_new();
 
-	(void)state;
 	sequence_open(played, "slots-again");
 	for (uint32_t i = 0; i < played->files.probe.nr_notes; i++)
 		if (strcmp(played->files.probe.notes[i], "sysctl numa_stat 0") == 0)
-			played->files.probe.notes[i] = "sysctl compact_memory 1";
+			played->files.probe.notes[i] = note;
 	sequence_play(played);
 	assert_int_equal(played->error, 0);
 	assert_true(probe_outcome_is_fine(&played->outcome));
 	assert_int_equal(played->outcome.counted.assumed, 1);
 	sequence_close(played);
+}
+
+/* Files that act when they are written: nothing is done, the next state has what came of it. */
+static void test_written_actions(void **state)
+{
+	(void)state;
+	check_action("sysctl compact_memory 1");
+	check_action("sysctl nr_hugepages 10");
+	check_action("sysctl drop_caches 3");
 }
 
 static void test_failures(void **state)

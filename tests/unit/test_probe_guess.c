@@ -110,7 +110,10 @@ static uint32_t used_pages(uint32_t first, uint32_t end)
 	return nr;
 }
 
-/* A slot in the middle of used pages stays as it is; the others are as movable as they must be. */
+/*
+ * A slot in the middle of used pages stays as it is; of the others as many are movable as must be,
+ * and none where reclaim or compaction could take them for pages of its lists.
+ */
 static int check_applied(struct probe_machine *machine, void *arg)
 {
 	struct probe_slot *slot = &machine->recorded[5];
@@ -133,6 +136,9 @@ static int check_applied(struct probe_machine *machine, void *arg)
 	assert_int_equal(machine->slot[5].pfn, slot->pfn);
 	assert_int_equal(lru_pages(first, first + NEAP_PAGEBLOCK_PAGES), 10);
 	assert_int_equal(lru_pages(slot->pfn, slot->pfn + 8), 0);
+	machine->sleeps = true;
+	assert_int_equal(probe_machine_load(machine, state, &err), 0);
+	assert_int_equal(lru_pages(first, first + NEAP_PAGEBLOCK_PAGES), 0);
 	return 0;
 }
 
