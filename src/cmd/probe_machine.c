@@ -71,8 +71,9 @@ static void describe_zones(const struct probe *probe, const struct probe_state *
 	for (uint32_t i = 0; i < state->nodes.nr; i++)
 		desc->nr_nodes =
 			max_u32(desc->nr_nodes, probe->nodes[state->nodes.first + i].id + 1);
-	for (uint32_t i = 0; i < state->pcps.nr; i++)
-		desc->nr_cpus = max_u32(desc->nr_cpus, probe->pcps[state->pcps.first + i].cpu + 1u);
+	/* A CPU may come online later. */
+	for (uint32_t i = 0; i < probe->nr_pcps; i++)
+		desc->nr_cpus = max_u32(desc->nr_cpus, probe->pcps[i].cpu + 1u);
 }
 
 /* The CPUs of each node, from machine.json. => false if it does not fit the recording */

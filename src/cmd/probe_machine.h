@@ -74,7 +74,7 @@ struct probe_machine {
 };
 
 /*
- * Builds a machine with the zones and CPUs of the recording's first state.
+ * Builds a machine with the zones of the recording's first state and the CPUs of all states.
  * json: which CPUs belong to which node; NULL: the CPUs are split evenly
  * => 0 and *out; -EINVAL with *err filled; -ENOMEM
  */

@@ -149,6 +149,37 @@ static void test_thefts_told_by_types(void **state)
 	check_equal("types-unseen", 1459, 6, 0);
 }
 
+/* A state like the first one, without CPU 1, stands before all others. */
+static void change_late_cpu(struct probe *probe)
+{
+	struct probe_state *states = calloc(probe->nr_states + 1, sizeof(*states));
+
+	assert_non_null(states);
+	memcpy(states + 1, probe->states, probe->nr_states * sizeof(*states));
+	states[0] = states[1];
+	states[0].pcps.nr = 0;
+	states[0].lists.nr = 0;
+	free(probe->states);
+	probe->states = states;
+	probe->nr_states++;
+	for (uint32_t i = 0; i < probe->nr_items; i++)
+		probe->items[i].first += probe->items[i].kind == PROBE_STATE ? 1 : 0;
+}
+
+/* A CPU that was offline in the first state works in later ones. */
+static void test_cpu_online_later(void **state)
+{
+	struct played *played = sequence_new();
+
+	(void)state;
+	sequence_open(played, "thp-pcp");
+	change_late_cpu(&played->files.probe);
+	sequence_play(played);
+	assert_int_equal(played->error, 0);
+	assert_true(probe_outcome_is_fine(&played->outcome));
+	sequence_close(played);
+}
+
 static void check_action(const char *note)
 {
 	struct played *played = sequence_new();
@@ -517,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_nodes_numbered_by_cpus),
 		cmocka_unit_test(test_thefts_told_by_types),
 		cmocka_unit_test(test_written_actions),
+		cmocka_unit_test(test_cpu_online_later),
 	};
 
 	return cmocka_run_group_tests(tests, unpack, clean_up);
