@@ -115,8 +115,8 @@ static void mask_slots(const struct probe_machine *pm, uint32_t first,
 	for (uint32_t i = 0; i < PROBE_SLOTS; i++) {
 		const struct probe_slot *slot = &pm->slot[i];
 		uint32_t at = max_u32(slot->pfn, first);
-		uint32_t end = min_u32(slot->pfn + (1u << slot->order),
-				       first + NEAP_PAGEBLOCK_PAGES);
+		uint32_t end =
+			min_u32(slot->pfn + (1u << slot->order), first + NEAP_PAGEBLOCK_PAGES);
 
 		for (; slot->pfn != 0 && at < end; at++)
 			mask[(at - first) / 64] |= UINT64_C(1) << (at - first) % 64;

@@ -68,8 +68,8 @@ struct probe_machine {
 	struct probe_slot kept[PROBE_SLOTS];	 /* recorded[] before a burst that is played anew */
 	uint8_t *remembered; /* by frame: type + 1 on a CPU's list, as last kept; 0: not known */
 	struct probe_movable *movable; /* by pageblock */
-	bool sleeps; /* the burst may reclaim or compact: nothing is movable, it would be looked for */
-	uint32_t *blocks;	       /* got by one operation of kind t */
+	bool sleeps;	  /* the burst may reclaim or compact: nothing is movable then */
+	uint32_t *blocks; /* got by one operation of kind t */
 	uint32_t blocks_room;
 };
 
