@@ -74,6 +74,7 @@ struct snapshot_zone {
 struct snapshot_node {
 	uint32_t id;
 	bool has_memory;
+	bool online; /* it has memory or CPUs */
 	struct cpumask cpus;
 	uint64_t huge_total, huge_free, huge_surplus; /* pool pages of 2 MiB on this node */
 	uint32_t distance[NEAP_MAX_NODES];

@@ -216,6 +216,7 @@ void snapshot_take(struct task *t, struct neap_machine *m, struct snapshot *out)
 			to->distance[i] = node->distance[i];
 		for (uint32_t i = 0; i < NR_NODE_ITEMS; i++)
 			to->stat[i] = node_stat(node, (enum node_item)i);
+		to->online = !cpumask_empty(&to->cpus);
 		for (uint32_t z = 0; z < NR_ZONES; z++) {
 			take_zone(t, &node->zone[z], &to->zone[z]);
 			to->has_memory |= node->zone[z].present != 0;

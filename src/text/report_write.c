@@ -287,7 +287,8 @@ int report_memory_write(const struct snapshot *snapshot, const struct report_fil
 	for (uint32_t n = 0; n < snapshot->nr_nodes; n++) {
 		const struct snapshot_node *node = &snapshot->node[n];
 
-		if (!node->has_memory || (filter->nodes >> node->id & 1) == 0)
+		/* A node without memory has a line, too. */
+		if (!(node->online || node->has_memory) || (filter->nodes >> node->id & 1) == 0)
 			continue;
 		/* Registered first. */
 		if (filter->giant)

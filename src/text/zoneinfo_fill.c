@@ -232,6 +232,7 @@ static const char *fill_zone(struct snapshot *snapshot, struct snapshot_node *no
 	fill_protection(snapshot, zone, zoneinfo, from);
 	fill_pagesets(snapshot, zone, from);
 	node->has_memory = node->has_memory || zone->present != 0;
+	node->online = true; /* others are not listed */
 	snapshot->zones_listed |= 1u << type;
 	return NULL;
 }
