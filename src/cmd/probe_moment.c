@@ -86,15 +86,27 @@ void probe_moment_see_boost(struct probe_moment *moment, const struct probe_mach
 
 /* ---- pageblocks ---- */
 
-/* A pageblock and its free pages change to a type. A block of order 10 goes as a whole. */
+/*
+ * A pageblock and its free pages change to a type. A block of order 10 goes as a whole. Of a
+ * pageblock that reaches beyond the zone's end, which the allocator would not touch, the part
+ * inside does.
+ */
 static void change_type(struct probe_machine *pm, struct zone *zone, uint32_t pfn, uint32_t type)
 {
+	uint32_t end = min_u32(pfn + NEAP_PAGEBLOCK_PAGES, zone_end(zone));
 	struct task *t = pm->t;
 
 	cpu_pin(t);
 	spin_lock(t, &zone->lock, LOCK_ZONE);
 	pageblock_set_type(&pm->m, pfn, type);
-	pageblock_move_free(t, zone, pfn, type, NULL);
+	for (uint32_t at = pfn; at < end;) {
+		bool is_free = page_test(&pm->m.pages[at], PG_BUDDY);
+		uint32_t pages = is_free ? 1u << pm->m.pages[at].owner : 1;
+
+		if (is_free)
+			buddy_move(t, zone, at, type);
+		at += pages;
+	}
 	spin_unlock(t, &zone->lock, LOCK_ZONE);
 	cpu_unpin(t);
 }
@@ -149,7 +161,10 @@ static uint32_t reserve_candidate(const struct zone *zone, bool join)
 			best = pfn;
 		}
 	}
-	return best;
+	if (join)
+		return best;
+	pfn = (zone_end(zone) - 1) & ~(NEAP_PAGEBLOCK_PAGES - 1);
+	return pfn >= zone->start_pfn && pageblock_type(m, pfn) == MT_HIGHATOMIC ? pfn : PFN_NONE;
 }
 
 static void apply_reserve(struct probe_machine *pm, struct zone *zone, uint64_t want)

@@ -142,6 +142,13 @@ static void test_nodes_numbered_by_cpus(void **state)
 	check_equal("nodes-numbered", 1259, 8, 0);
 }
 
+/* The pageblock that the zone's end cuts was reserved after these bursts: it is taken out again. */
+static void test_reserve_at_the_end(void **state)
+{
+	(void)state;
+	check_equal("reserve-at-end", 0, 0, 49);
+}
+
 /* More thefts in one operation than are recorded: pageblocks' types at the end tell of them. */
 static void test_thefts_told_by_types(void **state)
 {
@@ -547,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_slots_are_not_movable),
 		cmocka_unit_test(test_nodes_numbered_by_cpus),
 		cmocka_unit_test(test_thefts_told_by_types),
+		cmocka_unit_test(test_reserve_at_the_end),
 		cmocka_unit_test(test_written_actions),
 		cmocka_unit_test(test_cpu_online_later),
 	};
