@@ -9,9 +9,45 @@
 #ifndef NEAP_CORE_RACY_H
 #define NEAP_CORE_RACY_H
 
+#include "base/base.h"
+
 #define racy_read(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define racy_write(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
-/* The caller is the only writer, so that load and store need not be one step. */
-#define racy_add(field, value) racy_write(field, racy_read(field) + (value))
+
+/* The thread sanitizer does not see what an instruction of our own writes. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RACY_PORTABLE
+#endif
+#endif
+#if !defined(__x86_64__) || defined(__SANITIZE_THREAD__)
+#define RACY_PORTABLE
+#endif
+
+/*
+ * The caller is the only writer, so that nothing has to be locked. A compiler makes three
+ * instructions of a relaxed load, a sum and a relaxed store, since it leaves atomic accesses as
+ * they are; the processor has one, whose store is as whole.
+ */
+static ALWAYS_INLINE void racy_add_u32(uint32_t *field, uint32_t value)
+{
+#ifdef RACY_PORTABLE
+	racy_write(*field, racy_read(*field) + value);
+#else
+	__asm__("addl %1, %0" : "+m"(*field) : "ri"(value));
+#endif
+}
+
+static ALWAYS_INLINE void racy_add_u64(uint64_t *field, uint64_t value)
+{
+#ifdef RACY_PORTABLE
+	racy_write(*field, racy_read(*field) + value);
+#else
+	__asm__("addq %1, %0" : "+m"(*field) : "re"(value));
+#endif
+}
+
+#define racy_add(field, value)                                                                     \
+	_Generic((field), uint32_t : racy_add_u32, uint64_t : racy_add_u64)(&(field), (value))
 
 #endif
