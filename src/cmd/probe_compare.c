@@ -30,10 +30,11 @@
 
 /* One list, wherever it comes from. */
 struct frames {
-	const uint32_t *pfn; /* recorded; NULL: of the engine */
-	uint32_t nr;	     /* recorded */
+	const uint32_t *pfn; /* recorded, or of a CPU of ours, its head last; NULL: a free list */
+	uint32_t nr;	     /* in pfn[] */
+	bool head_last;
 	const struct page *pages;
-	uint32_t first; /* of the engine */
+	uint32_t first; /* of a free list of ours */
 };
 
 /* Where a list is. */
@@ -57,7 +58,9 @@ static void say_where(const struct where *where, struct text_buf *out)
 static uint32_t frames_next(const struct frames *frames, uint32_t index, uint32_t before)
 {
 	if (frames->pfn != NULL)
-		return index < frames->nr ? frames->pfn[index] : 0;
+		return index >= frames->nr ? 0
+		       : frames->head_last ? frames->pfn[frames->nr - 1 - index]
+					   : frames->pfn[index];
 	return index == 0 ? frames->first : frames->pages[before].next;
 }
 
@@ -116,11 +119,13 @@ static struct frames frames_recorded(const struct probe *probe, const struct pro
 static struct frames frames_ours(struct probe_machine *pm, const struct where *where)
 {
 	const struct zone *zone = probe_machine_zone(pm, where->place);
-	const struct list *list = where->cpu == PROBE_NO_CPU
-					  ? &zone->area[where->index].list[where->type]
-					  : &zone->pcp[where->cpu].list[where->index];
 
-	return (struct frames){ .pages = pm->m.pages, .first = list->first };
+	if (where->cpu == PROBE_NO_CPU)
+		return (struct frames){ .pages = pm->m.pages,
+					.first = zone->area[where->index].list[where->type].first };
+	const struct pcp_list *list = &zone->pcp[where->cpu].list[where->index];
+
+	return (struct frames){ .pfn = list->first, .nr = pcp_list_nr(list), .head_last = true };
 }
 
 /* ---- states ---- */

@@ -372,12 +372,13 @@ static uint32_t remembered_type(const struct probe_machine *pm, uint32_t index, 
 	return own == MT_MOVABLE && block == MT_HIGHATOMIC ? MT_HIGHATOMIC : own;
 }
 
-static bool load_list(struct probe_machine *pm, const struct probe_list *list)
+/* => 0; -EINVAL: not a list of this machine; -ENOMEM */
+static int load_list(struct probe_machine *pm, const struct probe_list *list)
 {
 	struct zone *zone = probe_machine_zone(pm, list->place);
 
 	if (zone == NULL || (list->cpu != PROBE_NO_CPU && list->cpu >= pm->m.nr_cpus))
-		return false;
+		return -EINVAL;
 	for (uint32_t i = 0; i < list->pfns.nr; i++) {
 		uint32_t pfn = pm->probe->pfns[list->pfns.first + i];
 		int error;
@@ -390,9 +391,9 @@ static bool load_list(struct probe_machine *pm, const struct probe_list *list)
 		else
 			error = -EINVAL;
 		if (error != 0)
-			return false;
+			return error;
 	}
-	return true;
+	return 0;
 }
 
 static bool load_pcp(struct probe_machine *pm, const struct probe_pcp *from)
@@ -464,10 +465,15 @@ int probe_machine_load(struct probe_machine *pm, const struct probe_state *state
 			return refuse(pm, state, err, "its zones are not those of the first state");
 	if (!load_runs(pm, state))
 		return refuse(pm, state, err, "a pageblock lies beyond the memory");
-	for (uint32_t i = 0; i < state->lists.nr; i++)
-		if (!load_list(pm, &probe->lists[state->lists.first + i]))
+	for (uint32_t i = 0; i < state->lists.nr; i++) {
+		int error = load_list(pm, &probe->lists[state->lists.first + i]);
+
+		if (error == -ENOMEM)
+			return text_error_no_memory(err, pm->file_name);
+		if (error != 0)
 			return refuse(pm, state, err,
 				      "a list has a block outside its zone, or in two places");
+	}
 	for (uint32_t i = 0; i < state->pcps.nr; i++)
 		if (!load_pcp(pm, &probe->pcps[state->pcps.first + i]))
 			return refuse(pm, state, err,
@@ -485,12 +491,10 @@ int probe_machine_load(struct probe_machine *pm, const struct probe_state *state
 	return 0;
 }
 
-static void remember_list(struct probe_machine *pm, const struct list *list)
+static void remember_list(struct probe_machine *pm, const struct pcp_list *list)
 {
-	const struct page *pages = pm->m.pages;
-
-	for (uint32_t pfn = list->first; pfn != PFN_NONE; pfn = pages[pfn].next)
-		pm->remembered[pfn] = (uint8_t)(pcp_page_type(&pages[pfn]) + 1);
+	for (const uint32_t *pfn = list->first; pfn != list->end; pfn++)
+		pm->remembered[*pfn] = (uint8_t)(pcp_page_type(&pm->m.pages[*pfn]) + 1);
 }
 
 void probe_machine_remember(struct probe_machine *pm, bool known)

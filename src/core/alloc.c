@@ -545,11 +545,11 @@ static ALWAYS_INLINE uint32_t alloc_quick(struct task *t, struct zone *zone, uin
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	uint32_t index = pcp_list_index(order, (kind & ~KIND_ODD) >> KIND_TYPE_SHIFT);
 
-	if (unlikely(list_empty(&pcp->list[index]))) {
+	if (unlikely(pcp_list_empty(&pcp->list[index]))) {
 		cpu_unpin_brief(t, slot);
 		return PFN_NONE;
 	}
-	uint32_t pfn = pcp_pop(pages, pcp, index, order);
+	uint32_t pfn = pcp_pop(pcp, index, order);
 
 	pcp->free_factor >>= 1;
 	slot_count_event(slot, EV_PGALLOC_DMA + zone->type, (uint64_t)1 << order);
@@ -846,74 +846,101 @@ static ALWAYS_INLINE struct zone *free_zone(const struct neap_machine *m, struct
 
 /*
  * A block onto a list, if it is plain. Calls nothing before it returns, as alloc_quick(). Frees of
- * this CPU are not late, as far as this task has seen. order: one that has lists; the block is not
- * compound.
+ * this CPU are not late. order: one that has lists; the block is not compound.
+ * => pinned briefly to slot; not any more
  */
-static ALWAYS_INLINE void free_quick(struct task *t, uint32_t pfn, uint32_t order)
+static ALWAYS_INLINE void free_quick(struct task *t, struct cpu_slot *slot, struct page *page,
+				     uint32_t pfn, uint32_t order)
 {
 	struct neap_machine *m = t->machine;
-	struct page *page = machine_page(m, pfn);
 	uint64_t flags = page_flags(page);
 
 	free_check(page, flags, order);
 	uint32_t tracing = atomic_load_explicit(&m->tracing, memory_order_relaxed);
-	uint32_t type = pageblock_type(m, pfn);
-	struct cpu_slot *slot = t->slot;
+	size_t type = pageblock_type(m, pfn);
 
-	if (unlikely(tracing != 0 || type >= NR_PCP_TYPES || !cpu_pin_brief(t, slot))) {
+	if (unlikely(tracing != 0 || type >= NR_PCP_TYPES)) {
+		cpu_unpin_brief(t, slot);
 		free_pages_full(t, pfn, order);
 		return;
 	}
 	struct zone *zone = free_zone(m, (struct cpu *)(void *)slot->meter, flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
+	struct pcp_list *list = &pcp->list[pcp_list_index(order, (uint32_t)type)];
 	uint32_t count = racy_read(pcp->count) + (1u << order);
-	bool room = pcp_has_room(pcp, zone, order, count);
+	bool room = pcp_has_room(pcp, list, zone, order, count);
 
 	if (likely(room)) {
 		slot_count_event(slot, EV_PGFREE, (uint64_t)1 << order);
 		racy_write(pcp->count, count);
-		pcp_link(m->pages, &pcp->list[pcp_list_index(order, type)], pfn,
-			 pcp_page_flags(zone, order, type));
+		pcp_push(page, list, pfn, pcp_page_flags(zone, order, (uint32_t)type));
 	}
 	cpu_unpin_brief(t, slot);
 	if (unlikely(!room))
 		free_overflow(t, zone, pfn, order);
 }
 
-/* A block of one of the small orders, or of a huge page. */
-static NOINLINE void free_pages_block(struct task *t, uint32_t pfn, uint32_t order)
+/* A block of one of the small orders, or of a huge page. => not pinned */
+static NOINLINE void free_pages_block(struct task *t, struct page *page, uint32_t pfn,
+				      uint32_t order)
 {
-	if (!pcp_order_allowed(order) || page_test(machine_page(t->machine, pfn + 1), PG_TAIL) ||
-	    free_late_is_on(t))
+	struct cpu_slot *slot = t->slot;
+
+	if (!pcp_order_allowed(order) || page_test(page + 1, PG_TAIL) || free_late_is_on(t) ||
+	    !cpu_pin_brief(t, slot))
 		free_pages_full(t, pfn, order);
 	else
-		free_quick(t, pfn, order);
+		free_quick(t, slot, page, pfn, order);
 }
 
 void free_pages(struct task *t, uint32_t pfn, uint32_t order)
 {
+	struct page *page = machine_page(t->machine, pfn);
+	struct cpu_slot *slot = t->slot;
+
 	if (unlikely(order != 0))
-		free_pages_block(t, pfn, order);
-	else if (unlikely(free_late_is_on(t)))
+		free_pages_block(t, page, pfn, order);
+	else if (unlikely(free_late_is_on(t) || !cpu_pin_brief(t, slot)))
 		free_pages_full(t, pfn, 0);
 	else
-		free_quick(t, pfn, 0);
+		free_quick(t, slot, page, pfn, 0);
+}
+
+/* free_page_put() of who cannot be pinned briefly: prompt, whatever his CPU does. */
+static NOINLINE void free_page_put_full(struct task *t, uint32_t pfn)
+{
+	if (page_put_owned(machine_page(t->machine, pfn)))
+		free_pages_full(t, pfn, 0);
 }
 
 void free_page_put(struct task *t, uint32_t pfn)
 {
-	if (unlikely(free_late_is_on(t)))
-		free_late_put(t, pfn);
-	else if (page_put_owned(machine_page(t->machine, pfn)))
-		free_quick(t, pfn, 0);
+	struct cpu_slot *slot = t->slot;
+
+	if (unlikely(!cpu_pin_brief(t, slot))) {
+		free_page_put_full(t, pfn);
+		return;
+	}
+	struct page *page = machine_page(t->machine, pfn);
+
+	if (unlikely(racy_read(((struct cpu *)(void *)slot->meter)->nr_late) != 0))
+		free_late_put(t, slot, pfn);
+	else if (likely(page_put_owned(page)))
+		free_quick(t, slot, page, pfn, 0);
+	else
+		cpu_unpin_brief(t, slot);
 }
 
 void free_pages_put(struct task *t, uint32_t pfn, uint32_t order)
 {
-	if (likely(order == 0))
+	if (likely(order == 0)) {
 		free_page_put(t, pfn);
-	else if (page_put_owned(machine_page(t->machine, pfn)))
-		free_pages_block(t, pfn, order);
+		return;
+	}
+	struct page *page = machine_page(t->machine, pfn);
+
+	if (page_put_owned(page))
+		free_pages_block(t, page, pfn, order);
 }
 
 void free_page_list(struct task *t, struct list *list)

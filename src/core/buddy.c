@@ -177,61 +177,67 @@ uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run
 	return nr;
 }
 
-/*
- * The first blocks of the list of exactly this order, to the end of `to`: they lie in that order
- * there already, so that only both ends have to be linked. => how many; the list has at least one
- */
-static ALWAYS_INLINE uint32_t buddy_take_whole(struct zone *zone, struct list *to,
-					       const struct buddy_run *want)
+/* The first blocks of the list of exactly this order. => how many; the list has at least one */
+static ALWAYS_INLINE uint32_t take_whole(struct zone *zone, struct pcp_list *to,
+					 const struct buddy_run *want, uint32_t order)
 {
-	struct page *pages = zone->machine->pages;
-	struct free_area *area = &zone->area[want->order];
+	struct page *const pages = zone->machine->pages;
+	struct free_area *area = &zone->area[order];
 	struct list *from = &area->list[want->type];
-	uint64_t flags = pcp_page_flags(zone, want->order, want->type);
-	uint32_t first = from->first;
-	uint32_t pfn = first;
-	uint32_t last = first;
-	uint32_t nr = 0;
+	const uint64_t flags = pcp_page_flags(zone, order, want->type);
+	uint32_t *at = to->first;
+	uint32_t *const last = at - want->nr;
+	uint32_t pfn = from->first;
 
-	for (; nr < want->nr && pfn != PFN_NONE; nr++) {
-		last = pfn;
-		pfn = pages[pfn].next;
-		flags_write(&pages[last], flags);
-		pair_toggle(zone, last, want->order);
-	}
+	do {
+		struct page *page = &pages[pfn];
+
+		*--at = pfn;
+		pair_toggle(zone, pfn, order);
+		pfn = page->next;
+		flags_write(page, flags);
+	} while (at != last && pfn != PFN_NONE);
+	uint32_t nr = (uint32_t)(to->first - at);
+
+	to->first = at;
 	from->first = pfn;
-	if (likely(pfn != PFN_NONE))
+	if (likely(pfn != PFN_NONE)) {
 		pages[pfn].prev = PFN_NONE;
-	else
+	} else {
 		from->last = PFN_NONE;
-	if (unlikely(pfn == PFN_NONE))
-		nonempty_write(zone, want->type,
-			       nonempty_read(zone, want->type) & ~(1u << want->order));
+		nonempty_write(zone, want->type, nonempty_read(zone, want->type) & ~(1u << order));
+	}
 	racy_add(area->nr_free, (uint64_t)0 - nr);
-	list_append(pages, to, (struct list){ first, last });
 	return nr;
 }
 
-/* The first blocks of a larger one, to the end of `to`. => how many */
-static ALWAYS_INLINE uint32_t buddy_take_parts(struct task *t, struct zone *zone, struct list *to,
+static ALWAYS_INLINE uint32_t buddy_take_whole(struct zone *zone, struct pcp_list *to,
 					       const struct buddy_run *want)
+{
+	/* Single pages are most of what is taken: theirs is a loop with fixed distances. */
+	return likely(want->order == 0) ? take_whole(zone, to, want, 0)
+					: take_whole(zone, to, want, want->order);
+}
+
+/* The first blocks of a larger one. => how many */
+static ALWAYS_INLINE uint32_t buddy_take_parts(struct task *t, struct zone *zone,
+					       struct pcp_list *to, const struct buddy_run *want)
 {
 	struct page *pages = zone->machine->pages;
 	uint64_t flags = pcp_page_flags(zone, want->order, want->type);
-	uint32_t step = 1u << want->order;
 	struct buddy_run run = *want;
 	uint32_t nr = buddy_take_run(t, zone, &run);
-	uint32_t last = run.first + (nr - 1) * step;
 
-	for (uint32_t pfn = run.first; pfn <= last; pfn += step) {
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t pfn = run.first + (i << want->order);
+
 		flags_write(&pages[pfn], flags);
-		page_set_links(&pages[pfn], pfn + step, pfn - step);
+		*--to->first = pfn;
 	}
-	list_append(pages, to, (struct list){ run.first, last });
 	return nr;
 }
 
-uint32_t buddy_take_list(struct task *t, struct zone *zone, struct list *to,
+uint32_t buddy_take_list(struct task *t, struct zone *zone, struct pcp_list *to,
 			 const struct buddy_run *want)
 {
 	struct buddy_run left = *want;

@@ -27,23 +27,19 @@ struct buddy_run {
 	bool descending; /* freed from the highest to the lowest */
 };
 
-/*
- * Frees the blocks at the end of a per-CPU list, the last one first, each to the type it remembers
- * (core/pcp.h): at most `most`, of the list's order.
- * => pinned, zone lock held, nothing is captured or isolated, the zone has no contiguous memory
- * area; how many there were
- */
-uint32_t buddy_free_oldest(struct task *t, struct zone *zone, struct list *list, uint32_t order,
-			   uint32_t most);
-
-/* Single frames of one type that are to be freed, the first one first. */
+/* Blocks of one order, off a per-CPU list, that are to be freed, the first one first. */
 struct buddy_frames {
 	const uint32_t *pfn;
 	uint32_t nr;
-	uint32_t type; /* not Isolate */
+	uint32_t order; /* at most NEAP_COSTLY_ORDER, or a pageblock's */
+	uint32_t type;	/* that all of them remember; NR_TYPES: each its own */
 };
 
-/* The same with frames that are on no list. */
+/*
+ * Frees the blocks, each to the type that it remembers. Does not count them.
+ * => pinned, zone lock held, nothing is captured or isolated, the zone has no contiguous memory
+ * area
+ */
 void buddy_free_frames(struct task *t, struct zone *zone, const struct buddy_frames *frames);
 
 /*
@@ -54,11 +50,12 @@ void buddy_free_frames(struct task *t, struct zone *zone, const struct buddy_fra
 uint32_t buddy_take_run(struct task *t, struct zone *zone, struct buddy_run *run);
 
 /*
- * Takes up to want->nr blocks to the end of a per-CPU list, as that many calls of
- * buddy_take_smallest() would give them, with the marks of such a list. Does not count.
+ * Takes up to want->nr blocks, as that many calls of buddy_take_smallest() would give them, with
+ * the marks of a per-CPU list, and puts each before the first of the list, which has room there.
+ * Does not count.
  * => how many; fewer if the type has no more. Zone lock held
  */
-uint32_t buddy_take_list(struct task *t, struct zone *zone, struct list *to,
+uint32_t buddy_take_list(struct task *t, struct zone *zone, struct pcp_list *to,
 			 const struct buddy_run *want);
 
 /*

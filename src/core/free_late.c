@@ -3,8 +3,8 @@
  *
  *   free_page_put(pfn) ── asks for the descriptor ──> cpu.late[ o o o o ... ]
  *                                                        the oldest half, when it is full
- *                                                           └──> reference dropped, trail[]
- *   per-CPU list:  head <- trail[nr - 1] ... trail[0] <- what is linked <- tail
+ *                                                           └──> reference dropped,
+ *   per-CPU list (core/pcp.c):   oldest o o o o newest | o o o      put behind the newest
  *
  * A program that gives back a gigabyte in an order of its own hands us one frame number
  * after the other whose descriptor is in no cache. Nobody could ask for it earlier, since
@@ -18,11 +18,10 @@
  * first performs all of them in their order, and then they are off. So each list, count
  * and decision is what it would have been (docs/decisions/0009).
  *
- * A frame that is free then belongs to the head of its per-CPU list, and is counted there, but
- * only the trail knows its place: most go on to the buddy lists soon, all at once and out of the
- * array (core/buddy_oldest.c), and need no links before. Whoever is about to look at the list links
- * the trail first: whoever settles, and a flush that began without having seen that frees are late.
- * The trail has frames of one zone and type; one of another sort has it linked, and begins anew.
+ * Each half goes straight onto the array of its per-CPU list, and is counted once for all frames
+ * that are of one zone and type (struct late_run); one of another sort begins another such run.
+ * What a run may take is known before: until the limit of the lists, or the end of the array,
+ * whichever comes first. At either something is due that a prompt free would have done there.
  *
  * The reference is dropped with the free: a dropped one would have to be written to the
  * line that is not there. Until then the frame looks used. It is one that only holders of
@@ -34,8 +33,8 @@
  * In virtual time nothing is late: the simulator charges what a free costs where it happens.
  *
  * What must never happen: a frame forgotten here while its CPU goes, or while somebody
- * waits for its pageblock; two frees of a CPU in another order than they were asked for; a
- * per-CPU list taken for all that its set counts while there is a trail.
+ * waits for its pageblock; two frees of a CPU in another order than they were asked for; more of
+ * them performed between two looks at limit and array than there was room for.
  *
  * DIFF: Linux has nothing like it. Its callers that free many pages hand over a list
  * (free_unref_page_list()).
@@ -52,10 +51,11 @@
 #define LATE_HALF (LATE_FREES / 2)
 #define LATE_FACTOR 2u /* flushes without requests between, until a CPU counts as freeing in bulk */
 
-/* Frames of one zone and type on their way to the trail. */
+/* Frames of one zone and type on their way to their list. */
 struct late_run {
-	struct free_trail *trail;
+	struct zone *zone;
 	struct pcp *pcp;
+	struct pcp_list *list;
 	uint64_t place; /* what the flags of each say that fits */
 	uint64_t flags; /* what each descriptor will say */
 	uint32_t type;
@@ -66,63 +66,54 @@ struct late_run {
 #define LATE_MASK (PG_BAD_AT_FREE | PG_HEAD | PAGE_PLACE_MASK)
 #define LATE_NOWHERE UINT64_MAX /* the place of a run that nothing fits */
 
-void free_late_link_trail(struct task *t, struct free_trail *trail)
-{
-	struct pcp *pcp = pcp_of(t, trail->zone);
-	struct list *list = &pcp->list[pcp_list_index(0, trail->type)];
-
-	for (uint32_t i = 0; i < trail->nr; i++)
-		list_add_head(t->machine->pages, list, trail->pfn[i]);
-	trail->nr = 0;
-}
-
-/* So many more are at the end of the trail. */
+/* So many more are on the list. */
 static ALWAYS_INLINE void run_count(struct task *t, struct late_run *run, uint32_t nr)
 {
-	run->trail->nr += nr;
+	run->list->end += nr;
 	run->room -= nr;
 	racy_add(run->pcp->count, nr);
 	slot_count_event(t->slot, EV_PGFREE, nr);
 }
 
-/* Until the list is full, or the trail. */
+/* Until the limit, or the end of the list's array. */
 static ALWAYS_INLINE void run_make_room(struct task *t, struct late_run *run)
 {
-	struct free_trail *trail = run->trail;
-	uint32_t limit = pcp_limit(run->pcp, trail->zone, 0);
+	uint32_t limit = pcp_limit(run->pcp, run->zone, 0);
 	uint32_t count = racy_read(run->pcp->count);
 
-	if (unlikely(trail->nr == TRAIL_FRAMES))
-		free_late_link_trail(t, trail);
-	run->room = min_u32(count < limit ? limit - count : 1, TRAIL_FRAMES - trail->nr);
+	if (unlikely(run->list->end == run->list->room_end))
+		pcp_put_first(t, run->zone, pcp_list_index(0, run->type));
+	run->room = min_u32(count < limit ? limit - count : 1,
+			    (uint32_t)(run->list->room_end - run->list->end));
 }
 
-/* Goes on with what the trail has. */
+/* Goes on with frames like those before. */
 static ALWAYS_INLINE void run_begin(struct task *t, struct late_run *run)
 {
-	struct free_trail *trail = &task_cpu_data(t)->trail;
+	const struct cpu *cpu = task_cpu_data(t);
 
-	*run = (struct late_run){ .trail = trail, .place = LATE_NOWHERE, .room = 1 };
-	if (unlikely(trail->zone == NULL))
+	*run = (struct late_run){ .zone = cpu->late_zone, .place = LATE_NOWHERE, .room = 1 };
+	if (unlikely(run->zone == NULL))
 		return;
-	run->pcp = pcp_of(t, trail->zone);
-	run->place = trail->zone->place;
-	run->flags = pcp_page_flags(trail->zone, 0, trail->type);
-	run->type = trail->type;
+	run->type = cpu->late_type;
+	run->pcp = pcp_of(t, run->zone);
+	run->list = &run->pcp->list[pcp_list_index(0, run->type)];
+	run->place = run->zone->place;
+	run->flags = pcp_page_flags(run->zone, 0, run->type);
 	run_make_room(t, run);
 }
 
-/* There is no room: the list is full, or the trail. */
+/* There is no room: the limit is met, or the array is full. */
 static NOINLINE void run_full(struct task *t, struct late_run *run)
 {
-	if (racy_read(run->pcp->count) >= pcp_limit(run->pcp, run->trail->zone, 0))
-		pcp_put_full_trail(t, run->trail);
+	if (racy_read(run->pcp->count) >= pcp_limit(run->pcp, run->zone, 0))
+		pcp_put_full(t, run->zone, pcp_list_index(0, run->type), 0);
 	run_make_room(t, run);
 }
 
 /*
  * Drops references as long as the frames fit and there is room; what nobody refers to joins the
- * trail. => how many; *odd: the last of them does not fit, and nobody refers to it
+ * list. => how many; *odd: the last of them does not fit, and nobody refers to it
  */
 static ALWAYS_INLINE uint32_t run_fill(struct task *t, struct late_run *run, const uint32_t *pfn,
 				       uint32_t nr, bool *odd)
@@ -133,8 +124,9 @@ static ALWAYS_INLINE uint32_t run_fill(struct task *t, struct late_run *run, con
 	const uint64_t place = run->place;
 	const uint64_t flags = run->flags;
 	const uint32_t type = run->type;
-	uint32_t *const first = &run->trail->pfn[run->trail->nr];
 	const uint32_t most = min_u32(nr, run->room);
+	uint32_t nothing;
+	uint32_t *const first = run->list != NULL ? run->list->end : &nothing;
 	uint32_t *to = first;
 	bool fits = true;
 	uint32_t i = 0;
@@ -164,22 +156,21 @@ static ALWAYS_INLINE uint32_t run_fill(struct task *t, struct late_run *run, con
 static NOINLINE void late_free_other(struct task *t, struct late_run *run, uint32_t pfn)
 {
 	struct page *page = machine_page(t->machine, pfn);
+	struct cpu *cpu = task_cpu_data(t);
 	uint64_t flags = page_flags(page);
 	uint32_t type = pageblock_type(t->machine, pfn);
-	struct free_trail *trail = run->trail;
 
 	free_check(page, flags, 0);
-	free_late_link(t);
 	if (type >= NR_PCP_TYPES) {
 		free_block(t, pfn, 0);
 		run_begin(t, run);
 		return;
 	}
-	trail->zone = page_zone_of(t->machine, flags);
-	trail->type = type;
+	cpu->late_zone = page_zone_of(t->machine, flags);
+	cpu->late_type = type;
 	run_begin(t, run);
-	atomic_store_explicit(&page->flags, run->flags, memory_order_relaxed);
-	trail->pfn[0] = pfn;
+	pcp_push(page, run->list, pfn, run->flags);
+	run->list->end--;
 	run_count(t, run, 1);
 }
 
@@ -217,30 +208,26 @@ static NOINLINE void late_perform_half(struct task *t)
 	cpu_unpin(t);
 }
 
-void free_late_put(struct task *t, uint32_t pfn)
+void free_late_put(struct task *t, struct cpu_slot *slot, uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
-	struct cpu_slot *slot = t->slot;
+	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	uint32_t nr = cpu->nr_late;
 
-	if (likely(cpu_pin_brief(t, slot))) {
-		struct cpu *cpu = task_cpu_data(t);
-		uint32_t nr = cpu->nr_late;
-
-		/* Full: its favourite was asked to go between two halves of a call. */
-		if (likely(nr - 1 < LATE_FREES &&
-			   atomic_load_explicit(&m->tracing, memory_order_relaxed) == 0)) {
-			__builtin_prefetch(machine_page(m, pfn), 1);
-			cpu->late[nr - 1] = pfn;
-			racy_write(cpu->nr_late, nr + 1);
-			cpu_unpin_brief(t, slot);
-			if (unlikely(nr == LATE_FREES))
-				late_perform_half(t);
-			return;
-		}
+	/* Full: its favourite was asked to go between two halves of a call. */
+	if (unlikely(nr - 1 >= LATE_FREES ||
+		     atomic_load_explicit(&m->tracing, memory_order_relaxed) != 0)) {
 		cpu_unpin_brief(t, slot);
+		if (page_put_owned(machine_page(m, pfn)))
+			free_pages(t, pfn, 0);
+		return;
 	}
-	if (page_put_owned(machine_page(m, pfn)))
-		free_pages(t, pfn, 0);
+	__builtin_prefetch(machine_page(m, pfn), 1);
+	cpu->late[nr - 1] = pfn;
+	racy_write(cpu->nr_late, nr + 1);
+	cpu_unpin_brief(t, slot);
+	if (unlikely(nr == LATE_FREES))
+		late_perform_half(t);
 }
 
 /* Somewhere pageblocks are set aside, or soon: who does that waits for every free in them. */
@@ -297,7 +284,6 @@ void free_late_settle_here(struct task *t)
 		racy_write(cpu->nr_late, 1);
 		late_perform(t, pfn, nr - 1);
 	}
-	free_late_link(t);
 	racy_write(cpu->nr_late, 0);
 	cpu_unpin(t);
 }

@@ -15,8 +15,8 @@ static ALWAYS_INLINE bool free_late_is_on(const struct task *t)
 	return racy_read(task_cpu_here(t)->nr_late) != 0;
 }
 
-/* free_page_put() while they are. */
-void free_late_put(struct task *t, uint32_t pfn);
+/* free_page_put() while they are. => pinned briefly to slot; not any more */
+void free_late_put(struct task *t, struct cpu_slot *slot, uint32_t pfn);
 
 /*
  * A per-CPU list overflowed although it was emptied before: the CPU frees in bulk, and its next
@@ -31,17 +31,6 @@ static ALWAYS_INLINE void free_late_settle(struct task *t)
 {
 	if (unlikely(free_late_is_on(t)))
 		free_late_settle_here(t);
-}
-
-/* Links the trail: what has come so far is on its per-CPU list as usual. => pinned */
-void free_late_link_trail(struct task *t, struct free_trail *trail);
-
-static ALWAYS_INLINE void free_late_link(struct task *t)
-{
-	struct free_trail *trail = &task_cpu_data(t)->trail;
-
-	if (unlikely(trail->nr != 0))
-		free_late_link_trail(t, trail);
 }
 
 /* free_late_settle() for every CPU: takes their words. => nothing held, not pinned */

@@ -332,7 +332,7 @@ static bool take_block(struct task *t, struct hot_block *b)
 static int zone_first_memory(struct neap_machine *m, struct zone *zone)
 {
 	if (zone->pcp == NULL) {
-		struct pcp *pcp = m->hw->ops->reserve(m->hw, m->nr_cpus * sizeof(struct pcp));
+		struct pcp *pcp = pcp_build(m);
 
 		if (pcp == NULL)
 			return -ENOMEM;

@@ -391,9 +391,13 @@ static void cut_pcp(struct cut *cut, const struct snapshot_zone *saved)
 			if (pfn == PFN_NONE)
 				return;
 			uint32_t type = cut_kind(cut, pfn);
+			struct pcp_list *list = &pcp->list[pcp_list_index(0, type)];
 
-			atomic_store(&cut->pages[pfn].flags, pcp_page_flags(zone, 0, type));
-			list_add_head(cut->pages, &pcp->list[pcp_list_index(0, type)], pfn);
+			if (!pcp_list_make_room(zone->machine, list, 1)) {
+				cut_add(cut, cut->hole[0], pfn);
+				return;
+			}
+			pcp_push(&cut->pages[pfn], list, pfn, pcp_page_flags(zone, 0, type));
 			racy_add(pcp->count, 1);
 		}
 	}

@@ -39,6 +39,7 @@
 #include "core/kswapd.h"
 #include "core/marks.h"
 #include "core/pageblock.h"
+#include "core/pcp.h"
 #include "core/sysctl.h"
 #include "core/zonelist.h"
 
@@ -279,7 +280,7 @@ static int zone_build(struct neap_machine *m, struct node *node, uint32_t type,
 	if (desc->spanned == 0)
 		return 0;
 	node->nr_zones = type + 1;
-	zone->pcp = machine_reserve(m, m->nr_cpus, sizeof(struct pcp));
+	zone->pcp = pcp_build(m);
 	if (zone->pcp == NULL)
 		return -ENOMEM;
 	memset(&m->block_type[desc->start_pfn >> PAGEBLOCK_SHIFT], MT_MOVABLE,

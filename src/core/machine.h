@@ -41,7 +41,6 @@
 #define NR_PCP_LISTS 14u /* 3 * order 0..3 + type, then order 9: others, Movable (core/pcp.h) */
 #define LRU_BATCH_PAGES 15u
 #define LATE_FREES 64u
-#define TRAIL_FRAMES 4096u
 #define SWAP_SLOT_CACHE 64u
 
 enum wmark {
@@ -82,16 +81,27 @@ struct free_area {
 	uint64_t nr_free;	    /* z: blocks, all types */
 } CACHE_ALIGNED;
 
-#define NEWEST_FRAMES 256u
+#define NEWEST_FRAMES 768u
+#define FREED_AT_ONCE 256u
 
 /*
- * Single frames that came last to the head of a free list, the newest one at nr - 1, going round:
- * what a refill of many will find, unless merges took some. A hint for who asks ahead, since a list
- * tells one frame after the other.
+ * Single frames that came last to the head of a free list, the newest one at nr - 1: what a refill
+ * of many will find, unless merges took some. A hint for who asks ahead, since a list tells one
+ * frame after the other.
  */
 struct newest {
-	uint32_t nr;		     /* z */
-	uint32_t pfn[NEWEST_FRAMES]; /* z */
+	uint32_t nr;				     /* z: at most NEWEST_FRAMES between calls */
+	uint32_t pfn[NEWEST_FRAMES + FREED_AT_ONCE]; /* z */
+};
+
+/*
+ * Free blocks of one kind that a CPU keeps: first[0] came first, end[-1] last. An array, since a
+ * link would stand in a descriptor that may be in no near cache.
+ */
+struct pcp_list {
+	uint32_t *first, *end; /* within room[] */
+	uint32_t *room, *room_end;
+	bool mixed; /* since it was empty a block came that remembers another type than it */
 };
 
 /* Per-CPU page lists of one zone on one CPU. All p; others read it through core/racy.h. */
@@ -103,9 +113,9 @@ struct pcp {
 	uint32_t expire;
 	int32_t threshold;	    /* of the differences below */
 	int8_t diff[NR_ZONE_ITEMS]; /* not yet added to zone.stat */
-	struct list list[NR_PCP_LISTS];
 	uint64_t numa[NR_NUMA_ITEMS];
-} CACHE_ALIGNED;
+	struct pcp_list list[NR_PCP_LISTS];
+} __attribute__((aligned(512))); /* a CPU's is found by a shift */
 
 /* Per-CPU differences of a node's counters. All p. */
 struct node_cpu {
@@ -322,14 +332,6 @@ struct psi_machine {
 	struct waitq trigger_wait;	/* a */
 };
 
-/* Frames on their way to the head of a per-CPU list, which counts them (core/free_late.c). */
-struct free_trail {
-	struct zone *zone; /* NULL: there never were any */
-	uint32_t type;
-	uint32_t nr;
-	uint32_t pfn[TRAIL_FRAMES]; /* the oldest first */
-};
-
 /* CPU-private data. All p unless marked. */
 struct cpu {
 	uint64_t meter[NR_METER_ITEMS];	  /* first: the slot points at it */
@@ -343,6 +345,8 @@ struct cpu {
 	} given;	  /* zone of the block given back last; place UINT64_MAX: there is none */
 	uint32_t nr_late; /* 1 + frames in late[]; 0: frees are prompt */
 	uint32_t late[LATE_FREES]; /* to be freed, oldest first (core/free_late.h) */
+	uint32_t late_type;	   /* of the last one freed, and its zone: the next is such a one */
+	struct zone *late_zone;	   /* NULL: there was none */
 	struct psi_cpu psi;
 	uint32_t batches_filled; /* bit for each kind that has pages */
 	struct lru_batch batch[NR_LRU_BATCHES];
@@ -354,7 +358,6 @@ struct cpu {
 	uint32_t swap_returned[SWAP_SLOT_CACHE];
 	uint64_t stall_bucket[64][8]; /* histogram of stalls: core/stall.c */
 	uint64_t stall_count, stall_total_ns, stall_max_ns;
-	struct free_trail trail; /* last: most of it is memory that is never touched */
 } CACHE_ALIGNED;
 
 #define PAGE_WAIT_BUCKETS 256u

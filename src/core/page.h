@@ -3,7 +3,7 @@
  *
  *   offset 0   flags   8  page flags, order, zone, node (see below)
  *          8   next    4  \ frame-number links: the one list the frame is on
- *         12   prev    4  / (free list, per-CPU list, LRU, isolated, batch of freed)
+ *         12   prev    4  / (free list, LRU, isolated, batch of freed; per-CPU lists are arrays)
  *         16   refs    4  references; 0 = free
  *         20   maps    4  page-table entries that map it
  *         24   owner   4  anon: region id. file: mapping id. free block head: order
@@ -87,9 +87,14 @@ static ALWAYS_INLINE void page_set_links(struct page *page, uint32_t next, uint3
 	page->links = (uint64_t)prev << 32 | next;
 }
 
+static ALWAYS_INLINE uint64_t page_identity(uint32_t owner, uint32_t index)
+{
+	return (uint64_t)index << 32 | owner;
+}
+
 static ALWAYS_INLINE void page_set_identity(struct page *page, uint32_t owner, uint32_t index)
 {
-	page->identity = (uint64_t)index << 32 | owner;
+	page->identity = page_identity(owner, index);
 }
 
 /* The order of this list is the order in which flags are printed. */

@@ -37,31 +37,51 @@ static ALWAYS_INLINE struct pcp *pcp_of(const struct task *t, const struct zone 
 	return &zone->pcp[task_cpu(t)];
 }
 
-/*
- * Takes the head of a non-empty list. The descriptor still says PG_PCP. The new head goes on naming
- * the old one as the block before it: a write to another descriptor that hardly anybody would read.
- * Who looks back along the list calls pcp_list_close() before.
- */
-static ALWAYS_INLINE uint32_t pcp_pop(struct page *pages, struct pcp *pcp, uint32_t list_index,
-				      uint32_t order)
+static ALWAYS_INLINE bool pcp_list_empty(const struct pcp_list *list)
 {
-	struct list *list = &pcp->list[list_index];
-	uint32_t pfn = list->first;
-	uint32_t next = pages[pfn].next;
+	return list->first == list->end;
+}
 
-	list->first = next;
-	if (unlikely(next == PFN_NONE))
-		list->last = PFN_NONE;
+static ALWAYS_INLINE uint32_t pcp_list_nr(const struct pcp_list *list)
+{
+	return (uint32_t)(list->end - list->first);
+}
+
+/* The block that came last, and the one that came first. => the list has one */
+static ALWAYS_INLINE uint32_t pcp_list_newest(const struct pcp_list *list)
+{
+	DCHECK(!pcp_list_empty(list));
+	return list->end[-1];
+}
+
+static ALWAYS_INLINE uint32_t pcp_list_oldest(const struct pcp_list *list)
+{
+	DCHECK(!pcp_list_empty(list));
+	return list->first[0];
+}
+
+/* Takes the newest block of a non-empty list. The descriptor still says PG_PCP. */
+static ALWAYS_INLINE uint32_t pcp_pop(struct pcp *pcp, uint32_t list_index, uint32_t order)
+{
+	struct pcp_list *list = &pcp->list[list_index];
+	uint32_t *newest = list->end - 1;
+
+	list->end = newest;
 	racy_add(pcp->count, -(1u << order));
-	return pfn;
+	return *newest;
 }
 
-/* The first block of a list says that there is none before it. => pinned */
-static ALWAYS_INLINE void pcp_list_close(struct page *pages, const struct list *list)
-{
-	if (!list_empty(list))
-		pages[list->first].prev = PFN_NONE;
-}
+/* => NULL: the host has no address space for the sets of all CPUs */
+struct pcp *pcp_build(struct neap_machine *m);
+
+/*
+ * Makes room for so many blocks more on a list. => false: the host has no address space, and the
+ * list stays as it is
+ */
+bool pcp_list_make_room(struct neap_machine *m, struct pcp_list *list, uint32_t nr);
+
+/* Puts a block behind all others, for a state that is put together. => false: the same */
+bool pcp_list_add_oldest(struct neap_machine *m, struct pcp_list *list, uint32_t pfn);
 
 /*
  * Takes a block through the lists, refilling them if need be.
@@ -78,10 +98,10 @@ uint32_t pcp_take(struct task *t, struct zone *zone, uint32_t order, uint32_t ty
 void pcp_put_full(struct task *t, struct zone *zone, uint32_t list_index, uint32_t order);
 
 /*
- * The same when the pages put last, single ones of one type, are no further than this CPU's trail.
- * => pinned, no zone lock
+ * Makes room for one block more on a list: the first half of pcp_put(). Where the host has no
+ * address space, half the list goes back as if it had met its limit. => pinned, no zone lock
  */
-void pcp_put_full_trail(struct task *t, struct free_trail *trail);
+void pcp_put_first(struct task *t, struct zone *zone, uint32_t list_index);
 
 /* The limit at which a put of this order flushes. */
 static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone *zone,
@@ -98,18 +118,19 @@ static ALWAYS_INLINE uint32_t pcp_limit(const struct pcp *pcp, const struct zone
 }
 
 /*
- * A put that makes it `count` pages does not meet the limit, for certain: fewer registers than
- * pcp_limit(), which tells the rest.
+ * A put onto the list that makes it `count` pages does not meet the limit, for certain, and the
+ * list has room: fewer registers than pcp_limit(), which tells the rest.
  */
-static ALWAYS_INLINE bool pcp_has_room(const struct pcp *pcp, const struct zone *zone,
-				       uint32_t order, uint32_t count)
+static ALWAYS_INLINE bool pcp_has_room(const struct pcp *pcp, const struct pcp_list *list,
+				       const struct zone *zone, uint32_t order, uint32_t count)
 {
 	struct zone *z = (struct zone *)(uintptr_t)zone;
 	uint32_t flags = atomic_load_explicit(&z->flags, memory_order_relaxed);
 
 	if (order != 0 && order <= NEAP_COSTLY_ORDER && pcp->free_factor != 0)
 		return false;
-	return (flags & ZONE_RECLAIM_ACTIVE) == 0 && count < racy_read(pcp->high);
+	return (flags & ZONE_RECLAIM_ACTIVE) == 0 && list->end != list->room_end &&
+	       count < racy_read(pcp->high);
 }
 
 /* What the descriptor of a block on the lists says. */
@@ -120,14 +141,14 @@ static ALWAYS_INLINE uint64_t pcp_page_flags(const struct zone *zone, uint32_t o
 }
 
 /*
- * Puts a free block at the head of its list, full or not. pages: the machine's; flags:
+ * Puts a free block on its list, full or not; the list has room. page: its descriptor; flags:
  * pcp_page_flags(). The caller counts it (pcp.count). => pinned
  */
-static ALWAYS_INLINE void pcp_link(struct page *pages, struct list *list, uint32_t pfn,
+static ALWAYS_INLINE void pcp_push(struct page *page, struct pcp_list *list, uint32_t pfn,
 				   uint64_t flags)
 {
-	atomic_store_explicit(&pages[pfn].flags, flags, memory_order_relaxed);
-	list_add_head(pages, list, pfn);
+	atomic_store_explicit(&page->flags, flags, memory_order_relaxed);
+	*list->end++ = pfn;
 }
 
 /*
@@ -140,13 +161,19 @@ static ALWAYS_INLINE void pcp_put(struct task *t, struct zone *zone, uint32_t pf
 {
 	struct pcp *pcp = pcp_of(t, zone);
 	uint32_t index = pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE);
+	struct pcp_list *list = &pcp->list[index];
+
+	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
+	if (unlikely(list->end == list->room_end))
+		pcp_put_first(t, zone, index);
 	uint32_t count = racy_read(pcp->count) + (1u << order);
 	bool full = count >= pcp_limit(pcp, zone, order);
 
-	DCHECK(pcp_order_allowed(order) && type != MT_ISOLATE);
 	slot_count_event(t->slot, EV_PGFREE, (uint64_t)1 << order);
 	racy_write(pcp->count, count);
-	pcp_link(t->machine->pages, &pcp->list[index], pfn, pcp_page_flags(zone, order, type));
+	if (unlikely(type >= NR_PCP_TYPES))
+		list->mixed = true;
+	pcp_push(machine_page(t->machine, pfn), list, pfn, pcp_page_flags(zone, order, type));
 	if (unlikely(full))
 		pcp_put_full(t, zone, index, order);
 }
@@ -182,11 +209,8 @@ uint32_t pcp_batch_for(uint64_t managed);
 /* Limit of each of `cpus` sets that share `total` pages. */
 uint32_t pcp_high_for(uint64_t total, uint32_t cpus, uint32_t batch);
 
-/* pcp_list_close() for all lists: their links are what their blocks' order says. => not pinned */
-void pcp_close_all(struct task *t, struct neap_machine *m);
-
 /*
- * Checks one set: links, flags and count. => the CPU's word held, or nobody at work; NULL or what
+ * Checks one set: places, flags and count. => the CPU's word held, or nobody at work; NULL or what
  * is wrong
  */
 const char *pcp_verify(const struct zone *zone, uint32_t cpu);

@@ -55,7 +55,8 @@ static void restore_zone_empty(struct neap_machine *m, struct zone *zone)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct pcp *pcp = &zone->pcp[cpu];
 
-		memset(pcp->list, 0, sizeof(pcp->list));
+		for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
+			pcp->list[i].first = pcp->list[i].end = pcp->list[i].room;
 		memset(pcp->diff, 0, sizeof(pcp->diff));
 		racy_write(pcp->count, 0);
 	}
@@ -125,9 +126,12 @@ int restore_pcp_block(struct zone *zone, uint32_t cpu, uint32_t index, uint32_t 
 	if (type == MT_ISOLATE || type >= NR_TYPES || !block_is_unplaced(zone, pfn, order) ||
 	    pcp_list_index(order, type < NR_PCP_TYPES ? type : MT_MOVABLE) != index)
 		return -EINVAL;
+	if (!pcp_list_add_oldest(m, &zone->pcp[cpu].list[index], pfn))
+		return -ENOMEM;
+	if (type >= NR_PCP_TYPES)
+		zone->pcp[cpu].list[index].mixed = true;
 	block_clear(zone, pfn, order);
 	atomic_store(&m->pages[pfn].flags, pcp_page_flags(zone, order, type));
-	list_add_tail(m->pages, &zone->pcp[cpu].list[index], pfn);
 	racy_add(zone->pcp[cpu].count, 1u << order);
 	return 0;
 }

@@ -48,8 +48,9 @@ int MUST_CHECK restore_pageblocks(struct neap_machine *m, uint32_t pfn, uint32_t
 int MUST_CHECK restore_free_block(struct zone *zone, uint32_t pfn, uint32_t order, uint32_t type);
 
 /*
- * Appends a block to the end of a CPU's list, which knows its order. type: the one it remembers,
- * which must belong to the list. The same errors.
+ * Puts a block behind the oldest of a CPU's list, which knows its order. type: the one it
+ * remembers, which must belong to the list. The same errors, and -ENOMEM: the host has no address
+ * space for more blocks on the list.
  */
 int MUST_CHECK restore_pcp_block(struct zone *zone, uint32_t cpu, uint32_t index, uint32_t pfn,
 				 uint32_t type);

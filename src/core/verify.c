@@ -505,7 +505,6 @@ static void settle(struct task *t, struct neap_machine *m)
 	}
 	lru_drain_all(t);
 	vmstat_fold_all(t, m);
-	pcp_close_all(t, m);
 }
 
 const char *verify_machine(struct task *t, struct neap_machine *m)
@@ -574,7 +573,7 @@ static void hash_frames(uint64_t *hash, const struct neap_machine *m, const stru
 			pfn++;
 			continue;
 		}
-		if (head || page_refs(page) != 0 || (flags & PG_PCP)) {
+		if (head || page_refs(page) != 0) {
 			/* Owned or not, it has the one reference. */
 			hash_add(hash, (uint64_t)pfn << 32 | (page_refs(page) & ~PAGE_OWNED));
 			hash_add(hash, flags);
@@ -583,6 +582,18 @@ static void hash_frames(uint64_t *hash, const struct neap_machine *m, const stru
 		}
 		pfn += head ? 1u << page->owner : 1;
 	}
+}
+
+static void hash_pcp(uint64_t *hash, const struct neap_machine *m, const struct zone *zone)
+{
+	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++)
+		for (uint32_t i = 0; i < NR_PCP_LISTS; i++) {
+			const struct pcp_list *list = &zone->pcp[cpu].list[i];
+
+			hash_add(hash, (uint64_t)cpu << 32 | pcp_list_nr(list));
+			for (const uint32_t *pfn = list->first; pfn != list->end; pfn++)
+				hash_add(hash, page_flags(&m->pages[*pfn]) ^ *pfn);
+		}
 }
 
 uint64_t verify_state_hash(struct task *t, struct neap_machine *m)
@@ -598,6 +609,7 @@ uint64_t verify_state_hash(struct task *t, struct neap_machine *m)
 			if (!zone_populated(&node->zone[z]))
 				continue;
 			hash_frames(&hash, m, &node->zone[z]);
+			hash_pcp(&hash, m, &node->zone[z]);
 			for (uint32_t i = 0; i < NR_ZONE_ITEMS; i++)
 				hash_add(&hash, zone_stat_exact(&node->zone[z], (enum zone_item)i));
 		}

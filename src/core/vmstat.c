@@ -76,17 +76,18 @@ void zone_stat_carry(struct zone *zone, enum zone_item item, int64_t delta)
  * Adding one by one would carry first when the difference passes the threshold, then again and
  * again after as many additions as pass it from zero.
  */
-void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, int64_t delta,
-			uint32_t nr)
+int64_t zone_stat_each(struct task *t, struct zone *zone, enum zone_item item, int64_t delta,
+		       uint32_t nr)
 {
 	cpu_assert_pinned(t);
 	struct pcp *pcp = &zone->pcp[task_cpu(t)];
 	int32_t sum = racy_read(pcp->diff[item]);
 	int32_t threshold = racy_read(pcp->threshold);
+	int64_t carry = 0;
 
 	DCHECK(delta > 0);
 	if (nr == 0)
-		return;
+		return 0;
 	/* The threshold may just have become smaller: one step makes the difference fit. */
 	if (unlikely(sum > threshold || sum < -threshold)) {
 		zone_stat_add(t, zone, item, delta);
@@ -102,10 +103,11 @@ void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, 
 		uint32_t every = (uint32_t)threshold / step + 1;
 		int64_t after = (nr - first) % every * delta; /* what comes after the last carry */
 
-		zone_stat_carry(zone, item, rest - after);
+		carry = rest - after;
 		rest = after;
 	}
 	racy_write(pcp->diff[item], (int8_t)rest);
+	return carry;
 }
 
 void node_stat_carry(struct node *node, enum node_item item, int64_t delta)

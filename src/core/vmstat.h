@@ -65,9 +65,21 @@ static inline void zone_stat_add(struct task *t, struct zone *zone, enum zone_it
 	racy_write(pcp->diff[item], (int8_t)sum);
 }
 
-/* zone_stat_add() of the same positive delta, nr times. => pinned */
-void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item, int64_t delta,
-			uint32_t nr);
+/*
+ * zone_stat_add() of the same positive delta, nr times, but for the carries. => pinned; their sum,
+ * for zone_stat_carry()
+ */
+int64_t MUST_CHECK zone_stat_each(struct task *t, struct zone *zone, enum zone_item item,
+				  int64_t delta, uint32_t nr);
+
+static inline void zone_stat_add_each(struct task *t, struct zone *zone, enum zone_item item,
+				      int64_t delta, uint32_t nr)
+{
+	int64_t carry = zone_stat_each(t, zone, item, delta, nr);
+
+	if (carry != 0)
+		zone_stat_carry(zone, item, carry);
+}
 
 static inline void node_stat_add(struct task *t, struct node *node, enum node_item item,
 				 int64_t delta)

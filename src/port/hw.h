@@ -95,7 +95,8 @@ struct hw_access {
 
 struct hw_ops {
 	/*
-	 * Zeroed memory that costs nothing until touched and lives as long as the hardware.
+	 * Zeroed memory that costs nothing until touched and lives as long as the hardware. Any
+	 * task may call it, also with its CPU's word; it calls nothing of the engine.
 	 * => NULL if there is none
 	 */
 	void *(*reserve)(struct hw *hw, size_t bytes);

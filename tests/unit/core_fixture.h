@@ -112,6 +112,13 @@ static inline void core_free(struct core_fixture *f, uint32_t pfn, uint32_t orde
 	free_pages(f->t, pfn, order);
 }
 
+/* Chosen limits of one CPU's lists instead of those of the zone's size. */
+static inline void core_pcp_limits(struct pcp *pcp, uint32_t batch, uint32_t high)
+{
+	pcp->batch = batch;
+	pcp->high = high;
+}
+
 static inline uint64_t core_pcp_pages(const struct zone *zone)
 {
 	uint64_t pages = 0;

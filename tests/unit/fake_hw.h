@@ -23,6 +23,7 @@ struct fake_hw {
 	size_t reserved_bytes[FAKE_HW_RESERVES];
 	uint32_t nr_reserved;
 	uint32_t fail_reserve; /* countdown: the reserve that meets 1 fails */
+	bool refuses;	       /* every reserve fails */
 	uint64_t nr_zeroed;
 };
 
@@ -45,7 +46,7 @@ static inline void *fake_hw_reserve(struct hw *hw, size_t bytes)
 
 	if (fake->fail_reserve != 0 && --fake->fail_reserve == 0)
 		return NULL;
-	if (fake->nr_reserved == FAKE_HW_RESERVES)
+	if (fake->refuses || fake->nr_reserved == FAKE_HW_RESERVES)
 		return NULL;
 	void *at = fake_hw_map(bytes);
 

@@ -369,7 +369,7 @@ static void check_nofragment_refill(struct core_fixture *f, struct zone *normal)
 	spin_unlock(f->t, &normal->lock, LOCK_ZONE);
 	cpu_unpin(f->t);
 	assert_int_equal(alloc_page(f->t, GFP_KERNEL), pair);
-	assert_int_equal(pcp->list[pcp_list_index(0, MT_UNMOVABLE)].last, pair + 1);
+	assert_int_equal(pcp_list_oldest(&pcp->list[pcp_list_index(0, MT_UNMOVABLE)]), pair + 1);
 	assert_int_equal(pcp->count, 1);
 }
 

@@ -464,8 +464,35 @@ static void test_random_traffic(void **state)
 struct twins {
 	struct lists runs, singles;
 	bool used[RUN_PAGES];
+	/* Of `runs`, as they come off a per-CPU list: */
+	uint32_t nr_frames;
+	uint32_t frame[RUN_PAGES];
+	uint32_t frames_type; /* NR_TYPES: of several */
 	struct rng rng;
 };
+
+/* A type that blocks remember. */
+static uint32_t twins_type(struct twins *w)
+{
+	static const uint8_t types[] = { MT_UNMOVABLE, MT_MOVABLE, MT_RECLAIMABLE, MT_HIGHATOMIC };
+
+	return types[rng_below(&w->rng, ARRAY_LEN(types))];
+}
+
+static void assert_lists_equal(const struct twins *w, uint32_t order, uint32_t type)
+{
+	const struct page *pages = w->runs.f.m->pages;
+	const struct list *list = &w->runs.zone->area[order].list[type];
+	const struct list *other = &w->singles.zone->area[order].list[type];
+	uint32_t pfn = list->first;
+
+	assert_int_equal(pfn, other->first);
+	assert_int_equal(list->last, other->last);
+	for (; pfn != PFN_NONE; pfn = pages[pfn].next) {
+		assert_int_equal(pages[pfn].next, w->singles.f.m->pages[pfn].next);
+		assert_int_equal(pages[pfn].prev, w->singles.f.m->pages[pfn].prev);
+	}
+}
 
 static void assert_twins_equal(struct twins *w)
 {
@@ -473,15 +500,10 @@ static void assert_twins_equal(struct twins *w)
 	const struct pcp *b = &w->singles.zone->pcp[0];
 
 	for (uint32_t order = 0; order < NR_ORDERS; order++) {
-		const struct free_area *area = &w->runs.zone->area[order];
-		const struct free_area *other = &w->singles.zone->area[order];
-		uint32_t pfn = area->list[MT_MOVABLE].first;
-
-		assert_int_equal(area->nr_free, other->nr_free);
-		assert_int_equal(pfn, other->list[MT_MOVABLE].first);
-		for (; pfn != PFN_NONE; pfn = w->runs.f.m->pages[pfn].next)
-			assert_int_equal(w->runs.f.m->pages[pfn].next,
-					 w->singles.f.m->pages[pfn].next);
+		assert_int_equal(w->runs.zone->area[order].nr_free,
+				 w->singles.zone->area[order].nr_free);
+		for (uint32_t type = 0; type < NR_TYPES; type++)
+			assert_lists_equal(w, order, type);
 	}
 	assert_int_equal(a->diff[NR_FREE_PAGES], b->diff[NR_FREE_PAGES]);
 	assert_int_equal(zone_stat(w->runs.zone, NR_FREE_PAGES),
@@ -490,103 +512,110 @@ static void assert_twins_equal(struct twins *w)
 
 static void twins_take(struct twins *w, uint32_t order, uint32_t most)
 {
-	struct buddy_run run = { .nr = most, .order = order, .type = MT_MOVABLE };
+	const uint32_t type = twins_type(w);
+	struct buddy_run run = { .nr = most, .order = order, .type = type };
 	uint32_t nr = buddy_take_run(w->runs.f.t, w->runs.zone, &run);
 
 	assert_true(nr <= most);
 	zone_stat_add(w->runs.f.t, w->runs.zone, NR_FREE_PAGES, -((int64_t)nr << order));
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t pfn =
-			buddy_take_smallest(w->singles.f.t, w->singles.zone, order, MT_MOVABLE);
+		uint32_t pfn = buddy_take_smallest(w->singles.f.t, w->singles.zone, order, type);
 
 		assert_int_equal(pfn, run.first + (i << order));
 		memset(&w->used[pfn - BASE], true, 1u << order);
 	}
 	zone_stat_add(w->singles.f.t, w->singles.zone, NR_FREE_PAGES, -((int64_t)nr << order));
 	if (nr == 0)
-		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order,
-						     MT_MOVABLE),
+		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order, type),
 				 PFN_NONE);
-}
-
-/* Puts a used frame on a per-CPU list, to be freed after those on it; its twin is freed at once. */
-static void twins_give(struct twins *w, struct list *list, uint32_t at)
-{
-	struct page *pages = w->runs.f.m->pages;
-
-	w->used[at] = false;
-	atomic_store(&pages[BASE + at].flags, pcp_page_flags(w->runs.zone, 0, MT_MOVABLE));
-	list_add_head(pages, list, BASE + at);
-	lists_free(&w->singles, BASE + at, 0, MT_MOVABLE);
-}
-
-/* Frees used frames from `first` on, at most `most` single pages, as one run of a list. */
-static void twins_free(struct twins *w, uint32_t first, uint32_t most, bool descending)
-{
-	struct list list = { PFN_NONE, PFN_NONE };
-	uint32_t nr = 0;
-
-	while (nr < most && first + nr < RUN_PAGES && w->used[first + nr])
-		nr++;
-	if (nr == 0)
-		return;
-	for (uint32_t i = 0; i < nr; i++)
-		twins_give(w, &list, first + (descending ? nr - 1 - i : i));
-	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, nr), nr);
-	assert_true(list_empty(&list));
 }
 
 /* Takes to a per-CPU list, and empties it. => the list has what single requests get */
 static void twins_take_list(struct twins *w, uint32_t order, uint32_t most)
 {
-	const struct buddy_run want = { .nr = most, .order = order, .type = MT_MOVABLE };
-	struct page *pages = w->runs.f.m->pages;
-	struct list list = { PFN_NONE, PFN_NONE };
+	static uint32_t room[RUN_PAGES];
+	const uint32_t type = twins_type(w);
+	const struct buddy_run want = { .nr = most, .order = order, .type = type };
+	const struct page *pages = w->runs.f.m->pages;
+	uint32_t *end = &room[most];
+	struct pcp_list list = {
+		.first = end, .end = end, .room = room, .room_end = &room[RUN_PAGES]
+	};
 	uint32_t nr = buddy_take_list(w->runs.f.t, w->runs.zone, &list, &want);
 
 	assert_true(nr <= most);
+	assert_ptr_equal(list.end, end);
+	assert_int_equal(pcp_list_nr(&list), nr);
 	zone_stat_add(w->runs.f.t, w->runs.zone, NR_FREE_PAGES, -((int64_t)nr << order));
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t pfn =
-			buddy_take_smallest(w->singles.f.t, w->singles.zone, order, MT_MOVABLE);
+		uint32_t pfn = buddy_take_smallest(w->singles.f.t, w->singles.zone, order, type);
 
-		assert_int_equal(page_flags(&pages[list.first]),
-				 pcp_page_flags(w->runs.zone, order, MT_MOVABLE));
-		assert_int_equal(pfn, list_pop(pages, &list));
-		atomic_store(&pages[pfn].flags, 0);
+		assert_int_equal(pfn, *--end);
+		assert_int_equal(page_flags(&pages[pfn]),
+				 pcp_page_flags(w->runs.zone, order, type));
 		memset(&w->used[pfn - BASE], true, 1u << order);
 	}
-	assert_true(list_empty(&list));
 	zone_stat_add(w->singles.f.t, w->singles.zone, NR_FREE_PAGES, -((int64_t)nr << order));
 	if (nr < most)
-		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order,
-						     MT_MOVABLE),
+		assert_int_equal(buddy_take_smallest(w->singles.f.t, w->singles.zone, order, type),
 				 PFN_NONE);
 }
 
-/* Empties a list by way of an array, in two pieces. */
-static void twins_free_frames(struct twins *w, struct list *list, uint32_t nr)
+/* A used block goes to the array, to be freed after those in it; its twin is freed at once. */
+static void twins_give(struct twins *w, uint32_t at, uint32_t order, uint32_t type)
 {
-	static uint32_t pfn[RUN_PAGES];
-	const struct page *pages = w->runs.f.m->pages;
-	uint32_t at = 0;
-
-	for (uint32_t from = list->last; from != PFN_NONE; from = pages[from].prev)
-		pfn[at++] = from;
-	assert_int_equal(at, nr);
-	struct buddy_frames frames = { pfn, nr / 3, MT_MOVABLE };
-
-	buddy_free_frames(w->runs.f.t, w->runs.zone, &frames);
-	frames = (struct buddy_frames){ &pfn[nr / 3], nr - nr / 3, MT_MOVABLE };
-	buddy_free_frames(w->runs.f.t, w->runs.zone, &frames);
+	memset(&w->used[at], false, 1u << order);
+	atomic_store(&w->runs.f.m->pages[BASE + at].flags,
+		     pcp_page_flags(w->runs.zone, order, type));
+	if (w->nr_frames == 0)
+		w->frames_type = type;
+	else if (w->frames_type != type)
+		w->frames_type = NR_TYPES;
+	w->frame[w->nr_frames++] = BASE + at;
+	lists_free(&w->singles, BASE + at, order, type);
 }
 
-/* Frees up to `most` blocks of an order by way of a per-CPU list. */
+static void lists_free_frames(struct lists *l, const struct buddy_frames *frames)
+{
+	zone_stat_add_each(l->f.t, l->zone, NR_FREE_PAGES, (int64_t)1 << frames->order, frames->nr);
+	buddy_free_frames(l->f.t, l->zone, frames);
+}
+
+/* Frees the blocks of the array, in two pieces. */
+static void twins_free_frames(struct twins *w, uint32_t order)
+{
+	struct buddy_frames frames = {
+		.pfn = w->frame,
+		.nr = (uint32_t)rng_below(&w->rng, w->nr_frames + 1),
+		.order = order,
+		.type = w->frames_type,
+	};
+
+	lists_free_frames(&w->runs, &frames);
+	frames.pfn += frames.nr;
+	frames.nr = w->nr_frames - frames.nr;
+	lists_free_frames(&w->runs, &frames);
+	w->nr_frames = 0;
+}
+
+/* Frees used frames from `first` on, at most `most` single pages, as one run. */
+static void twins_free(struct twins *w, uint32_t first, uint32_t most, bool descending)
+{
+	const uint32_t type = twins_type(w);
+	uint32_t nr = 0;
+
+	while (nr < most && first + nr < RUN_PAGES && w->used[first + nr])
+		nr++;
+	for (uint32_t i = 0; i < nr; i++)
+		twins_give(w, first + (descending ? nr - 1 - i : i), 0, type);
+	twins_free_frames(w, 0);
+}
+
+/* Frees up to `most` blocks of an order. */
 static void twins_free_blocks(struct twins *w, uint32_t order, uint32_t most)
 {
-	struct list list = { PFN_NONE, PFN_NONE };
-	struct page *pages = w->runs.f.m->pages;
-	uint32_t nr = 0;
+	const bool mixed = rng_below(&w->rng, 4) == 0;
+	uint32_t type = twins_type(w);
 
 	for (uint32_t i = 0; i < most; i++) {
 		uint32_t at = (uint32_t)rng_below(&w->rng, RUN_PAGES >> order) << order;
@@ -596,42 +625,27 @@ static void twins_free_blocks(struct twins *w, uint32_t order, uint32_t most)
 			used += w->used[at + k];
 		if (used != 1u << order)
 			continue;
-		memset(&w->used[at], false, used);
-		atomic_store(&pages[BASE + at].flags,
-			     pcp_page_flags(w->runs.zone, order, MT_MOVABLE));
-		list_add_head(pages, &list, BASE + at);
-		lists_free(&w->singles, BASE + at, order, MT_MOVABLE);
-		nr++;
+		twins_give(w, at, order, type);
+		type = mixed && rng_below(&w->rng, 8) == 0 ? twins_type(w) : type;
 	}
-	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, order, most), nr);
-	assert_true(list_empty(&list));
+	twins_free_frames(w, order);
 }
 
-/* Frees up to `most` pages from anywhere, some beside each other, by way of a per-CPU list. */
-static void twins_free_list(struct twins *w, uint32_t most, bool scattered)
+/* Frees up to `most` pages from anywhere, some beside each other. */
+static void twins_free_pages(struct twins *w, uint32_t most, bool scattered)
 {
-	struct list list = { PFN_NONE, PFN_NONE };
+	const bool mixed = rng_below(&w->rng, 4) == 0;
 	uint32_t at = (uint32_t)rng_below(&w->rng, RUN_PAGES);
-	uint32_t nr = 0;
+	uint32_t type = twins_type(w);
 
 	for (uint32_t i = 0; i < most; i++) {
 		at = (scattered ? (uint32_t)rng_below(&w->rng, RUN_PAGES) : at + 1) % RUN_PAGES;
 		if (!w->used[at])
 			continue;
-		twins_give(w, &list, at);
-		nr++;
+		twins_give(w, at, 0, type);
+		type = mixed && rng_below(&w->rng, 16) == 0 ? twins_type(w) : type;
 	}
-	if (rng_below(&w->rng, 2) == 0) {
-		twins_free_frames(w, &list, nr);
-		return;
-	}
-	/* In two pieces, of which the second is asked for too much. */
-	uint32_t half = nr / 2;
-
-	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, half), half);
-	assert_int_equal(buddy_free_oldest(w->runs.f.t, w->runs.zone, &list, 0, most + 1),
-			 nr - half);
-	assert_true(list_empty(&list));
+	twins_free_frames(w, 0);
 }
 
 static void test_runs_are_singles(void **state)
@@ -654,7 +668,7 @@ static void test_runs_are_singles(void **state)
 			twins_take_list(w, (uint32_t)rng_below(&w->rng, 4), most);
 			break;
 		case 2:
-			twins_free_list(w, most, rng_below(&w->rng, 4) != 0);
+			twins_free_pages(w, most, rng_below(&w->rng, 4) != 0);
 			break;
 		case 3:
 			twins_free_blocks(w, (uint32_t)rng_below(&w->rng, 4), most);
@@ -675,12 +689,11 @@ static void test_runs_are_singles(void **state)
 #define BORDER 1613u /* between two zones, where no buddies meet */
 #define BORDER_FRAMES 16u
 
-/* Frees the frames at the border of one of the zones, by way of a per-CPU list or an array. */
-static void border_free(struct core_fixture *f, struct zone *zone, uint32_t first, bool listed)
+/* Frees the frames at the border of one of the zones. */
+static void border_free(struct core_fixture *f, struct zone *zone, uint32_t first)
 {
-	struct list list = { PFN_NONE, PFN_NONE };
 	uint32_t pfn[BORDER_FRAMES];
-	const struct buddy_frames frames = { pfn, BORDER_FRAMES, MT_MOVABLE };
+	const struct buddy_frames frames = { pfn, BORDER_FRAMES, 0, MT_MOVABLE };
 
 	cpu_pin(f->t);
 	spin_lock(f->t, &zone->lock, LOCK_ZONE);
@@ -688,23 +701,23 @@ static void border_free(struct core_fixture *f, struct zone *zone, uint32_t firs
 		/* Not beside each other: 7 and 16 have no common factor. */
 		pfn[i] = first + 7 * i % BORDER_FRAMES;
 		atomic_store(&f->m->pages[pfn[i]].flags, pcp_page_flags(zone, 0, MT_MOVABLE));
-		list_add_head(f->m->pages, &list, pfn[i]);
 	}
-	if (listed)
-		buddy_free_oldest(f->t, zone, &list, 0, BORDER_FRAMES);
-	else
-		buddy_free_frames(f->t, zone, &frames);
+	buddy_free_frames(f->t, zone, &frames);
 	assert_null(buddy_verify(zone));
 	spin_unlock(f->t, &zone->lock, LOCK_ZONE);
 	cpu_unpin(f->t);
 }
 
-/* Everything is taken, and the frames at both sides of the border come back. */
-static void border_round(bool listed)
+/*
+ * Buddies of two zones stay apart: everything is taken, and the frames at both sides of the border
+ * come back.
+ */
+static void test_pairs_across_zones_do_not_merge(void **state)
 {
 	struct core_fixture f;
 	struct machine_desc desc;
 
+	(void)state;
 	core_desc_init(&desc, 1, 1);
 	core_desc_zone(&desc, 0, ZONE_DMA32, 1024, BORDER - 1024);
 	core_desc_zone(&desc, 0, ZONE_NORMAL, BORDER, 4096 - BORDER);
@@ -721,21 +734,13 @@ static void border_round(bool listed)
 		spin_unlock(f.t, &zone->lock, LOCK_ZONE);
 		cpu_unpin(f.t);
 	}
-	border_free(&f, above, BORDER, listed);
-	border_free(&f, below, BORDER - BORDER_FRAMES, listed);
+	border_free(&f, above, BORDER);
+	border_free(&f, below, BORDER - BORDER_FRAMES);
 	for (uint32_t pfn = BORDER - 1; pfn <= BORDER; pfn++) {
 		assert_true(page_test(&f.m->pages[pfn], PG_BUDDY));
 		assert_int_equal(page_order(&f.m->pages[pfn]), 0);
 	}
 	core_teardown(&f);
-}
-
-/* Buddies of two zones stay apart, in whatever way they are freed. */
-static void test_pairs_across_zones_do_not_merge(void **state)
-{
-	(void)state;
-	border_round(true);
-	border_round(false);
 }
 
 /* Three zones; the first two meet at a frame. => whether they share pairs; the third never does */

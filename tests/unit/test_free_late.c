@@ -31,10 +31,8 @@ static struct zone *normal(struct core_fixture *f)
 static void setup_short_lists(struct core_fixture *f, uint32_t cpus)
 {
 	core_setup_normal(f, cpus, PAGES);
-	for (uint32_t cpu = 0; cpu < cpus; cpu++) {
-		normal(f)->pcp[cpu].batch = 7;
-		normal(f)->pcp[cpu].high = 120;
-	}
+	for (uint32_t cpu = 0; cpu < cpus; cpu++)
+		core_pcp_limits(&normal(f)->pcp[cpu], 7, 120);
 }
 
 static void take_pages(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
@@ -149,6 +147,13 @@ static void assert_same_list(const struct core_fixture *a, const struct list *of
 	assert_int_equal(pfn, PFN_NONE);
 }
 
+static void assert_same_blocks(const struct pcp_list *a, const struct pcp_list *b)
+{
+	assert_int_equal(pcp_list_nr(a), pcp_list_nr(b));
+	for (uint32_t i = 0; i < pcp_list_nr(a); i++)
+		assert_int_equal(a->first[i], b->first[i]);
+}
+
 static void assert_same_state(struct core_fixture *a, struct core_fixture *b)
 {
 	struct zone *x = normal(a);
@@ -158,7 +163,7 @@ static void assert_same_state(struct core_fixture *a, struct core_fixture *b)
 		assert_int_equal(x->pcp[cpu].count, y->pcp[cpu].count);
 		assert_int_equal(x->pcp[cpu].free_factor, y->pcp[cpu].free_factor);
 		for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
-			assert_same_list(a, &x->pcp[cpu].list[i], b, &y->pcp[cpu].list[i]);
+			assert_same_blocks(&x->pcp[cpu].list[i], &y->pcp[cpu].list[i]);
 		assert_null(pcp_verify(x, cpu));
 	}
 	for (uint32_t order = 0; order < NR_ORDERS; order++)
@@ -223,11 +228,11 @@ static void test_other_frees_come_after_late_ones(void **state)
 
 	(void)state;
 	uint32_t given = setup_late(&f, pfn, 4000);
-	const struct list *list = &normal(&f)->pcp[0].list[pcp_list_index(0, MT_UNMOVABLE)];
+	const struct pcp_list *list = &normal(&f)->pcp[0].list[pcp_list_index(0, MT_UNMOVABLE)];
 
 	core_free(&f, pfn[given], 0);
-	assert_int_equal(list->first, pfn[given]);
-	assert_int_equal(f.m->pages[list->first].next, pfn[given - 1]);
+	assert_int_equal(list->end[-1], pfn[given]);
+	assert_int_equal(list->end[-2], pfn[given - 1]);
 	assert_int_equal(f.m->cpus[0].nr_late, 0);
 	core_teardown(&f);
 }
@@ -311,32 +316,27 @@ static void test_forbidden_late_frees_do_not_begin(void **state)
 	core_teardown(&f);
 }
 
-/* ---- the trail ---- */
+/* ---- the array that they go to ---- */
 
-/* Gives pages back until the CPU frees late and its trail has some. => how many */
-static uint32_t begin_trail(struct core_fixture *f, uint32_t *pfn, uint32_t nr)
-{
-	const struct free_trail *trail = &f->m->cpus[task_cpu(f->t)].trail;
-	uint32_t given = begin_late(f, pfn, nr);
-
-	while (given < nr && trail->nr < 20)
-		free_page_put(f->t, pfn[given++]);
-	assert_true(trail->nr >= 20);
-	return given;
-}
+#define MANY 4096u /* several times what a list has room for at first */
 
 /* Whoever flushes without having seen that frees are late finds all that the count promises. */
-static void test_a_flush_links_the_trail(void **state)
+static void test_a_flush_beside_late_frees_finds_all_that_is_counted(void **state)
 {
 	struct core_fixture f;
 	static uint32_t pfn[4000];
 
 	(void)state;
-	setup_short_lists(&f, 1);
-	begin_trail(&f, pfn, 4000);
+	uint32_t given = setup_late(&f, pfn, 4000);
 	struct pcp *pcp = &normal(&f)->pcp[0];
+	uint32_t prompt = pcp->count;
+
+	/* Some have been performed. */
+	while (given < 4000 && pcp->count < prompt + 20)
+		free_page_put(f.t, pfn[given++]);
 	uint32_t count = pcp->count;
 
+	assert_true(count >= prompt + 20);
 	f.m->cpus[0].nr_late = 0; /* as such a task has read it */
 	cpu_pin(f.t);
 	pcp_drain(f.t, normal(&f), count);
@@ -347,25 +347,34 @@ static void test_a_flush_links_the_trail(void **state)
 	core_teardown(&f);
 }
 
-/* Types take turns, and a trail that is full does not flush before the list is. */
-static void test_trails_of_many_pages_and_types(void **state)
+static uint32_t list_room(struct core_fixture *f, uint32_t type)
+{
+	const struct pcp_list *list = &normal(f)->pcp[0].list[pcp_list_index(0, type)];
+
+	return (uint32_t)(list->room_end - list->room);
+}
+
+/* Types take turns, and arrays that are full move or grow and do not flush before the set is. */
+static void test_late_frees_of_many_pages_and_types(void **state)
 {
 	static struct core_fixture late, prompt;
 	struct core_fixture *world[2] = { &late, &prompt };
-	static uint32_t pfn[3 * TRAIL_FRAMES];
+	static uint32_t pfn[3 * MANY];
 
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {
 		struct core_fixture *f = world[i];
-		uint32_t nr = 3 * TRAIL_FRAMES;
 
 		setup_short_lists(f, 2);
-		take_pages(f, pfn, nr);
-		for (uint32_t k = 0; k < nr; k++) {
-			/* The first ones begin it; a trail is full; types take turns. */
+		uint32_t room = list_room(f, MT_UNMOVABLE);
+
+		assert_true(room < MANY);
+		take_pages(f, pfn, 3 * MANY);
+		for (uint32_t k = 0; k < 3 * MANY; k++) {
+			/* The first ones begin it; arrays are full; types take turns. */
 			if (k == 1000)
-				normal(f)->pcp[0].high = 2 * TRAIL_FRAMES;
-			if (k == 2 * TRAIL_FRAMES)
+				core_pcp_limits(&normal(f)->pcp[0], 7, 2 * MANY);
+			if (k == 2 * MANY)
 				for (uint32_t b = 0; b < PAGES; b += 2 * NEAP_PAGEBLOCK_PAGES)
 					pageblock_set_type(f->m, BASE + b, MT_MOVABLE);
 			if (f == &late)
@@ -375,11 +384,45 @@ static void test_trails_of_many_pages_and_types(void **state)
 		}
 		if (f == &late)
 			assert_int_not_equal(f->m->cpus[0].nr_late, 0);
+		assert_true(list_room(f, MT_UNMOVABLE) > room);
+		assert_true(list_room(f, MT_MOVABLE) > room);
 		free_late_settle_all(f->t, f->m);
 	}
 	assert_same_state(&late, &prompt);
 	core_teardown(&late);
 	core_teardown(&prompt);
+}
+
+/* A list that cannot become longer gives half of it back, and late frees go on behind the rest. */
+static void test_late_frees_without_address_space_lose_nothing(void **state)
+{
+	struct core_fixture f;
+	static uint32_t pfn[3 * MANY];
+
+	(void)state;
+	setup_short_lists(&f, 1);
+	uint32_t room = list_room(&f, MT_UNMOVABLE);
+	uint32_t given = begin_late(&f, pfn, 3 * MANY);
+
+	f.hw.refuses = true;
+	core_pcp_limits(&normal(&f)->pcp[0], 7, 2 * MANY);
+	uint64_t counted = zone_stat_exact(normal(&f), NR_FREE_PAGES);
+
+	for (; given < 3 * MANY; given++)
+		free_page_put(f.t, pfn[given]);
+	assert_int_not_equal(f.m->cpus[0].nr_late, 0);
+	free_late_settle_all(f.t, f.m);
+	assert_true(zone_stat_exact(normal(&f), NR_FREE_PAGES) > counted);
+	assert_int_equal(list_room(&f, MT_UNMOVABLE), room);
+	assert_true(normal(&f)->pcp[0].count <= room);
+	core_verify(&f, 0);
+	/* The newest are there in the order of the calls. */
+	const struct pcp_list *list = &normal(&f)->pcp[0].list[pcp_list_index(0, MT_UNMOVABLE)];
+
+	assert_true(pcp_list_nr(list) >= room / 2);
+	for (uint32_t i = 1; i <= pcp_list_nr(list); i++)
+		assert_int_equal(*(list->end - i), pfn[3 * MANY - i]);
+	core_teardown(&f);
 }
 
 /* ---- the rest ---- */
@@ -445,8 +488,9 @@ int main(void)
 		cmocka_unit_test(test_a_cpu_that_goes_leaves_no_late_frees),
 		cmocka_unit_test(test_pageblocks_set_aside_see_no_late_frees),
 		cmocka_unit_test(test_forbidden_late_frees_do_not_begin),
-		cmocka_unit_test(test_a_flush_links_the_trail),
-		cmocka_unit_test(test_trails_of_many_pages_and_types),
+		cmocka_unit_test(test_a_flush_beside_late_frees_finds_all_that_is_counted),
+		cmocka_unit_test(test_late_frees_of_many_pages_and_types),
+		cmocka_unit_test(test_late_frees_without_address_space_lose_nothing),
 		cmocka_unit_test(test_a_frame_with_another_reference_stays),
 		cmocka_unit_test(test_virtual_time_has_no_late_frees),
 		cmocka_unit_test(test_traced_frees_are_prompt),

@@ -50,8 +50,7 @@ static struct pcp *setup_lists(struct core_fixture *f, uint32_t batch, uint32_t 
 	core_setup_normal(f, 1, 65536);
 	struct pcp *pcp = &f->m->nodes[0].zone[ZONE_NORMAL].pcp[0];
 
-	pcp->batch = batch;
-	pcp->high = high;
+	core_pcp_limits(pcp, batch, high);
 	return pcp;
 }
 
@@ -143,8 +142,7 @@ static void test_flush_growth(void **state)
 		struct pcp *pcp = setup_lists(&f, 1, 20000);
 
 		take_pages(&f, pfns, runs[i].frees);
-		pcp->batch = runs[i].batch;
-		pcp->high = runs[i].high;
+		core_pcp_limits(pcp, runs[i].batch, runs[i].high);
 		pcp->free_factor = 0;
 		check_flushes(&f, pfns, runs[i].frees, runs[i].expect);
 		core_verify(&f, 0);
@@ -161,8 +159,7 @@ static void test_flush_under_reclaim(void **state)
 
 	(void)state;
 	take_pages(&f, pfns, 124 + 31 + 62 + 93);
-	pcp->batch = 31;
-	pcp->high = 828;
+	core_pcp_limits(pcp, 31, 828);
 	pcp->free_factor = 0;
 	atomic_store(&f.m->nodes[0].zone[ZONE_NORMAL].flags, ZONE_RECLAIM_ACTIVE);
 	check_flushes(&f, pfns, 124 + 31 + 62 + 93, expect);
@@ -186,7 +183,7 @@ static void test_high_order_flushes_all(void **state)
 	pcp->free_factor = 1;
 	core_free(&f, other, 2);
 	assert_int_equal(pcp->count, 0);
-	pcp->high = 0;
+	core_pcp_limits(pcp, 31, 0);
 	pcp->free_factor = 0;
 	core_free(&f, pfns[0], 0);
 	core_free(&f, pfns[1], 0);
@@ -205,12 +202,12 @@ static void test_order_of_lists(void **state)
 	take_pages(&f, pfns, 4);
 	for (uint32_t i = 0; i < 4; i++)
 		core_free(&f, pfns[i], 0);
-	assert_int_equal(pcp->list[MT_MOVABLE].first, pfns[3]);
-	assert_int_equal(pcp->list[MT_MOVABLE].last, pfns[0]);
+	assert_int_equal(pcp_list_newest(&pcp->list[MT_MOVABLE]), pfns[3]);
+	assert_int_equal(pcp_list_oldest(&pcp->list[MT_MOVABLE]), pfns[0]);
 	cpu_pin(f.t);
 	pcp_drain(f.t, &f.m->nodes[0].zone[ZONE_NORMAL], 1);
 	cpu_unpin(f.t);
-	assert_int_equal(pcp->list[MT_MOVABLE].last, pfns[1]);
+	assert_int_equal(pcp_list_oldest(&pcp->list[MT_MOVABLE]), pfns[1]);
 	assert_int_equal(alloc_page(f.t, GFP_HIGHUSER_MOVABLE), pfns[3]);
 	core_verify(&f, 1);
 	core_teardown(&f);
@@ -227,11 +224,70 @@ static void test_reserved_pages_remember(void **state)
 
 	pageblock_set_type(f.m, pfn, MT_HIGHATOMIC);
 	core_free(&f, pfn, 0);
-	assert_int_equal(pcp->list[MT_MOVABLE].first, pfn);
+	assert_int_equal(pcp_list_newest(&pcp->list[MT_MOVABLE]), pfn);
 	pcp_drain_all(f.t, f.m, NULL);
 	assert_int_equal(pcp->count, 0);
 	assert_true(buddy_has(&f.m->nodes[0].zone[ZONE_NORMAL], 0, MT_HIGHATOMIC));
 	core_verify(&f, 0);
+	core_teardown(&f);
+}
+
+/* Reserved ones among others go back to the reserve; the others, and those after them, do not. */
+static void test_blocks_go_back_to_the_types_they_remember(void **state)
+{
+	struct core_fixture f;
+	struct pcp *pcp = setup_lists(&f, 1, 1000);
+	const struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+
+	(void)state;
+	/* Of two pageblocks, not beside each other. */
+	take_pages(&f, pfns, 2 * NEAP_PAGEBLOCK_PAGES);
+	const uint32_t reserved = pfns[0];
+	const uint32_t other = pfns[NEAP_PAGEBLOCK_PAGES];
+
+	assert_int_equal(other >> PAGEBLOCK_SHIFT, (reserved >> PAGEBLOCK_SHIFT) + 1);
+	pageblock_set_type(f.m, reserved, MT_HIGHATOMIC);
+	for (uint32_t i = 0; i < 20; i += 2) {
+		core_free(&f, other + i, 0);
+		core_free(&f, reserved + i, 0);
+	}
+	assert_int_equal(pcp_list_nr(&pcp->list[MT_MOVABLE]), 20);
+	assert_null(pcp_verify(zone, 0));
+	pcp_drain_all(f.t, f.m, NULL);
+	for (uint32_t i = 0; i < 20; i += 2) {
+		assert_int_equal(f.m->pages[reserved + i].index, MT_HIGHATOMIC);
+		assert_int_equal(f.m->pages[other + i].index, MT_MOVABLE);
+	}
+	assert_true(buddy_has(zone, 0, MT_HIGHATOMIC));
+	/* The list is one of Movable blocks again when it was empty and is refilled. */
+	core_free(&f, alloc_page(f.t, GFP_HIGHUSER_MOVABLE), 0);
+	assert_false(pcp->list[MT_MOVABLE].mixed);
+	core_verify(&f, 2 * NEAP_PAGEBLOCK_PAGES - 20);
+	core_teardown(&f);
+}
+
+/* Huge pages of two types share a list. */
+static void test_huge_pages_go_back_to_the_types_they_remember(void **state)
+{
+	static const uint32_t types[] = { MT_UNMOVABLE, MT_RECLAIMABLE, MT_MOVABLE, MT_HIGHATOMIC };
+	const struct alloc_request request = { .gfp = GFP_KERNEL, .order = NEAP_PAGEBLOCK_ORDER };
+	struct core_fixture f;
+	struct pcp *pcp = setup_lists(&f, 1, 10000);
+
+	(void)state;
+	for (uint32_t i = 0; i < 8; i++)
+		pfns[i] = alloc_pages(f.t, &request);
+	for (uint32_t i = 0; i < 8; i += 2) {
+		pageblock_set_type(f.m, pfns[i], types[i / 2]);
+		core_free(&f, pfns[i], NEAP_PAGEBLOCK_ORDER);
+	}
+	assert_int_equal(pcp_list_nr(&pcp->list[PCP_HUGE_LIST]), 2);
+	assert_int_equal(pcp_list_nr(&pcp->list[PCP_HUGE_LIST + 1]), 2);
+	assert_null(pcp_verify(&f.m->nodes[0].zone[ZONE_NORMAL], 0));
+	pcp_drain_all(f.t, f.m, NULL);
+	for (uint32_t i = 0; i < 8; i += 2)
+		assert_int_equal(f.m->pages[pfns[i]].index, types[i / 2]);
+	core_verify(&f, 4 * NEAP_PAGEBLOCK_PAGES);
 	core_teardown(&f);
 }
 
@@ -275,7 +331,7 @@ static void test_flush_of_the_first_frames(void **state)
 	pageblock_set_type(f.m, 8, MT_UNMOVABLE);
 	core_free(&f, alloc_page(f.t, GFP_HIGHUSER_MOVABLE), 0);
 	core_free(&f, 8, 3);
-	assert_int_equal(zone->pcp[0].list[pcp_list_index(3, MT_UNMOVABLE)].first, 8);
+	assert_int_equal(pcp_list_newest(&zone->pcp[0].list[pcp_list_index(3, MT_UNMOVABLE)]), 8);
 	pcp_drain_all(f.t, f.m, NULL);
 	core_verify(&f, nr * 8);
 	core_teardown(&f);
@@ -315,6 +371,15 @@ static void test_drain_all(void **state)
 	core_teardown(&f);
 }
 
+/* A set that is sound but for what the caller spoils. => what pcp_verify() says of it */
+static void check_found(const struct core_fixture *f, const char *wrong)
+{
+	const char *found = pcp_verify(&f->m->nodes[0].zone[ZONE_NORMAL], 0);
+
+	assert_non_null(found);
+	assert_string_equal(found, wrong);
+}
+
 static void test_verify_finds(void **state)
 {
 	struct core_fixture f;
@@ -325,13 +390,78 @@ static void test_verify_finds(void **state)
 	core_free(&f, alloc_page(f.t, GFP_KERNEL), 0);
 	assert_null(pcp_verify(zone, 0));
 	pcp->count++;
-	assert_string_equal(pcp_verify(zone, 0), "a per-CPU count is not the pages on the lists");
+	check_found(&f, "a per-CPU count is not the pages on the lists");
 	pcp->count--;
-	page_set(&f.m->pages[pcp->list[MT_UNMOVABLE].first], PG_DIRTY);
-	assert_string_equal(pcp_verify(zone, 0), "a page on a per-CPU list has wrong flags");
-	page_clear(&f.m->pages[pcp->list[MT_UNMOVABLE].first], PG_DIRTY);
-	f.m->pages[pcp->list[MT_UNMOVABLE].last].refs = 1;
-	assert_non_null(pcp_verify(zone, 0));
+	struct page *newest = &f.m->pages[pcp_list_newest(&pcp->list[MT_UNMOVABLE])];
+	struct page *oldest = &f.m->pages[pcp_list_oldest(&pcp->list[MT_UNMOVABLE])];
+
+	page_set(newest, PG_DIRTY);
+	check_found(&f, "a page on a per-CPU list has wrong flags");
+	page_clear(newest, PG_DIRTY);
+	oldest->refs = 1;
+	check_found(&f, "a page on a per-CPU list is referenced or mapped");
+	oldest->refs = 0;
+	oldest->maps = 1;
+	check_found(&f, "a page on a per-CPU list is referenced or mapped");
+	oldest->maps = 0;
+	assert_null(pcp_verify(zone, 0));
+	core_teardown(&f);
+}
+
+/* Numbers in the array that are not those of blocks of this list. */
+static void test_verify_finds_a_wrong_number(void **state)
+{
+	struct core_fixture f;
+	struct pcp *pcp = setup_lists(&f, 4, 1000);
+	const struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+
+	(void)state;
+	core_free(&f, alloc_page(f.t, GFP_KERNEL), 0);
+	core_free(&f, alloc_page(f.t, GFP_HIGHUSER_MOVABLE), 0);
+	uint32_t *number = pcp->list[MT_UNMOVABLE].first;
+	uint32_t right = *number;
+
+	*number = BASE - 1;
+	check_found(&f, "a frame outside the zone is on its per-CPU list");
+	*number = BASE + 65536;
+	check_found(&f, "a frame outside the zone is on its per-CPU list");
+	*number = PFN_NONE;
+	check_found(&f, "a frame outside the zone is on its per-CPU list");
+	*number = zone->area[NEAP_MAX_ORDER].list[MT_MOVABLE].first;
+	check_found(&f, "a page on a per-CPU list has wrong flags");
+	*number = pcp_list_newest(&pcp->list[MT_MOVABLE]);
+	check_found(&f, "a page is on the per-CPU list of another type");
+	*number = right;
+	/* A type that only a list that says so may have. */
+	uint32_t movable = pcp_list_newest(&pcp->list[MT_MOVABLE]);
+
+	f.m->pages[movable].flags = pcp_page_flags(zone, 0, MT_HIGHATOMIC);
+	check_found(&f, "a per-CPU list has a page of a type that it does not tell of");
+	pcp->list[MT_MOVABLE].mixed = true;
+	assert_null(pcp_verify(zone, 0));
+	core_teardown(&f);
+}
+
+static void test_verify_finds_a_list_outside_its_array(void **state)
+{
+	struct core_fixture f;
+	struct pcp *pcp = setup_lists(&f, 4, 1000);
+
+	(void)state;
+	core_free(&f, alloc_page(f.t, GFP_KERNEL), 0);
+	struct pcp_list *list = &pcp->list[MT_UNMOVABLE];
+	const struct pcp_list right = *list;
+
+	list->room = list->first + 1;
+	check_found(&f, "a per-CPU list is not in its array");
+	*list = right;
+	list->room_end = list->end - 1;
+	check_found(&f, "a per-CPU list is not in its array");
+	*list = right;
+	list->first = list->end + 1;
+	check_found(&f, "a per-CPU list is not in its array");
+	*list = right;
+	assert_null(pcp_verify(&f.m->nodes[0].zone[ZONE_NORMAL], 0));
 	core_teardown(&f);
 }
 
@@ -346,10 +476,14 @@ int main(void)
 		cmocka_unit_test(test_high_order_flushes_all),
 		cmocka_unit_test(test_order_of_lists),
 		cmocka_unit_test(test_reserved_pages_remember),
+		cmocka_unit_test(test_blocks_go_back_to_the_types_they_remember),
+		cmocka_unit_test(test_huge_pages_go_back_to_the_types_they_remember),
 		cmocka_unit_test(test_isolated_pages_bypass),
 		cmocka_unit_test(test_flush_of_the_first_frames),
 		cmocka_unit_test(test_drain_all),
 		cmocka_unit_test(test_verify_finds),
+		cmocka_unit_test(test_verify_finds_a_wrong_number),
+		cmocka_unit_test(test_verify_finds_a_list_outside_its_array),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

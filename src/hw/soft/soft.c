@@ -19,7 +19,7 @@
  * so a simulated machine of 64 GiB fits in the memory that its descriptors need. copy() and
  * zero() then work on tags alone, and a frame's bytes are left as they are.
  *
- * reserve() hands out more such ranges, for the engine's fixed arrays. They are kept in a list
+ * reserve() hands out more such ranges, for the engine's arrays. They are kept in a list
  * that only grows, and are unmapped with the hardware. With real contents an array of some MiB
  * lies on huge host pages, if the host has them: the descriptors of a machine in use are all over
  * the place, and one for each 4 KiB of them would be too many translations. Their memory is less
