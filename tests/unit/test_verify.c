@@ -13,6 +13,7 @@
  */
 #include "machine_fixture.h"
 
+#include "core/pcp.h"
 #include "core/verify.h"
 
 /* What there is to damage. */
@@ -486,6 +487,73 @@ static void body_hash_other(struct machine_fixture *f)
 	hash = verify_state_hash(f->t, f->m);
 }
 
+/* A per-CPU list with at least two blocks. */
+static struct pcp_list *hash_list(struct machine_fixture *f)
+{
+	for (uint32_t cpu = 0; cpu < f->m->nr_cpus; cpu++)
+		for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
+			if (pcp_list_nr(&f->zone->pcp[cpu].list[i]) >= 2)
+				return &f->zone->pcp[cpu].list[i];
+	fail_msg("every per-CPU list has less than two blocks");
+	return NULL;
+}
+
+/* What is done to a per-CPU list before the hash. */
+static enum {
+	LIST_AS_IT_IS,
+	LIST_TURNED,
+	LIST_WITHOUT_ONE,
+	LIST_OTHER_TYPE
+} hash_change;
+
+static void body_hash_of_lists(struct machine_fixture *f)
+{
+	uint32_t pfn[4];
+
+	for (uint32_t i = 0; i < ARRAY_LEN(pfn); i++)
+		pfn[i] = alloc_page(f->t, GFP_KERNEL);
+	for (uint32_t i = 0; i < ARRAY_LEN(pfn); i++)
+		free_page_put(f->t, pfn[i]);
+	struct pcp_list *list = hash_list(f);
+	uint32_t *const first = list->first;
+	const uint32_t oldest = first[0];
+	struct page *page = machine_page(f->m, oldest);
+	const uint64_t flags = page_flags(page);
+
+	if (hash_change == LIST_TURNED) {
+		first[0] = first[1];
+		first[1] = oldest;
+	} else if (hash_change == LIST_WITHOUT_ONE) {
+		list->first++;
+	} else if (hash_change == LIST_OTHER_TYPE) {
+		atomic_store(&page->flags, flags ^ (uint64_t)1 << PAGE_TYPE_SHIFT);
+	}
+	hash = verify_state_hash(f->t, f->m);
+	if (hash_change == LIST_TURNED)
+		first[1] = first[0];
+	first[0] = oldest;
+	list->first = first;
+	atomic_store(&page->flags, flags);
+}
+
+/* Who is on a CPU's lists, in which order and with which type decides what comes next. */
+static void test_hash_of_lists(void **state)
+{
+	const struct machine_setup setup = { .pages = 2048 };
+
+	(void)state;
+	hash_change = LIST_AS_IT_IS;
+	machine_run(&setup, body_hash_of_lists);
+	uint64_t first = hash;
+
+	machine_run(&setup, body_hash_of_lists);
+	assert_int_equal(hash, first);
+	for (hash_change = LIST_TURNED; hash_change <= LIST_OTHER_TYPE; hash_change++) {
+		machine_run(&setup, body_hash_of_lists);
+		assert_int_not_equal(hash, first);
+	}
+}
+
 static void test_hash(void **state)
 {
 	const struct machine_setup setup = { .pages = 2048, .swap_pages = 4096 };
@@ -507,7 +575,8 @@ int main(void)
 		cmocka_unit_test(test_references), cmocka_unit_test(test_shared_frame),
 		cmocka_unit_test(test_counters),   cmocka_unit_test(test_swap_words),
 		cmocka_unit_test(test_swap_maps),  cmocka_unit_test(test_swap_clusters),
-		cmocka_unit_test(test_hash),	   cmocka_unit_test(test_indexed),
+		cmocka_unit_test(test_hash),	   cmocka_unit_test(test_hash_of_lists),
+		cmocka_unit_test(test_indexed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
