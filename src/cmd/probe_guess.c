@@ -23,8 +23,6 @@
  */
 #include "cmd/probe_guess.h"
 
-#include <string.h>
-
 #include "core/pageblock.h"
 
 #define HALF (NEAP_PAGEBLOCK_PAGES / 2)
@@ -77,17 +75,18 @@ static bool narrow(struct probe_movable *bounds, const struct probe_claim *claim
 
 bool probe_guess_learn(struct probe_machine *pm, const struct probe_claim *claim)
 {
+	struct probe_movable renewed = { 0, NEAP_PAGEBLOCK_PAGES, true };
 	struct probe_movable *bounds = &pm->movable[claim->block];
 
 	if (claim->block == 0)
 		return false;
-	if (narrow(bounds, claim)) {
+	if (narrow(bounds, claim))
 		return true;
-	} else if (!bounds->renewed) {
-		*bounds = (struct probe_movable){ 0, NEAP_PAGEBLOCK_PAGES, true };
-		return narrow(bounds, claim);
-	}
-	return false;
+	/* What no number satisfies is no reason to forget. */
+	if (bounds->renewed || !narrow(&renewed, claim))
+		return false;
+	*bounds = renewed;
+	return true;
 }
 
 bool probe_guess_learn_unseen(struct probe_machine *pm, const struct probe_state *after)
@@ -107,33 +106,14 @@ bool probe_guess_learn_unseen(struct probe_machine *pm, const struct probe_state
 	return false;
 }
 
-/* The frames of the pageblock that slots hold, a bit each. */
-static void mask_slots(const struct probe_machine *pm, uint32_t first,
-		       uint64_t mask[NEAP_PAGEBLOCK_PAGES / 64])
-{
-	memset(mask, 0, NEAP_PAGEBLOCK_PAGES / 8);
-	for (uint32_t i = 0; i < PROBE_SLOTS; i++) {
-		const struct probe_slot *slot = &pm->slot[i];
-		uint32_t at = max_u32(slot->pfn, first);
-		uint32_t end =
-			min_u32(slot->pfn + (1u << slot->order), first + NEAP_PAGEBLOCK_PAGES);
-
-		for (; slot->pfn != 0 && at < end; at++)
-			mask[(at - first) / 64] |= UINT64_C(1) << (at - first) % 64;
-	}
-}
-
 static void apply_block(struct probe_machine *pm, uint32_t first, uint32_t wanted)
 {
-	uint64_t mask[NEAP_PAGEBLOCK_PAGES / 64];
-
-	mask_slots(pm, first, mask);
 	for (uint32_t i = 0; i < NEAP_PAGEBLOCK_PAGES && first + i < pm->m.max_pfn; i++) {
 		struct page *page = &pm->m.pages[first + i];
 
 		if (wanted == 0)
 			return;
-		if (((mask[i / 64] >> i % 64) & 1) != 0 || page_refs(page) != 1 ||
+		if (probe_machine_holds(pm, first + i) || page_refs(page) != 1 ||
 		    (page_flags(page) & PG_FLAG_MASK) != 0)
 			continue;
 		page_set(page, PG_LRU);

@@ -144,9 +144,10 @@ static int machine_make(struct probe_machine *pm, const struct machine_desc *des
 
 	pm->movable = calloc(nr_blocks, sizeof(*pm->movable));
 	pm->remembered = calloc(pm->m.max_pfn, 1);
+	pm->held = calloc(pm->m.max_pfn / 64 + 1, sizeof(*pm->held));
 	for (uint32_t i = 0; pm->movable != NULL && i < nr_blocks; i++)
 		pm->movable[i].most = NEAP_PAGEBLOCK_PAGES;
-	return pm->movable != NULL && pm->remembered != NULL ? 0 : -ENOMEM;
+	return pm->movable != NULL && pm->remembered != NULL && pm->held != NULL ? 0 : -ENOMEM;
 }
 
 static int machine_describe(const struct probe *probe, const struct machine_json *json,
@@ -205,6 +206,7 @@ void probe_machine_destroy(struct probe_machine *pm)
 		hw_soft_destroy(pm->hw);
 	free(pm->movable);
 	free(pm->remembered);
+	free(pm->held);
 	free(pm->blocks);
 	free(pm);
 }
@@ -434,10 +436,34 @@ static bool load_node(struct probe_machine *pm, const struct probe_node *from)
 	return true;
 }
 
+bool probe_machine_holds(const struct probe_machine *pm, uint32_t pfn)
+{
+	return ((pm->held[pfn / 64] >> pfn % 64) & 1) != 0;
+}
+
+/*
+ * Puts a slot's block into use. => false if it cannot be, or another slot has a frame of it: both
+ * would be freed
+ */
+static bool load_slot(struct probe_machine *pm, struct zone *zone, const struct probe_slot *slot)
+{
+	uint32_t pages = 1u << slot->order;
+
+	for (uint32_t i = 0; i < pages && slot->pfn + i < zone_end(zone); i++)
+		if (probe_machine_holds(pm, slot->pfn + i))
+			return false;
+	if (restore_used_block(zone, slot->pfn, slot->order) != 0)
+		return false;
+	for (uint32_t pfn = slot->pfn; pfn < slot->pfn + pages; pfn++)
+		pm->held[pfn / 64] |= UINT64_C(1) << pfn % 64;
+	return true;
+}
+
 /* Blocks that the recorded module keeps; what became of the others is not known. */
 static void load_slots(struct probe_machine *pm)
 {
 	memcpy(pm->slot, pm->recorded, sizeof(pm->slot));
+	memset(pm->held, 0, (pm->m.max_pfn / 64 + 1) * sizeof(*pm->held));
 	for (uint32_t i = 0; i < PROBE_SLOTS; i++) {
 		struct probe_slot *slot = &pm->slot[i];
 		struct zone *zone = NULL;
@@ -448,7 +474,7 @@ static void load_slots(struct probe_machine *pm)
 			if (slot->pfn - at->start_pfn < zone_spanned(at))
 				zone = at;
 		}
-		if (zone == NULL || restore_used_block(zone, slot->pfn, slot->order) != 0)
+		if (zone == NULL || !load_slot(pm, zone, slot))
 			slot->pfn = 0;
 	}
 }
@@ -510,12 +536,22 @@ void probe_machine_remember(struct probe_machine *pm, bool known)
 
 /* ---- operations ---- */
 
-bool probe_machine_accepts(const struct probe_machine *pm, const struct probe_op *op,
+static bool has_columns(struct probe_machine *pm, const struct probe_op *op)
+{
+	for (uint32_t i = 0; i < op->columns.nr; i++)
+		if (probe_machine_zone(pm, pm->probe->columns[op->columns.first + i].place) == NULL)
+			return false;
+	return true;
+}
+
+bool probe_machine_accepts(struct probe_machine *pm, const struct probe_op *op,
 			   struct text_error *err)
 {
 	const char *wrong = NULL;
 
-	if (op->cpu >= pm->m.nr_cpus)
+	if (!has_columns(pm, op))
+		wrong = "free pages of a zone that the machine does not have";
+	else if (op->cpu >= pm->m.nr_cpus)
 		wrong = "the machine has no such CPU";
 	else if (op->kind != 'f' && op->kind != 'p' && op->node >= pm->m.nr_nodes)
 		wrong = "the machine has no such node";

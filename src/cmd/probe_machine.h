@@ -67,6 +67,7 @@ struct probe_machine {
 	struct probe_slot recorded[PROBE_SLOTS]; /* of the recorded one */
 	struct probe_slot kept[PROBE_SLOTS];	 /* recorded[] before a burst that is played anew */
 	uint8_t *remembered; /* by frame: type + 1 on a CPU's list, as last kept; 0: not known */
+	uint64_t *held;	     /* by frame, a bit each: of a slot's block at the last load */
 	struct probe_movable *movable; /* by pageblock */
 	bool sleeps;	  /* the burst may reclaim or compact: nothing is movable then */
 	uint32_t *blocks; /* got by one operation of kind t */
@@ -93,10 +94,13 @@ int probe_machine_run(struct probe_machine *pm, int (*fn)(struct probe_machine *
 /*
  * Everything as in this state; the recorded slots' blocks are in use, and slots that cannot be are
  * empty.
- * => inside probe_machine_run(); 0, -EINVAL with *err filled
+ * => inside probe_machine_run(); 0, -EINVAL or -ENOMEM with *err filled
  */
 MUST_CHECK int probe_machine_load(struct probe_machine *pm, const struct probe_state *state,
 				  struct text_error *err);
+
+/* Whether a slot's block had the frame when the state was loaded. */
+bool probe_machine_holds(const struct probe_machine *pm, uint32_t pfn);
 
 /*
  * Keeps, for the states that are loaded from here on, which type each page on a CPU's list
@@ -105,7 +109,7 @@ MUST_CHECK int probe_machine_load(struct probe_machine *pm, const struct probe_s
 void probe_machine_remember(struct probe_machine *pm, bool known);
 
 /* Whether the operation is one that can be performed here. => false with *err filled */
-bool probe_machine_accepts(const struct probe_machine *pm, const struct probe_op *op,
+bool probe_machine_accepts(struct probe_machine *pm, const struct probe_op *op,
 			   struct text_error *err);
 
 /*

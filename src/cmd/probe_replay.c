@@ -180,10 +180,12 @@ static int play_assuming(struct replay *r, const struct probe_item *burst,
 			 const struct probe_state *before, struct probe_count *count,
 			 struct text_buf *out)
 {
+	const struct probe_policy policy = r->pm->policy;
 	int error = play_exactly(r, burst, before, count, out);
 
 	while (error == 0 && !r->pm->sleeps && learn(r->pm, before + 1, count)) {
 		text_buf_reset(out);
+		r->pm->policy = policy; /* it turned */
 		error = play_exactly(r, burst, before, count, out);
 	}
 	return error;

@@ -211,6 +211,38 @@ static void test_written_actions(void **state)
 	check_action("sysctl drop_caches 3");
 }
 
+/* Burst b4 begins with a request that goes by an interleaving policy, and is played twice. */
+static void change_interleave(struct probe_files *files)
+{
+	struct probe *probe = &files->probe;
+
+	for (uint32_t i = 0; i < probe->nr_notes; i++)
+		if (strcmp(probe->notes[i], "sysctl zone_reclaim_mode 1") == 0)
+			probe->notes[i] = "policy 3 7: ok";
+	for (uint32_t i = 0; i < probe->nr_items; i++)
+		if (probe->items[i].kind == PROBE_BURST && strcmp(probe->items[i].label, "b4") == 0)
+			probe->ops[probe->items[i].first].kind = 'p';
+	for (uint32_t i = 0; i < files->script.nr_bursts; i++)
+		if (strcmp(files->script.bursts[i].label, "b4") == 0)
+			files->script.bursts[i].cpu = 1;
+}
+
+/* A burst that is played anew begins with the node whose turn it was the first time. */
+static void test_turns_from_before_the_burst(void **state)
+{
+	struct played *played = sequence_new();
+
+	(void)state;
+	sequence_open(played, "slots-again");
+	change_interleave(&played->files);
+	sequence_play(played);
+	assert_int_equal(played->error, 0);
+	if (!probe_outcome_is_fine(&played->outcome))
+		fail_msg("%s", text_buf_text(&played->outcome.difference));
+	assert_int_equal(played->outcome.counted.assumed, 1);
+	sequence_close(played);
+}
+
 static void test_failures(void **state)
 {
 	struct played *played = sequence_new();
@@ -428,6 +460,11 @@ static void change_cpu(struct probe *probe)
 	probe->ops[3].cpu = 200;
 }
 
+static void change_column_zone(struct probe *probe)
+{
+	probe->columns[probe->ops[3].columns.first].place.node = 5;
+}
+
 static void change_gfp(struct probe *probe)
 {
 	for (uint32_t i = 0; i < probe->nr_ops; i++)
@@ -440,7 +477,7 @@ static void test_refused(void **state)
 	static void (*const changes[])(struct probe * probe) = {
 		change_twice, change_outside,  change_count,	 change_pcp_count,
 		change_batch, change_zonelist, change_threshold, change_huge,
-		change_run,   change_cpu,      change_gfp,
+		change_run,   change_cpu,      change_gfp,	 change_column_zone,
 	};
 
 	(void)state;
@@ -551,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_other_script),
 		cmocka_unit_test(test_slots_from_before_the_burst),
+		cmocka_unit_test(test_turns_from_before_the_burst),
 		cmocka_unit_test(test_slots_are_not_movable),
 		cmocka_unit_test(test_nodes_numbered_by_cpus),
 		cmocka_unit_test(test_thefts_told_by_types),

@@ -92,6 +92,16 @@ static void test_bounds_of_earlier_bursts_forgotten(void **state)
 	assert_true(learn(claim_of(MT_UNMOVABLE, 0, 100)));
 }
 
+/* A decision that no number explains takes nothing away from what earlier bursts told. */
+static void test_bounds_kept_if_nothing_helps(void **state)
+{
+	(void)state;
+	assert_true(learn(claim_of(MT_MOVABLE, 1, 156)));
+	probe_guess_begin(pm);
+	assert_false(learn(claim_of(MT_MOVABLE, 0, 300)));
+	check_bounds(100, 512);
+}
+
 static uint32_t lru_pages(uint32_t first, uint32_t end)
 {
 	uint32_t nr = 0;
@@ -140,6 +150,38 @@ static int check_applied(struct probe_machine *machine, void *arg)
 	assert_int_equal(probe_machine_load(machine, state, &err), 0);
 	assert_int_equal(lru_pages(first, first + NEAP_PAGEBLOCK_PAGES), 0);
 	return 0;
+}
+
+/* Slots that were recorded with the same frames would both free them: one has them. */
+static int check_overlap(struct probe_machine *machine, void *arg)
+{
+	struct probe_slot *slot = machine->recorded;
+	struct text_error err;
+
+	(void)arg;
+	assert_int_equal(probe_machine_load(machine, &files.probe.states[0], &err), 0);
+	uint32_t first = NEAP_PAGEBLOCK_PAGES;
+
+	while (used_pages(first, first + NEAP_PAGEBLOCK_PAGES) != NEAP_PAGEBLOCK_PAGES)
+		first += NEAP_PAGEBLOCK_PAGES;
+	slot[1] = (struct probe_slot){ first + 8, 3 };
+	slot[2] = (struct probe_slot){ first + 9, 0 };
+	slot[3] = (struct probe_slot){ first + 16, 0 };
+	slot[4] = (struct probe_slot){ first + 16, 0 };
+	slot[5] = (struct probe_slot){ first, 4 };
+	assert_int_equal(probe_machine_load(machine, &files.probe.states[0], &err), 0);
+	assert_int_equal(machine->slot[1].pfn, first + 8);
+	assert_int_equal(machine->slot[2].pfn, 0);
+	assert_int_equal(machine->slot[3].pfn, first + 16);
+	assert_int_equal(machine->slot[4].pfn, 0);
+	assert_int_equal(machine->slot[5].pfn, 0);
+	return 0;
+}
+
+static void test_no_frame_in_two_slots(void **state)
+{
+	(void)state;
+	assert_int_equal(probe_machine_run(pm, check_overlap, NULL), 0);
 }
 
 static void test_slots_are_left_out(void **state)
@@ -194,6 +236,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds_narrow, make, destroy),
 		cmocka_unit_test_setup_teardown(test_bounds_of_earlier_bursts_forgotten, make,
 						destroy),
+		cmocka_unit_test_setup_teardown(test_bounds_kept_if_nothing_helps, make, destroy),
+		cmocka_unit_test_setup_teardown(test_no_frame_in_two_slots, make, destroy),
 		cmocka_unit_test_setup_teardown(test_slots_are_left_out, make, destroy),
 	};
 

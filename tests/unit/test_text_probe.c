@@ -250,7 +250,7 @@ static void test_script(void **state)
 	assert_string_equal(burst[1].label, "two");
 	assert_true(burst[1].states && burst[1].memalloc && burst[1].realtime && !burst[1].drained);
 	assert_true(burst[1].nr_ops == 3 && burst[1].nr_freeslots == 1);
-	/* The recorder forgets its CPU where something is done outside of it. */
+	/* The recorder stays on its CPU where something is done outside of it. */
 	assert_true(burst[1].cpu == 1 && burst[2].cpu == 3);
 	assert_true(burst[2].drained && !burst[2].memalloc && !burst[2].realtime);
 	probe_script_free(&script);

@@ -434,7 +434,6 @@ int main(void)
 		cmocka_unit_test(test_known_names),
 		cmocka_unit_test(test_machine_json),
 		cmocka_unit_test(test_nodes_numbered_by_their_cpus),
-		cmocka_unit_test(test_nodes_numbered_by_their_cpus),
 		cmocka_unit_test(test_cpu_sources),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_setting_sources),
