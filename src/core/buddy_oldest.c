@@ -437,7 +437,10 @@ static NOINLINE void frames_free_blocks(struct zone *zone, const struct buddy_fr
 	frames_free(zone, frames, frames->order);
 }
 
-/* One by one: of large orders, of several types, and in zones that share pairs. */
+/*
+ * One by one: of large orders, of several types or one without lists of its own, of which no refill
+ * wants a hint, and in zones that share pairs.
+ */
 static NOINLINE void frames_free_singles(struct zone *zone, const struct buddy_frames *frames)
 {
 	const struct page *pages = zone->machine->pages;
@@ -454,7 +457,8 @@ void buddy_free_frames(struct task *t, struct zone *zone, const struct buddy_fra
 	spin_assert_held(t, LOCK_ZONE);
 	DCHECK(t->capture == NULL && zone->nr_isolated_blocks == 0 && zone->cma == 0);
 	/* Single pages are most of what is freed: theirs is a loop with fixed distances. */
-	if (unlikely(zone->shares_pairs || frames->order >= RISE_TOP || frames->type == NR_TYPES))
+	if (unlikely(zone->shares_pairs || frames->order >= RISE_TOP ||
+		     frames->type >= NR_PCP_TYPES))
 		frames_free_singles(zone, frames);
 	else if (likely(frames->order == 0))
 		frames_free(zone, frames, 0);

@@ -686,6 +686,41 @@ static void test_runs_are_singles(void **state)
 
 /* ---- pairs ---- */
 
+/*
+ * Reserved frames are no hint for refills, which never look for them: what lies behind the hints
+ * of the other types stays as it is.
+ */
+static void test_reserved_frames_leave_no_hints(void **state)
+{
+	static struct zone before;
+	struct core_fixture f;
+	uint32_t pfn[64];
+	const struct buddy_frames frames = { pfn, ARRAY_LEN(pfn), 0, MT_HIGHATOMIC };
+
+	(void)state;
+	core_setup_normal(&f, 1, 4096);
+	struct zone *zone = &f.m->nodes[0].zone[ZONE_NORMAL];
+	const struct zone *behind = zone + 1;
+
+	memcpy(&before, behind, sizeof(before));
+	cpu_pin(f.t);
+	spin_lock(f.t, &zone->lock, LOCK_ZONE);
+	for (uint32_t i = 0; i < ARRAY_LEN(pfn); i++) {
+		uint32_t one =
+			buddy_take_smallest(f.t, zone, 1, MT_MOVABLE); /* its buddy is used */
+
+		pfn[i * 7 % ARRAY_LEN(pfn)] = one;
+		atomic_store(&f.m->pages[one].flags, pcp_page_flags(zone, 0, MT_HIGHATOMIC));
+	}
+	buddy_free(f.t, zone, buddy_take_smallest(f.t, zone, 1, MT_MOVABLE), 0, MT_HIGHATOMIC);
+	buddy_free_frames(f.t, zone, &frames);
+	assert_int_equal(buddy_count_type(zone, MT_HIGHATOMIC), ARRAY_LEN(pfn) + 1);
+	spin_unlock(f.t, &zone->lock, LOCK_ZONE);
+	cpu_unpin(f.t);
+	assert_memory_equal(behind, &before, sizeof(before));
+	core_teardown(&f);
+}
+
 #define BORDER 1613u /* between two zones, where no buddies meet */
 #define BORDER_FRAMES 16u
 
@@ -790,6 +825,7 @@ int main(void)
 		cmocka_unit_test(test_verify_finds),
 		cmocka_unit_test(test_random_traffic),
 		cmocka_unit_test(test_runs_are_singles),
+		cmocka_unit_test(test_reserved_frames_leave_no_hints),
 		cmocka_unit_test(test_pairs_across_zones_do_not_merge),
 		cmocka_unit_test(test_zones_that_share_no_pairs),
 	};
