@@ -846,7 +846,8 @@ static ALWAYS_INLINE struct zone *free_zone(const struct neap_machine *m, struct
 
 /*
  * A block onto a list, if it is plain. Calls nothing before it returns, as alloc_quick(). Frees of
- * this CPU are not late. order: one that has lists; the block is not compound.
+ * this CPU are not late, as far as this task has seen. order: one that has lists; the block is not
+ * compound.
  * => pinned briefly to slot; not any more
  */
 static ALWAYS_INLINE void free_quick(struct task *t, struct cpu_slot *slot, struct page *page,

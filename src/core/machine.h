@@ -101,7 +101,7 @@ struct newest {
 struct pcp_list {
 	uint32_t *first, *end; /* within room[] */
 	uint32_t *room, *room_end;
-	bool mixed; /* since it was empty a block came that remembers another type than it */
+	bool mixed; /* since it was refilled a block came that remembers another type than it */
 };
 
 /* Per-CPU page lists of one zone on one CPU. All p; others read it through core/racy.h. */

@@ -55,8 +55,10 @@ static void restore_zone_empty(struct neap_machine *m, struct zone *zone)
 	for (uint32_t cpu = 0; cpu < m->nr_cpus; cpu++) {
 		struct pcp *pcp = &zone->pcp[cpu];
 
-		for (uint32_t i = 0; i < NR_PCP_LISTS; i++)
+		for (uint32_t i = 0; i < NR_PCP_LISTS; i++) {
 			pcp->list[i].first = pcp->list[i].end = pcp->list[i].room;
+			pcp->list[i].mixed = false;
+		}
 		memset(pcp->diff, 0, sizeof(pcp->diff));
 		racy_write(pcp->count, 0);
 	}
