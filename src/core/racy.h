@@ -29,25 +29,21 @@
  * instructions of a relaxed load, a sum and a relaxed store, since it leaves atomic accesses as
  * they are; the processor has one, whose store is as whole.
  */
+#ifdef RACY_PORTABLE
+#define racy_add(field, value) racy_write(field, racy_read(field) + (value))
+#else
 static ALWAYS_INLINE void racy_add_u32(uint32_t *field, uint32_t value)
 {
-#ifdef RACY_PORTABLE
-	racy_write(*field, racy_read(*field) + value);
-#else
 	__asm__("addl %1, %0" : "+m"(*field) : "ri"(value));
-#endif
 }
 
 static ALWAYS_INLINE void racy_add_u64(uint64_t *field, uint64_t value)
 {
-#ifdef RACY_PORTABLE
-	racy_write(*field, racy_read(*field) + value);
-#else
 	__asm__("addq %1, %0" : "+m"(*field) : "re"(value));
-#endif
 }
 
 #define racy_add(field, value)                                                                     \
 	_Generic((field), uint32_t : racy_add_u32, uint64_t : racy_add_u64)(&(field), (value))
+#endif
 
 #endif
