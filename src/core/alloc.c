@@ -865,7 +865,7 @@ static ALWAYS_INLINE void free_quick(struct task *t, struct cpu_slot *slot, stru
 		free_pages_full(t, pfn, order);
 		return;
 	}
-	struct zone *zone = free_zone(m, (struct cpu *)(void *)slot->meter, flags);
+	struct zone *zone = free_zone(m, slot_cpu(slot), flags);
 	struct pcp *pcp = &zone->pcp[slot->cpu];
 	struct pcp_list *list = &pcp->list[pcp_list_index(order, (uint32_t)type)];
 	uint32_t count = racy_read(pcp->count) + (1u << order);
@@ -924,7 +924,7 @@ void free_page_put(struct task *t, uint32_t pfn)
 	}
 	struct page *page = machine_page(t->machine, pfn);
 
-	if (unlikely(racy_read(((struct cpu *)(void *)slot->meter)->nr_late) != 0))
+	if (unlikely(racy_read(slot_cpu(slot)->nr_late) != 0))
 		free_late_put(t, slot, pfn);
 	else if (likely(page_put_owned(page)))
 		free_quick(t, slot, page, pfn, 0);

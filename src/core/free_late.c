@@ -169,8 +169,8 @@ static NOINLINE void late_free_other(struct task *t, struct late_run *run, uint3
 	cpu->late_zone = page_zone_of(t->machine, flags);
 	cpu->late_type = type;
 	run_begin(t, run);
-	pcp_push(page, run->list, pfn, run->flags);
-	run->list->end--;
+	atomic_store_explicit(&page->flags, run->flags, memory_order_relaxed);
+	*run->list->end = pfn;
 	run_count(t, run, 1);
 }
 
@@ -211,7 +211,7 @@ static NOINLINE void late_perform_half(struct task *t)
 void free_late_put(struct task *t, struct cpu_slot *slot, uint32_t pfn)
 {
 	struct neap_machine *m = t->machine;
-	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	struct cpu *cpu = slot_cpu(slot);
 	uint32_t nr = cpu->nr_late;
 
 	/* Full: its favourite was asked to go between two halves of a call. */

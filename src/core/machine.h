@@ -553,16 +553,22 @@ static inline struct page *machine_page(const struct neap_machine *m, uint32_t p
 
 _Static_assert(offsetof(struct cpu, meter) == 0, "a slot's meter is its CPU's data");
 
+/* The CPU that a slot stands for. */
+static ALWAYS_INLINE struct cpu *slot_cpu(const struct cpu_slot *slot)
+{
+	return (struct cpu *)(void *)slot->meter;
+}
+
 /* The CPU that the task is on now; pinned or not. */
 static ALWAYS_INLINE struct cpu *task_cpu_here(const struct task *t)
 {
-	return (struct cpu *)(void *)t->slot->meter;
+	return slot_cpu(t->slot);
 }
 
 /* Adds n to an item of a CPU's meter. => the CPU's word is ours */
 static ALWAYS_INLINE void slot_count_event(struct cpu_slot *slot, enum meter_item item, uint64_t n)
 {
-	struct cpu *cpu = (struct cpu *)(void *)slot->meter;
+	struct cpu *cpu = slot_cpu(slot);
 
 	racy_add(cpu->meter[item], n);
 	/* Live nothing costs anything, and this line is at hand; the prices' would not be. */
